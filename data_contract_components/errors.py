@@ -1,0 +1,47 @@
+"""What "could not check" looks like: every error that a person can mend, with its facts as attributes."""
+
+from collections.abc import Sequence
+
+
+class DataContractError(Exception):
+    """The check could not be made. The message says what, where and the way out, and holds no password."""
+
+
+class DatabaseUnavailableError(DataContractError):
+    """No connection to the database, so nothing was read or changed."""
+
+    def __init__(self, database: str, reason: str, way_out: str) -> None:
+        super().__init__(f"cannot reach {database}: {reason}\n{way_out}")
+        self.database = database
+        self.reason = reason
+        self.way_out = way_out
+
+
+class QueryError(DataContractError):
+    """A statement failed, and everything that was sent with it is undone."""
+
+    def __init__(self, sql_state: str | None, reason: str) -> None:
+        super().__init__(f"SQL state {sql_state}: {reason}" if sql_state else reason)
+        self.sql_state = sql_state
+        self.reason = reason
+
+
+class StaleDatabaseError(DataContractError):
+    """The database was built from other migration files than the ones that are here, so nothing was compared."""
+
+    def __init__(self, problems: list[str], commands: list[str]) -> None:
+        lines = ["the database is not what the migration files of this checkout build, so nothing was checked:"]
+        lines += [f"  {problem}" for problem in problems]
+        lines += ["To bring it up to date, in data_contract_components/data_assets:"]
+        lines += [f"  {command}" for command in commands]
+        super().__init__("\n".join(lines))
+        self.problems = problems
+        self.commands = commands
+
+
+class InvalidContractSpecError(DataContractError):
+    """Contract files cannot be read as contracts, so nothing was compared with the catalog."""
+
+    def __init__(self, problems: Sequence[object]) -> None:
+        super().__init__("contract files to mend, nothing was checked:\n" + "\n".join(map(str, problems)))
+        self.problems = problems
