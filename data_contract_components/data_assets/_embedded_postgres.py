@@ -2,7 +2,8 @@
 
 Who uses the server is known to the kernel alone: every user holds a shared lock on `users.lock` for as long as it
 lives, however it ends. A second process, the stopper, waits for the exclusive lock on that file, has it when the last
-user is gone, and stops the server.
+user is gone, and stops the server. In the same way the server's processes hold `server.lock`, the stopper
+`stopper.lock`, and whoever starts them `start.lock`.
 """
 
 import fcntl
@@ -24,11 +25,7 @@ from data_contract_components.errors import DatabaseUnavailableError
 
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
-STOP_TIMEOUT_SECONDS = 60
 POLL_INTERVAL_SECONDS = 0.01
-
-# Of a server that was started a moment ago by a process that is gone, or whose remains are still ending.
-_PASSING_START_FAILURES = ('lock file "postmaster.pid"', "pre-existing shared memory block")
 
 _user_locks: dict[Path, IO[bytes]] = {}
 # Referred to, so that Popen does not warn about a process that is meant to live on.
@@ -67,8 +64,19 @@ def _unavailable(directory: Path, reason: str) -> DatabaseUnavailableError:
 def _lock(path: Path, operation: int) -> IO[bytes]:
     """The open file, locked until it is closed, or until the last process that inherited it has ended."""
     lock_file = path.open("ab")
-    fcntl.flock(lock_file, operation)
+    try:
+        fcntl.flock(lock_file, operation)
+    except OSError:
+        lock_file.close()
+        raise
     return lock_file
+
+
+def _lock_if_free(path: Path) -> IO[bytes] | None:
+    try:
+        return _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
 
 
 def _package_binaries() -> Path:
@@ -100,13 +108,15 @@ def _server_process_prefix(data_directory: Path) -> list[str]:
 
 
 def _server_environment() -> dict[str, str]:
-    # English messages, for _PASSING_START_FAILURES; and the user's PGDATA or PGPORT are meant for another server.
+    # The user's PGDATA or PGPORT are meant for another server.
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
 
 
 def _create(directory: Path, binaries_directory: Path) -> None:
     initdb = binaries_directory / "initdb"
-    version = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    # "initdb (PostgreSQL) 18.4"; a distribution adds its own version in brackets.
+    answer = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=True).stdout
+    version = answer.split()[2]
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
     if int(version.partition(".")[0]) >= 17:
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -126,30 +136,40 @@ def _create(directory: Path, binaries_directory: Path) -> None:
 def _start(directory: Path, binaries_directory: Path) -> None:
     data_directory = directory / "data"
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    socket_directories = {_read_pid_file(data_directory)[4]}
-    server: subprocess.Popen[bytes] | None = None
+    socket_directory = ""
     while not _is_ready(data_directory):
-        log = (directory / "log").read_text(errors="replace").strip() if server else ""
+        # Not free as long as any process of a server lives, be it one that just starts or the remains of a killed one.
+        if server_lock := _lock_if_free(directory / "server.lock"):
+            with server_lock:
+                if socket_directory:
+                    shutil.rmtree(socket_directory)
+                    raise _unavailable(directory, _end_of_log(directory))
+                socket_directory = _spawn_server(directory, binaries_directory, server_lock.fileno())
         if time.monotonic() > deadline:
-            raise _unavailable(directory, f"not ready after {START_TIMEOUT_SECONDS} seconds\n{log}")
-        if server is None or server.poll() is not None:
-            if server and not any(failure in log for failure in _PASSING_START_FAILURES):
-                raise _unavailable(directory, "\n".join(log.splitlines()[-5:]))
-            socket_directory = tempfile.mkdtemp(prefix="postgres-", dir="/tmp")
-            socket_directories.add(socket_directory)
-            settings = ["listen_addresses=", f"unix_socket_directories={socket_directory}", f"port={PORT}"]
-            command = [*_server_process_prefix(data_directory), str(binaries_directory / "postgres")]
-            command += ["-D", str(data_directory), *(word for setting in settings for word in ("-c", setting))]
-            with (directory / "log").open("wb") as log_file:
-                server = subprocess.Popen(
-                    command, env=_server_environment(), cwd="/", start_new_session=True,
-                    stdin=subprocess.DEVNULL, stdout=log_file, stderr=subprocess.STDOUT,
-                )  # fmt: skip
-            _children.append(server)
+            raise _unavailable(directory, f"not ready after {START_TIMEOUT_SECONDS} seconds\n{_end_of_log(directory)}")
         time.sleep(POLL_INTERVAL_SECONDS)
-    # Those of servers that were killed, and of attempts that failed.
-    for leftover in socket_directories - {"", _read_pid_file(data_directory)[4]}:
-        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -> str:
+    """The directory of the socket at which the server will listen."""
+    data_directory = directory / "data"
+    killed_server = _read_pid_file(data_directory)
+    if killed_server[4]:
+        shutil.rmtree(killed_server[4], ignore_errors=True)
+    socket_directory = tempfile.mkdtemp(prefix="postgres-", dir="/tmp")
+    settings = ["listen_addresses=", f"unix_socket_directories={socket_directory}", f"port={PORT}"]
+    command = [*_server_process_prefix(data_directory), str(binaries_directory / "postgres"), "-D", str(data_directory)]
+    command += [word for setting in settings for word in ("-c", setting)]
+    # A killed server's process id may by now be another program's, or a zombie's; PostgreSQL then takes the server
+    # for alive, unless the id is that of its own grandparent (src/backend/utils/init/miscinit.c, CreateLockFile).
+    environment = _server_environment() | {"PG_GRANDPARENT_PID": killed_server[0]}
+    with (directory / "log").open("wb") as log_file:
+        _spawn(command, environment, server_lock, log_file.fileno())
+    return socket_directory
+
+
+def _end_of_log(directory: Path) -> str:
+    return "\n".join((directory / "log").read_text(errors="replace").splitlines()[-5:])
 
 
 def _read_pid_file(data_directory: Path) -> list[str]:
@@ -181,32 +201,36 @@ def _is_listening(socket_directory: str) -> bool:
 
 
 def _ensure_stopper(directory: Path) -> None:
-    with (directory / "stopper.lock").open("ab") as lock_file:
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        # Inherited with its lock, so there is no moment at which a second stopper could start.
-        command = [sys.executable, "-m", __name__, str(directory), str(lock_file.fileno())]
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-        stopper = subprocess.Popen(
-            command, env=environment, cwd="/", start_new_session=True, pass_fds=[lock_file.fileno()],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        _children.append(stopper)
+    if stopper_lock := _lock_if_free(directory / "stopper.lock"):
+        with stopper_lock:
+            command = [sys.executable, "-m", __name__, str(directory), str(stopper_lock.fileno())]
+            environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+            _spawn(command, environment, stopper_lock.fileno(), subprocess.DEVNULL)
+
+
+def _spawn(command: list[str], environment: dict[str, str], lock: int, output: int) -> None:
+    """A process of its own runs, out of reach of the terminal's signals, and holds the lock from its first moment."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+        pass_fds=[lock],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+    )
+    _children.append(process)
 
 
 def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
     """Nobody uses the server of `directory` any more, and it is stopped."""
     with _lock(directory / "users.lock", fcntl.LOCK_EX):
-        pid_file_path = directory / "data" / "postmaster.pid"
-        pid, socket_directory = (_read_pid_file(pid_file_path.parent)[line] for line in (0, 4))
+        process_id, *_, socket_directory = _read_pid_file(directory / "data")[:5]
         if _is_listening(socket_directory):
-            os.kill(int(pid), signal.SIGINT)
-            deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-            while pid_file_path.exists() and _is_listening(socket_directory) and time.monotonic() < deadline:
-                time.sleep(POLL_INTERVAL_SECONDS)
-            shutil.rmtree(socket_directory, ignore_errors=True)
+            os.kill(int(process_id), signal.SIGINT)
+            with _lock(directory / "server.lock", fcntl.LOCK_EX):
+                shutil.rmtree(socket_directory, ignore_errors=True)
         # First this lock, then the users': the next user must not take this process for its stopper.
         os.close(stopper_lock)
 

@@ -1,0 +1,130 @@
+"""What the tests share: databases that the migrations built, and copies of the project to run its commands in."""
+
+import atexit
+import contextlib
+import fcntl
+import functools
+import io
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DIRECTORY = ROOT.parent / "shared"
+CONTRACT_TESTS = "data_contract_components/prevention/test_data_contract_violations.py"
+WAIT_SECONDS = 60
+
+_numbers = itertools.count(1)
+
+
+def url_of_database(name: str, server_url: str | None = None) -> str:
+    return urlsplit(server_url or database_url())._replace(path=f"/{name}").geturl()
+
+
+@functools.cache
+def template_database() -> str:
+    """The name of a database that `alembic upgrade head` built, once a run."""
+    name = f"template_{os.getpid()}"
+    server = PostgresDB()
+    server.query(f"create database {name}")
+    atexit.register(server.query, f"drop database {name} with (force)")
+    run(
+        ["alembic", "upgrade", "head"], ROOT / "data_contract_components/data_assets", url_of_database(name), check=True
+    )
+    return name
+
+
+def run(
+    command: list[str], directory: Path, url: str = "", *, check: bool = False, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """What the command printed, standard output and error as one text. An empty `url` is the embedded server."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=directory,
+        env=os.environ | {"DATABASE_URL": url} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=check,
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not so after {WAIT_SECONDS} seconds")
+        time.sleep(0.02)
+
+
+class DatabaseTestCase(unittest.TestCase):
+    """Each test has a database of its own, a clone of the template."""
+
+    def setUp(self) -> None:
+        name = f"clone_{os.getpid()}_{next(_numbers)}"
+        server = PostgresDB()
+        server.query(f"create database {name} template {template_database()}")
+        self.addCleanup(server.query, f"drop database {name} with (force)")
+        self.database_name = name
+        self.url = url_of_database(name)
+        self.database = PostgresDB(self.url)
+
+
+def is_stopped(directory: Path) -> bool:
+    """Whether no process lives of the embedded server in `directory`."""
+    with (directory / "server.lock").open("ab") as lock_file:
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def start_server(test: unittest.TestCase, binaries_directory: Path) -> str:
+    """The URL of a new server of the version that `binaries_directory` holds, for this test."""
+    directory = Path(tempfile.mkdtemp(prefix="server-"))
+    test.addCleanup(shutil.rmtree, directory)
+    with contextlib.redirect_stderr(io.StringIO()):
+        url = start_embedded_postgres(directory, binaries_directory)
+    process_id, *_, socket_directory = (directory / "data/postmaster.pid").read_text().splitlines()[:5]
+    test.addCleanup(shutil.rmtree, socket_directory)
+    test.addCleanup(wait_until, functools.partial(is_stopped, directory))
+    test.addCleanup(os.kill, int(process_id), signal.SIGINT)
+    return url
+
+
+class ProjectTestCase(unittest.TestCase):
+    """Each test has a copy of the project, and so an embedded server of its own."""
+
+    def setUp(self) -> None:
+        parent = Path(tempfile.mkdtemp(prefix="project-"))
+        self.addCleanup(self.remove, parent)
+        self.project = parent / self.project_path()
+        shutil.copytree(
+            ROOT / "data_contract_components",
+            self.project / "data_contract_components",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+
+    def project_path(self) -> str:
+        return "project"
+
+    def remove(self, parent: Path) -> None:
+        if (self.project / ".postgres").exists():
+            wait_until(self.is_stopped)
+        shutil.rmtree(parent)
+
+    def is_stopped(self) -> bool:
+        return is_stopped(self.project / ".postgres")

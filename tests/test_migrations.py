@@ -1,0 +1,128 @@
+import re
+
+from tests import ROOT, DatabaseTestCase, ProjectTestCase, run
+
+DATA_ASSETS = ROOT / "data_contract_components/data_assets"
+# Everything a migration can leave behind, but for alembic's own table.
+OBJECTS_SQL = """
+select 'relation' as kind, relname::text as name from pg_class
+where relnamespace = 'public'::regnamespace and relname not like 'alembic_version%'
+union all
+select 'type', typname from pg_type
+where typnamespace = 'public'::regnamespace and typname not like '%alembic_version'
+union all
+select 'function', proname from pg_proc where pronamespace = 'public'::regnamespace
+union all
+select 'comment', description from pg_description where objoid = 'alembic_version'::regclass
+order by 1, 2
+"""
+COLUMNS_SQL = """
+select
+    concat_ws(
+        ' ', table_name || '.' || column_name, data_type, case is_nullable when 'NO' then 'not null' end
+    ) as text,
+    column_default,
+    col_description(table_name::regclass, ordinal_position) as comment
+from information_schema.columns
+where table_schema = 'public' and table_name <> 'alembic_version'
+order by table_name, ordinal_position
+"""
+COLUMNS = """\
+object.object_id integer not null
+object.title text
+object.artist_display_name text
+object.created_at timestamp without time zone not null
+object_api_metadata.object_id integer not null
+object_api_metadata.metadata_date timestamp without time zone
+object_api_metadata.created_at timestamp without time zone not null
+object_copyright.object_id integer not null
+object_copyright.primary_image text
+object_copyright.is_public_domain boolean
+object_copyright.created_at timestamp without time zone not null
+object_gallery_info.object_id integer not null
+object_gallery_info.gallery_number text
+object_gallery_info.department text
+object_gallery_info.accession_number text
+object_gallery_info.created_at timestamp without time zone not null
+object_history.object_id integer not null
+object_history.period text
+object_history.culture text
+object_history.object_date text
+object_history.created_at timestamp without time zone not null
+object_images.object_id integer not null
+object_images.primary_image text
+object_images.additional_images ARRAY
+object_images.created_at timestamp without time zone not null
+object_physical_properties.object_id integer not null
+object_physical_properties.medium text
+object_physical_properties.dimensions text
+object_physical_properties.classification text
+object_physical_properties.created_at timestamp without time zone not null
+object_tags.object_id integer not null
+object_tags.tags ARRAY
+object_tags.created_at timestamp without time zone not null"""
+UPGRADE_LOG = """\
+INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.
+INFO  [alembic.runtime.migration] Will assume transactional DDL.
+INFO  [alembic.runtime.migration] Running upgrade  -> 00e9b3375a5f, create met museum seed tables
+"""
+DOWNGRADE_LOG = UPGRADE_LOG.replace("upgrade  -> 00e9b3375a5f", "downgrade 00e9b3375a5f -> ")
+
+
+class TestMigrations(DatabaseTestCase):
+    def alembic(self, *arguments: str) -> str:
+        return run(["alembic", *arguments], DATA_ASSETS, self.url, check=True).stdout
+
+    def test_the_tables_are_those_of_the_chapters_diagram(self) -> None:
+        columns_df = self.database.query(COLUMNS_SQL)
+        self.assertEqual("\n".join(columns_df["text"]), COLUMNS)
+        is_created_at = columns_df["text"].str.contains("created_at")
+        self.assertEqual(set(columns_df.loc[is_created_at, "column_default"]), {"CURRENT_TIMESTAMP"})
+        self.assertTrue(columns_df["comment"].notna().all())
+
+    def test_every_table_has_its_object_id_for_primary_key(self) -> None:
+        keys_df = self.database.query(
+            "select conrelid::regclass::text as name, pg_get_constraintdef(oid) as key from pg_constraint "
+            "where contype = 'p' and connamespace = 'public'::regnamespace and conrelid <> 'alembic_version'::regclass"
+        )
+        self.assertEqual(len(keys_df), 8)
+        self.assertEqual(set(keys_df["key"]), {"PRIMARY KEY (object_id)"})
+
+    def test_arrays_hold_text_and_json(self) -> None:
+        types = self.database.query(
+            "select udt_name from information_schema.columns "
+            "where table_schema = 'public' and data_type = 'ARRAY' order by 1"
+        )
+        self.assertEqual(list(types["udt_name"]), ["_json", "_text"])
+
+    def test_down_and_up_again_give_the_chapters_log_lines_and_leave_no_trace(self) -> None:
+        before_df = self.database.query(OBJECTS_SQL)
+        self.assertEqual(self.alembic("downgrade", "base"), DOWNGRADE_LOG)
+        self.assertEqual(self.database.query(OBJECTS_SQL).to_dict("list"), {"kind": [], "name": []})
+        self.assertEqual(self.alembic("upgrade", "head"), UPGRADE_LOG)
+        self.assertTrue(self.database.query(OBJECTS_SQL).equals(before_df))
+
+    def test_it_works_from_the_root_with_the_configuration_named(self) -> None:
+        log = run(
+            ["alembic", "-c", "data_contract_components/data_assets/alembic.ini", "downgrade", "base"], ROOT, self.url
+        )
+        self.assertEqual(log.stdout, DOWNGRADE_LOG)
+
+    def test_offline_mode_prints_sql_that_builds_the_same_tables(self) -> None:
+        sql = self.alembic("upgrade", "head", "--sql").replace(UPGRADE_LOG, "")
+        before_df = self.database.query(COLUMNS_SQL)
+        self.database.query("drop schema public cascade; create schema public")
+        statements = re.sub(r"^INFO .*\n", "", sql, flags=re.MULTILINE)
+        self.database.query(statements)
+        self.assertTrue(self.database.query(COLUMNS_SQL).equals(before_df))
+
+
+class TestNewRevision(ProjectTestCase):
+    def test_a_revision_made_from_the_template_runs(self) -> None:
+        data_assets = self.project / "data_contract_components/data_assets"
+        for command in ("revision -m next", "upgrade head", "downgrade base"):
+            run(["alembic", *command.split()], data_assets, check=True)
+
+    def test_there_is_one_head(self) -> None:
+        heads = run(["alembic", "heads"], self.project / "data_contract_components/data_assets", check=True)
+        self.assertEqual(heads.stdout, "00e9b3375a5f (head)\n")
