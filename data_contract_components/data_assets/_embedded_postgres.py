@@ -100,11 +100,18 @@ def _server_process_prefix(data_directory: Path) -> list[str]:
     if shutil.which("setpriv") is None:
         raise FileNotFoundError("to run it as root takes setpriv (Linux, package util-linux); use an ordinary account")
     owner = data_directory.stat().st_uid if data_directory.exists() else pwd.getpwnam("nobody").pw_uid
-    capability = "-all,+dac_override"
+    # PostgreSQL's programs ask access(2) whether they find each other, which looks at a process's capabilities only
+    # when no_setuid_fixup is set.
     return [
-        "setpriv", f"--reuid={owner}", f"--regid={pwd.getpwnam('nobody').pw_gid}", "--clear-groups",
-        "--no-new-privs", f"--inh-caps={capability}", f"--ambient-caps={capability}",
-    ]  # fmt: skip
+        "setpriv",
+        f"--reuid={owner}",
+        f"--regid={pwd.getpwnam('nobody').pw_gid}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--securebits=+no_setuid_fixup",
+        "--inh-caps=-all,+dac_override",
+        "--ambient-caps=-all,+dac_override",
+    ]
 
 
 def _server_environment() -> dict[str, str]:
@@ -116,9 +123,9 @@ def _create(directory: Path, binaries_directory: Path) -> None:
     initdb = binaries_directory / "initdb"
     # "initdb (PostgreSQL) 18.4"; a distribution adds its own version in brackets.
     answer = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=True).stdout
-    version = answer.split()[2]
+    major = answer.split()[2].partition(".")[0]
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
-    if int(version.partition(".")[0]) >= 17:
+    if int(major) >= 17:
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     # Renamed when it is whole: an initdb that was killed leaves no half-made data directory.
     for leftover in directory.glob("initdb-*"):
@@ -130,7 +137,7 @@ def _create(directory: Path, binaries_directory: Path) -> None:
         raise _unavailable(directory, result.stderr.strip())
     new_directory.rename(directory / "data")
     new_directory.parent.rmdir()
-    print(f"embedded PostgreSQL {version}: created in {directory}, as DATABASE_URL is not set", file=sys.stderr)
+    print(f"embedded PostgreSQL {major}: created in {directory}, as DATABASE_URL is not set", file=sys.stderr)
 
 
 def _start(directory: Path, binaries_directory: Path) -> None:
@@ -224,16 +231,23 @@ def _spawn(command: list[str], environment: dict[str, str], lock: int, output: i
 
 
 def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
-    """Nobody uses the server of `directory` any more, and it is stopped."""
     with _lock(directory / "users.lock", fcntl.LOCK_EX):
-        process_id, *_, socket_directory = _read_pid_file(directory / "data")[:5]
-        if _is_listening(socket_directory):
-            os.kill(int(process_id), signal.SIGINT)
-            with _lock(directory / "server.lock", fcntl.LOCK_EX):
-                shutil.rmtree(socket_directory, ignore_errors=True)
+        stop_embedded_postgres(directory)
         # First this lock, then the users': the next user must not take this process for its stopper.
         os.close(stopper_lock)
 
 
+def stop_embedded_postgres(directory: Path) -> None:
+    """No process of the server in `directory` lives, whoever used it; its data are whole."""
+    process_id, *_, socket_directory = _read_pid_file(directory / "data")[:5]
+    if _is_listening(socket_directory):
+        os.kill(int(process_id), signal.SIGINT)
+        with _lock(directory / "server.lock", fcntl.LOCK_EX):
+            shutil.rmtree(socket_directory, ignore_errors=True)
+
+
 if __name__ == "__main__":
-    _stop_after_last_user(Path(sys.argv[1]), int(sys.argv[2]))
+    if len(sys.argv) == 3:
+        _stop_after_last_user(Path(sys.argv[1]), int(sys.argv[2]))
+    else:
+        stop_embedded_postgres(Path(sys.argv[1]).resolve())
