@@ -18,7 +18,8 @@ NOT_OF_THE_PROJECT = shutil.ignore_patterns(".git", ".venv", ".postgres", "__pyc
 VARYING = {r"(?<=tests in )[\d.]+s": "…", r"^ +~+\^+\n": "", r"[ \t]+$": ""}
 # The lines that the chapter's commands print. Its text has lost indentation, and prose may follow on the same line.
 CHAPTERS_LINES = re.compile(
-    r"^(INFO |test_(?:all|data_contracts)|Test that|FAIL:|self\.fail|AssertionError|Missing:|\d\. Contract:|Table:|Column:|Issue:|FAILED).*",
+    r"^(INFO |test_(?:all|data_contracts)|Test that|FAIL:|FAILED|self\.fail"
+    r"|AssertionError|Missing:|\d\. Contract:|Table:|Column:|Issue:).*",
     re.MULTILINE,
 )
 
