@@ -9,12 +9,15 @@ import unittest
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from tests import ProjectTestCase, wait_until
 
 AS_ORDINARY_USER = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 HELPER = "from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url\n"
 # Prints a line when the server serves it, and then goes on using it for as long as its standard input is open.
 USER = HELPER + "database_url(); print('ready', flush=True); import sys; sys.stdin.read()"
+STOPPER = "data_contract_components.data_assets._embedded_postgres"
 CREATED = "embedded PostgreSQL 18"
 
 
@@ -126,13 +129,13 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
 
     def test_the_next_command_works_and_stops_the_server_after_its_stopper_was_killed(self) -> None:
         user = self.start_user()
-        for process in Path("/proc").glob("[0-9]*"):
-            command = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if (
-                "data_contract_components.data_assets._embedded_postgres" in command
-                and str(self.project / ".postgres") in command
-            ):
-                os.kill(int(process.name), signal.SIGKILL)
+        stoppers = [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if {STOPPER, str(self.project / ".postgres")} <= set(process.info["cmdline"] or ())
+        ]
+        self.assertEqual(len(stoppers), 1)
+        stoppers[0].kill()
         user.communicate()
         self.assertFalse(self.is_stopped())
         self.assertEqual(self.query("select 1"), "1")
