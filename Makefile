@@ -6,14 +6,14 @@ COMPONENTS := data_contract_components
 
 # A copy of each requirements file says what is installed: its content decides, as the times in a clone say nothing.
 define install
-	@test -x "$(VENV)/bin/python" || $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	@test -x "$(VENV)/bin/python" || $(PYTHON) -m venv "$(VENV)"
+	@test -x "$(VENV)/bin/pip" || $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -x "$(VENV)/bin/pip" || $(PYTHON) -m venv --clear "$(VENV)"
 	@cmp -s $(1) "$(VENV)/$(1)" || { \
 	    echo "installing $(1) into $(VENV)"; \
 	    $(RUN) pip install -qq --disable-pip-version-check -r $(1) && cp $(1) "$(VENV)/$(1)"; }
 endef
 
-.PHONY: check test lint clean help migrate requirements requirements-dev
+.PHONY: check test seed lint clean help migrate requirements requirements-dev
 
 check: migrate  ## Build the tables and test the data contracts against them
 	@$(RUN) unittest $(COMPONENTS)/prevention/test_data_contract_violations.py -v
@@ -22,7 +22,10 @@ migrate: requirements
 	@$(RUN) alembic -c $(COMPONENTS)/data_assets/alembic.ini upgrade head
 
 test: requirements-dev  ## Run the project's own tests
-	@$(RUN) unittest discover -t . -s tests
+	@$(RUN) tests
+
+seed: migrate  ## Load the sample records into the tables
+	@$(RUN) $(COMPONENTS).data_assets.seed_db
 
 lint: requirements-dev  ## Check style and types
 	@$(RUN) ruff check --quiet
@@ -31,7 +34,7 @@ lint: requirements-dev  ## Check style and types
 
 clean:  ## Stop the embedded database, and remove it and the virtual environment
 	@test ! -d .postgres || $(PYTHON) -m $(COMPONENTS).data_assets._embedded_postgres .postgres
-	rm -rf .postgres "$(VENV)"
+	rm -rf .postgres "$(VENV)" .mypy_cache .ruff_cache
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12

@@ -2,13 +2,11 @@
 
 import atexit
 import contextlib
-import fcntl
 import functools
 import io
 import itertools
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres
+import psycopg2
+
+from data_contract_components.data_assets._embedded_postgres import (
+    start_embedded_postgres,
+    stop_embedded_postgres,
+)
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,13 +40,19 @@ def url_of_database(name: str, server_url: str | None = None) -> str:
 def template_database() -> str:
     """The name of a database that `alembic upgrade head` built, once a run."""
     name = f"template_{os.getpid()}"
-    server = PostgresDB()
-    server.query(f"create database {name}")
-    atexit.register(server.query, f"drop database {name} with (force)")
+    PostgresDB().query(f"create database {name}")
+    atexit.register(_drop_database, name)
     run(
         ["alembic", "upgrade", "head"], ROOT / "data_contract_components/data_assets", url_of_database(name), check=True
     )
     return name
+
+
+def _drop_database(name: str) -> None:
+    # Not by PostgresDB: from Python 3.12 on, no thread can be started when the interpreter ends.
+    with contextlib.closing(psycopg2.connect(database_url())) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"drop database {name} with (force)")
 
 
 def run(
@@ -82,27 +91,13 @@ class DatabaseTestCase(unittest.TestCase):
         self.database = PostgresDB(self.url)
 
 
-def is_stopped(directory: Path) -> bool:
-    """Whether no process lives of the embedded server in `directory`."""
-    with (directory / "server.lock").open("ab") as lock_file:
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
-
-
 def start_server(test: unittest.TestCase, binaries_directory: Path) -> str:
     """The URL of a new server of the version that `binaries_directory` holds, for this test."""
     directory = Path(tempfile.mkdtemp(prefix="server-"))
     test.addCleanup(shutil.rmtree, directory)
+    test.addCleanup(stop_embedded_postgres, directory)
     with contextlib.redirect_stderr(io.StringIO()):
-        url = start_embedded_postgres(directory, binaries_directory)
-    process_id, *_, socket_directory = (directory / "data/postmaster.pid").read_text().splitlines()[:5]
-    test.addCleanup(shutil.rmtree, socket_directory)
-    test.addCleanup(wait_until, functools.partial(is_stopped, directory))
-    test.addCleanup(os.kill, int(process_id), signal.SIGINT)
-    return url
+        return start_embedded_postgres(directory, binaries_directory)
 
 
 class ProjectTestCase(unittest.TestCase):
@@ -123,8 +118,5 @@ class ProjectTestCase(unittest.TestCase):
 
     def remove(self, parent: Path) -> None:
         if (self.project / ".postgres").exists():
-            wait_until(self.is_stopped)
+            stop_embedded_postgres(self.project / ".postgres")
         shutil.rmtree(parent)
-
-    def is_stopped(self) -> bool:
-        return is_stopped(self.project / ".postgres")

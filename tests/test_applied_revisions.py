@@ -73,13 +73,16 @@ class TestAppliedRevisions(ProjectTestCase):
         return run(["unittest", CONTRACT_TESTS, "-v"], self.project).stdout
 
     def recorded(self) -> dict[str, str]:
+        return json.loads(self.recorded_text())
+
+    def recorded_text(self) -> str:
         program = (
             "from data_contract_components.data_assets._query_postgres_helper import PostgresDB; "
             f"print(PostgresDB().query({APPLIED_REVISIONS_SQL!r}).iloc[0, 0])"
         )
         path = self.project / "print_record.py"
         path.write_text(program)
-        return json.loads(run(["print_record"], self.project, check=True).stdout)
+        return run(["print_record"], self.project, check=True).stdout.removesuffix("\n")
 
     def test_the_checksum_of_the_applied_file_is_recorded(self) -> None:
         checksum = hashlib.sha256((VERSIONS_DIRECTORY / FILE_NAME).read_bytes()).hexdigest()
@@ -117,6 +120,17 @@ class TestAppliedRevisions(ProjectTestCase):
         self.alembic("stamp", "head")
         self.assertEqual(before.items() - self.recorded().items(), set())
         self.assertEqual(len(self.recorded()), 2)
+
+    def test_somebody_elses_comment_is_no_record_and_stays(self) -> None:
+        comment = "-- of another tool"
+        program = (
+            "from data_contract_components.data_assets._query_postgres_helper import PostgresDB as P; P().query({!r})"
+        )
+        (self.project / "comment.py").write_text(program.format(f"comment on table alembic_version is '{comment}'"))
+        run(["comment"], self.project, check=True)
+        self.assertIn("\nOK\n", self.run_contract_tests())
+        self.alembic("downgrade", "base")
+        self.assertEqual(self.recorded_text(), comment)
 
     def test_a_database_without_a_record_is_checked_as_it_is(self) -> None:
         self.alembic("stamp", "base")

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import pwd
 import shutil
@@ -57,15 +58,24 @@ class EmbeddedPostgresTestCase(ProjectTestCase):
         assert stream is not None
         return stream.readline()
 
-    def pid_file(self) -> list[str]:
-        return (self.project / ".postgres/data/postmaster.pid").read_text().splitlines()
+    def is_stopped(self) -> bool:
+        """Whether no process of the embedded server lives."""
+        with (self.project / ".postgres/server.lock").open("ab") as lock_file:
+            try:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
 
-    def kill_server(self) -> list[str]:
-        """The pid file of the server, which is dead (a signal's effect is not there at once)."""
-        pid_file = self.pid_file()
-        os.kill(int(pid_file[0]), signal.SIGKILL)
-        wait_until(self.is_stopped)
-        return pid_file
+    def server_process_id(self) -> int:
+        return int((self.project / ".postgres/data/postmaster.pid").read_text().splitlines()[0])
+
+    def socket_directory(self) -> Path:
+        return (self.project / ".postgres/socket").readlink()
+
+    def kill_server(self) -> None:
+        os.kill(self.server_process_id(), signal.SIGKILL)
+        wait_until(self.is_stopped)  # a signal's effect is not there at once
 
 
 class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
@@ -89,10 +99,10 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
 
     def test_the_server_runs_until_the_last_of_its_users_is_gone(self) -> None:
         first, second = self.start_user(), self.start_user()
-        server = self.pid_file()[0]
+        server = self.server_process_id()
         first.communicate()
         self.assertEqual(self.query("select 1"), "1")
-        self.assertEqual(self.pid_file()[0], server)
+        self.assertEqual(self.server_process_id(), server)
         second.communicate()
         wait_until(self.is_stopped)
 
@@ -115,10 +125,10 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         user = self.start(program)
         self.assertEqual(self.read_line(user.stdout), "ready\n")
         for _ in range(2):
-            killed = self.kill_server()
+            socket_directory = self.socket_directory()
+            self.kill_server()
             self.assertEqual(self.query("select a from t"), "7")
-            self.assertNotEqual(self.pid_file()[0], killed[0])
-            self.assertFalse(Path(killed[4]).exists(), "the socket's directory of the killed server is left")
+            self.assertFalse(socket_directory.exists())
         self.kill_server()
         assert user.stdin is not None
         user.stdin.write("\n")
@@ -141,6 +151,24 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         self.assertEqual(self.query("select 1"), "1")
         wait_until(self.is_stopped)
 
+    def test_a_user_that_was_killed_while_the_server_starts_leaves_no_server(self) -> None:
+        self.query("select 1")
+        wait_until(self.is_stopped)
+        for _ in range(5):
+            user = self.start(USER)
+            wait_until(lambda: not self.is_stopped())
+            user.kill()
+            user.communicate()
+            wait_until(self.is_stopped)
+        self.assertEqual(self.query("select 1"), "1")
+
+    def test_a_socket_that_somebody_removed_is_made_anew(self) -> None:
+        user = self.start_user()
+        shutil.rmtree(self.socket_directory())
+        self.assertEqual(self.query("select 1"), "1")
+        user.communicate()
+        wait_until(self.is_stopped)
+
     def test_a_creation_that_was_killed_is_made_up_for(self) -> None:
         creation = self.start(HELPER + "database_url()")
         wait_until(lambda: any(self.project.glob(".postgres/initdb-*/data/base")))
@@ -158,7 +186,8 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         self.assertIn(str(self.project / ".postgres/log"), errors)
 
     def test_a_port_of_the_users_environment_is_meant_for_another_server(self) -> None:
-        environment = "import os; os.environ |= {'PGPORT': '1', 'PGHOST': 'nowhere.invalid', 'PGDATA': '/nowhere'}\n"
+        variables = {"PGPORT": "1", "PGHOST": "nowhere.invalid", "PGHOSTADDR": "127.0.0.1", "PGDATA": "/nowhere"}
+        environment = f"import os; os.environ |= {variables}\n"
         output, _ = self.python(environment + HELPER + "print(PostgresDB().query('select 1').iloc[0, 0])")
         self.assertEqual(output, "1\n")
 
@@ -178,19 +207,21 @@ class TestClosedDirectories(EmbeddedPostgresTestCase):
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_nobody_else_can_connect_not_even_who_shares_the_servers_account(self) -> None:
         self.start_user()
-        address = f"{self.pid_file()[4]}/.s.PGSQL.5432"
+        address = f"{self.socket_directory()}/.s.PGSQL.5432"
         for account in ("nobody", "daemon"):
             child = os.fork()
             if child == 0:
-                os.setgroups([])
-                os.setgid(pwd.getpwnam(account).pw_gid)
-                os.setuid(pwd.getpwnam(account).pw_uid)
-                with socket.socket(socket.AF_UNIX) as connection:
-                    try:
+                status = 0
+                try:
+                    os.setgroups([])
+                    os.setgid(pwd.getpwnam(account).pw_gid)
+                    os.setuid(pwd.getpwnam(account).pw_uid)
+                    with socket.socket(socket.AF_UNIX) as connection:
                         connection.connect(address)
-                    except PermissionError:
-                        os._exit(13)
-                os._exit(0)
+                except PermissionError:
+                    status = 13
+                finally:
+                    os._exit(status)
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 13, account)
 
 
@@ -206,7 +237,8 @@ class TestLongPathWithSpaces(EmbeddedPostgresTestCase):
 
 
 @unittest.skipUnless(
-    os.geteuid() == 0 and can_run_as_ordinary_user(), "not root, so the other tests run as an ordinary user already"
+    os.geteuid() == 0 and can_run_as_ordinary_user(),
+    "for root alone (the other tests run as an ordinary user else), and only where unshare can make a user namespace",
 )
 class TestOrdinaryUser(EmbeddedPostgresTestCase):
     # In a user namespace: the process has another user's id, and may yet read a Python below root's home directory.

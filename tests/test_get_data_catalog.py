@@ -23,6 +23,8 @@ create table plain (
     price numeric(10, 2),
     moment timestamp(3) with time zone,
     words text[],
+    prices numeric(8, 1)[],
+    moments timestamp(0)[],
     codes varchar(5)[][],
     moods mood[],
     documents json[]
@@ -38,24 +40,26 @@ grant usage on schema public, "Other Schema; %s" to reader;
 grant select on all tables in schema public, "Other Schema; %s" to reader;
 """
 CATALOG = """\
-Other Schema; %s|Odd "Name" %|Key %s|integer|PRIMARY KEY|False|True||32||
-Other Schema; %s|Odd "Name" %|a.b|text||True|True||||
-public|counting|number|bigint||True|False||64||
-public|looking|id|integer||True|True||32||
-public|looking|name|character varying||True|True|20|||
-public|plain|id|integer|PRIMARY KEY|False|True||32||
-public|plain|name|character varying||False|True|20|||
-public|plain|price|numeric||True|True||10||
-public|plain|moment|timestamp with time zone||True|True|||3|
-public|plain|words|ARRAY||True|True||||text
-public|plain|codes|ARRAY||True|True||||character varying
-public|plain|moods|ARRAY||True|True||||USER-DEFINED
-public|plain|documents|ARRAY||True|True||||json
-public|referring|id|integer|PRIMARY KEY|False|True||32||
-public|referring|plain_id|integer||False|True||32||
-public|two_keys|a|integer|PRIMARY KEY|False|True||32||
-public|two_keys|b|integer|PRIMARY KEY|False|True||32||
-public|two_keys|c|integer||False|True||32||"""
+Other Schema; %s|Odd "Name" %|Key %s|integer|PRIMARY KEY|False|True||32|||||
+Other Schema; %s|Odd "Name" %|a.b|text||True|True|||||||
+public|counting|number|bigint||True|False||64|||||
+public|looking|id|integer||True|True||32|||||
+public|looking|name|character varying||True|True|20||||||
+public|plain|id|integer|PRIMARY KEY|False|True||32|||||
+public|plain|name|character varying||False|True|20||||||
+public|plain|price|numeric||True|True||10|||||
+public|plain|moment|timestamp with time zone||True|True|||3||||
+public|plain|words|ARRAY||True|True||||text|||
+public|plain|prices|ARRAY||True|True||||numeric||8|
+public|plain|moments|ARRAY||True|True||||timestamp without time zone|||0
+public|plain|codes|ARRAY||True|True||||character varying|5||
+public|plain|moods|ARRAY||True|True||||USER-DEFINED|||
+public|plain|documents|ARRAY||True|True||||json|||
+public|referring|id|integer|PRIMARY KEY|False|True||32|||||
+public|referring|plain_id|integer||False|True||32|||||
+public|two_keys|a|integer|PRIMARY KEY|False|True||32|||||
+public|two_keys|b|integer|PRIMARY KEY|False|True||32|||||
+public|two_keys|c|integer||False|True||32|||||"""
 
 
 def render(database: PostgresDB) -> str:

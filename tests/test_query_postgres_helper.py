@@ -27,6 +27,9 @@ class TestDatabaseUrl(unittest.TestCase):
             f"u:{PASSWORD}@h/d",
             f"postgresql://u:{PASSWORD}@{PASSWORD}@h/d",
             f"postgresql://u:{PASSWORD}/{PASSWORD}@h/d",
+            f"postgresql://u:12/{PASSWORD}@h/d",
+            f"postgresql://u:5432,1/{PASSWORD}@h/d",
+            f"postgresql://u:12/{PASSWORD}@h/d?sslmode=disable",
             f"postgresql://u@h/d?{PASSWORD}",
             f"postgresql://u@h:{PASSWORD}/d",
         ):

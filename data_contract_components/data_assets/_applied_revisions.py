@@ -23,9 +23,13 @@ if TYPE_CHECKING:  # the contract tests do without alembic, which takes as long 
 
 VERSIONS_DIRECTORY = Path(__file__).parent / "db_migrations" / "versions"
 
-# to_regclass gives NULL where the table is not there.
+# By name and not by to_regclass, which finds nothing for a role with another search_path.
 APPLIED_REVISIONS_SQL = """
-select pg_catalog.obj_description(pg_catalog.to_regclass('alembic_version'), 'pg_class') as applied_revisions
+select pg_catalog.obj_description(oid, 'pg_class') as applied_revisions
+from pg_catalog.pg_class
+where relname = 'alembic_version' and relkind = 'r'
+order by pg_catalog.pg_table_is_visible(oid) desc, oid
+limit 1
 """
 RECORD_SQL = "comment on table alembic_version is %s"
 
@@ -40,7 +44,10 @@ def record_applied_revisions(
     """
     if ctx.as_sql or ctx.connection is None:
         return
-    recorded = json.loads(ctx.connection.exec_driver_sql(APPLIED_REVISIONS_SQL).scalar_one() or "{}")
+    comment = ctx.connection.exec_driver_sql(APPLIED_REVISIONS_SQL).scalar_one()
+    recorded = _read_record(comment) or {}
+    if comment and not recorded:
+        return  # somebody else's comment
     revisions = step.revision_map.iterate_revisions(tuple(heads), "base") if heads else ()
     applied = {
         revision.revision: recorded.get(revision.revision) or _checksum(Path(cast("Script", revision).path))
@@ -56,10 +63,11 @@ def ensure_applied_revisions_are_current(
 
     Raises: StaleDatabaseError with every revision that was edited, removed or not applied yet.
     """
-    record = (database or PostgresDB()).query(APPLIED_REVISIONS_SQL)["applied_revisions"][0]
-    if not isinstance(record, str):
+    comments = (database or PostgresDB()).query(APPLIED_REVISIONS_SQL)["applied_revisions"]
+    record = _read_record(comments[0]) if len(comments) else None
+    if record is None:
         return
-    problems, commands = find_stale_revisions(json.loads(record), versions_directory)
+    problems, commands = find_stale_revisions(record, versions_directory)
     if problems:
         raise StaleDatabaseError(problems, commands)
 
@@ -81,6 +89,15 @@ def find_stale_revisions(applied: dict[str, str], versions_directory: Path) -> t
     new = [f"{path.name} has not been applied" for revision, path in paths.items() if revision not in applied]
     commands = ["alembic downgrade base"] if edited or removed else []
     return edited + removed + new, [*commands, "alembic upgrade head"]
+
+
+def _read_record(comment: Any) -> dict[str, str] | None:
+    """The checksums by revision; None where the comment is none of ours, or there is none."""
+    try:
+        record = json.loads(comment)
+    except (TypeError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record else None
 
 
 def _checksum(path: Path) -> str:

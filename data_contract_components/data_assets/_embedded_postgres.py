@@ -6,6 +6,7 @@ user is gone, and stops the server. In the same way the server's processes hold 
 `stopper.lock`, and whoever starts them `start.lock`.
 """
 
+import contextlib
 import fcntl
 import importlib.util
 import os
@@ -26,6 +27,7 @@ from data_contract_components.errors import DatabaseUnavailableError
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
 POLL_INTERVAL_SECONDS = 0.01
+LOCK_FILES = ("users.lock", "start.lock", "server.lock", "stopper.lock")
 
 _user_locks: dict[Path, IO[bytes]] = {}
 # Referred to, so that Popen does not warn about a process that is meant to live on.
@@ -39,21 +41,23 @@ def start_embedded_postgres(directory: Path, binaries_directory: Path | None = N
     everybody else, under /tmp because a socket's path may have 107 bytes only; no network address is listened on.
     Raises: DatabaseUnavailableError with the end of the server's log.
     """
-    data_directory = directory / "data"
     try:
         if directory not in _user_locks:
             directory.mkdir(mode=0o700, exist_ok=True)
+            for name in LOCK_FILES:
+                (directory / name).touch()
             _user_locks[directory] = _lock(directory / "users.lock", fcntl.LOCK_SH)
         with _lock(directory / "start.lock", fcntl.LOCK_EX):
-            if not data_directory.exists():
+            if not (directory / "data").exists():
                 _create(directory, binaries_directory or _package_binaries())
             _ensure_stopper(directory)
-            if not _is_ready(data_directory):
+            if not _is_ready(directory):
                 _start(directory, binaries_directory or _package_binaries())
-            host = quote(_read_pid_file(data_directory)[4], safe="")
+            host = quote(str((directory / "socket").readlink()), safe="")
     except (OSError, subprocess.SubprocessError) as error:
         raise _unavailable(directory, str(error)) from error
-    return f"postgresql://postgres@:{PORT}/postgres?host={host}"
+    # hostaddr, because PGHOSTADDR in the environment would lead past the socket.
+    return f"postgresql://postgres@:{PORT}/postgres?host={host}&hostaddr="
 
 
 def _unavailable(directory: Path, reason: str) -> DatabaseUnavailableError:
@@ -63,7 +67,7 @@ def _unavailable(directory: Path, reason: str) -> DatabaseUnavailableError:
 
 def _lock(path: Path, operation: int) -> IO[bytes]:
     """The open file, locked until it is closed, or until the last process that inherited it has ended."""
-    lock_file = path.open("ab")
+    lock_file = path.open("r+b")
     try:
         fcntl.flock(lock_file, operation)
     except OSError:
@@ -141,67 +145,61 @@ def _create(directory: Path, binaries_directory: Path) -> None:
 
 
 def _start(directory: Path, binaries_directory: Path) -> None:
-    data_directory = directory / "data"
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    socket_directory = ""
-    while not _is_ready(data_directory):
+    is_spawned = False
+    while not _is_ready(directory):
         # Not free as long as any process of a server lives, be it one that just starts or the remains of a killed one.
         if server_lock := _lock_if_free(directory / "server.lock"):
             with server_lock:
-                if socket_directory:
-                    shutil.rmtree(socket_directory)
+                _remove_traces(directory)
+                if is_spawned:
                     raise _unavailable(directory, _end_of_log(directory))
-                socket_directory = _spawn_server(directory, binaries_directory, server_lock.fileno())
+                _spawn_server(directory, binaries_directory, server_lock.fileno())
+                is_spawned = True
+        elif _read_pid_file(directory)[1] == "ready" and not _is_listening(directory):
+            _interrupt(directory)  # dying, or somebody has removed its socket
         if time.monotonic() > deadline:
             raise _unavailable(directory, f"not ready after {START_TIMEOUT_SECONDS} seconds\n{_end_of_log(directory)}")
         time.sleep(POLL_INTERVAL_SECONDS)
 
 
-def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -> str:
-    """The directory of the socket at which the server will listen."""
-    data_directory = directory / "data"
-    killed_server = _read_pid_file(data_directory)
-    if killed_server[4]:
-        shutil.rmtree(killed_server[4], ignore_errors=True)
+def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -> None:
     socket_directory = tempfile.mkdtemp(prefix="postgres-", dir="/tmp")
+    (directory / "socket").symlink_to(socket_directory)
+    data_directory = directory / "data"
     settings = ["listen_addresses=", f"unix_socket_directories={socket_directory}", f"port={PORT}"]
     command = [*_server_process_prefix(data_directory), str(binaries_directory / "postgres"), "-D", str(data_directory)]
     command += [word for setting in settings for word in ("-c", setting)]
-    # A killed server's process id may by now be another program's, or a zombie's; PostgreSQL then takes the server
-    # for alive, unless the id is that of its own grandparent (src/backend/utils/init/miscinit.c, CreateLockFile).
-    environment = _server_environment() | {"PG_GRANDPARENT_PID": killed_server[0]}
     with (directory / "log").open("wb") as log_file:
-        _spawn(command, environment, server_lock, log_file.fileno())
-    return socket_directory
+        _spawn(command, _server_environment(), server_lock, log_file.fileno())
 
 
 def _end_of_log(directory: Path) -> str:
     return "\n".join((directory / "log").read_text(errors="replace").splitlines()[-5:])
 
 
-def _read_pid_file(data_directory: Path) -> list[str]:
-    """Eight lines: process id, data, start time, port, socket's directory, address, shared memory, status.
+def _read_pid_file(directory: Path) -> tuple[str, str]:
+    """The server's process id and its status; "" where the file is absent or not yet written so far.
 
-    Empty where the file is absent or not yet written so far.
-    Source: PostgreSQL's src/include/utils/pidfile.h.
+    Source: PostgreSQL's src/include/utils/pidfile.h; they are lines 1 and 8.
     """
     try:
-        lines = (data_directory / "postmaster.pid").read_text().splitlines()
+        lines = (directory / "data" / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         lines = []
-    return [line.strip() for line in lines] + [""] * (8 - len(lines))
+    lines += [""] * (8 - len(lines))
+    return lines[0].strip(), lines[7].strip()
 
 
-def _is_ready(data_directory: Path) -> bool:
-    pid_file = _read_pid_file(data_directory)
-    return pid_file[7] == "ready" and _is_listening(pid_file[4])
+def _is_ready(directory: Path) -> bool:
+    return _read_pid_file(directory)[1] == "ready" and _is_listening(directory)
 
 
-def _is_listening(socket_directory: str) -> bool:
+def _is_listening(directory: Path) -> bool:
     # The process id alone tells little: after a crash it may be another program's.
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(f"{socket_directory}/.s.PGSQL.{PORT}")
+            probe.connect(f"{(directory / 'socket').readlink()}/.s.PGSQL.{PORT}")
         except OSError:
             return False
     return True
@@ -239,11 +237,27 @@ def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
 
 def stop_embedded_postgres(directory: Path) -> None:
     """No process of the server in `directory` lives, whoever used it; its data are whole."""
-    process_id, *_, socket_directory = _read_pid_file(directory / "data")[:5]
-    if _is_listening(socket_directory):
-        os.kill(int(process_id), signal.SIGINT)
-        with _lock(directory / "server.lock", fcntl.LOCK_EX):
-            shutil.rmtree(socket_directory, ignore_errors=True)
+    while not (server_lock := _lock_if_free(directory / "server.lock")):
+        _interrupt(directory)
+        time.sleep(POLL_INTERVAL_SECONDS)
+    with server_lock:
+        _remove_traces(directory)
+
+
+def _interrupt(directory: Path) -> None:
+    """The server in `directory`, of which a process lives, is told to stop as soon as its process id is known."""
+    process_id, _ = _read_pid_file(directory)
+    if process_id:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(process_id), signal.SIGINT)
+
+
+def _remove_traces(directory: Path) -> None:
+    """What a server left is gone: its socket, and the file whose process id may by now be another program's."""
+    if (directory / "socket").is_symlink():
+        shutil.rmtree((directory / "socket").readlink(), ignore_errors=True)
+        (directory / "socket").unlink()
+    (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

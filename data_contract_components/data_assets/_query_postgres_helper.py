@@ -1,5 +1,7 @@
 """The way to the database: which one it is, one connection to it, and PostgresDB to ask it something."""
 
+from __future__ import annotations
+
 import os
 import re
 import sys
@@ -7,13 +9,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, connection, parse_dsn
 
 from data_contract_components.errors import DatabaseUnavailableError, QueryError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REPOSITORY_DIRECTORY = Path(__file__).resolve().parents[2]
 CONNECT_TIMEOUT_SECONDS = 9
@@ -79,18 +83,20 @@ def connect(url: str) -> connection:
 
 def _describe(url: str) -> str:
     """Host, port and database of a URL, for messages."""
-    # A password with an unescaped "@", "/", ":" or "?" ends up in libpq's other fields, and so in its messages.
+    # A password with an unescaped "@" or "/" ends up in libpq's other fields, and so in its messages.
+    is_readable = not re.search(r"://[^/]*@.*@|://[^/@]*/[^?]*@", url)
     try:
         parts = parse_dsn(url)
     except psycopg2.ProgrammingError:
-        parts = {"host": "@"}
-    host = parts.get("host", "localhost")
-    port = parts.get("port", "5432")
-    if "@" in host or not re.fullmatch(r"[\d,]*", port):
+        is_readable = False
+    if not is_readable or not re.fullmatch(r"[\d,]*", parts.get("port", "")):
         raise DatabaseUnavailableError(
             "the database of DATABASE_URL", "the URL cannot be read", f"{_URL_FORM}, {_USE_EMBEDDED}."
         )
-    return f'PostgreSQL at host "{host}", port {port}, database "{parts.get("dbname", parts.get("user", ""))}"'
+    host = parts.get("host") or os.environ.get("PGHOST", "localhost")
+    port = parts.get("port") or os.environ.get("PGPORT", "5432")
+    database = parts.get("dbname") or parts.get("user", "")
+    return f'PostgreSQL at host "{host}", port {port}, database "{database}"'
 
 
 class PostgresDB:
@@ -104,8 +110,12 @@ class PostgresDB:
 
         Shape: the statement's columns in their order, nullable dtypes; or one row with the column `status`.
             Values are bound to %s or %(name)s; without params a % is only a %.
-        Raises: QueryError with the SQL state, and nothing of `sql` is done; DatabaseUnavailableError.
+        Raises: QueryError with the SQL state, and nothing of `sql` is done (unless it has a COMMIT of its own);
+            DatabaseUnavailableError.
         """
+        # Here, as seed_db.py and alembic need a connection and no pandas, whose import takes longer than they do.
+        import pandas as pd
+
         with closing(connect(self._url or database_url())) as open_connection:
             # Statements sent together without BEGIN are one transaction (PostgreSQL manual, "Multiple Statements in
             # a Simple Query"), and one alone may be what no transaction block takes, as CREATE DATABASE.

@@ -16,11 +16,15 @@ CATALOG_COLUMNS = (
     "numeric_precision",
     "datetime_precision",
     "array_element_data_type",
+    "array_element_character_maximum_length",
+    "array_element_numeric_precision",
+    "array_element_datetime_precision",
 )
 
 # Keys come from pg_constraint: information_schema.key_column_usage shows none to a role that may only read, and
 # constraint_column_usage shows on PostgreSQL 18 each NOT NULL as well, and foreign keys by the column they point to.
-# Element types come from pg_type, as information_schema.element_types takes minutes with thousands of tables.
+# Element types come from pg_type and the column's type modifier: information_schema.element_types leaves length and
+# precision empty, and takes minutes with thousands of tables.
 CATALOG_SQL = """
 select
     columns.table_catalog,
@@ -38,7 +42,11 @@ select
         when columns.data_type <> 'ARRAY' then null
         when element_namespaces.nspname = 'pg_catalog' then pg_catalog.format_type(elements.oid, null)
         else 'USER-DEFINED'
-    end as array_element_data_type
+    end as array_element_data_type,
+    information_schema._pg_char_max_length(elements.oid, attributes.atttypmod)
+        as array_element_character_maximum_length,
+    information_schema._pg_numeric_precision(elements.oid, attributes.atttypmod) as array_element_numeric_precision,
+    information_schema._pg_datetime_precision(elements.oid, attributes.atttypmod) as array_element_datetime_precision
 from information_schema.columns
 join pg_catalog.pg_namespace as namespaces on namespaces.nspname = columns.table_schema
 join pg_catalog.pg_class as relations
@@ -48,7 +56,8 @@ join pg_catalog.pg_attribute as attributes
 left join pg_catalog.pg_constraint as primary_keys
     on primary_keys.conrelid = relations.oid and primary_keys.contype = 'p'
 left join pg_catalog.pg_type as arrays
-    on arrays.typnamespace = (select oid from pg_catalog.pg_namespace where nspname = columns.udt_schema)
+    on columns.data_type = 'ARRAY'
+    and arrays.typnamespace = (select oid from pg_catalog.pg_namespace where nspname = columns.udt_schema)
     and arrays.typname = columns.udt_name
 left join pg_catalog.pg_type as elements on elements.oid = arrays.typelem
 left join pg_catalog.pg_namespace as element_namespaces on element_namespaces.oid = elements.typnamespace

@@ -20,6 +20,9 @@ CONSTRAINT_LABELS = {
     "numeric_precision": "Numeric Precision",
     "datetime_precision": "Datetime Precision",
     "array_element_data_type": "Array Element Data Type",
+    "array_element_character_maximum_length": "Array Element Character Maximum Length",
+    "array_element_numeric_precision": "Array Element Numeric Precision",
+    "array_element_datetime_precision": "Array Element Datetime Precision",
 }
 
 
