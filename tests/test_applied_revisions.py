@@ -94,7 +94,7 @@ class TestAppliedRevisions(ProjectTestCase):
         output = self.run_contract_tests()
         self.assertIn(f"{FILE_NAME} was edited after it had been applied\n", output)
         self.assertIn("  alembic downgrade base\n  alembic upgrade head\n", output)
-        self.assertIn("FAILED (errors=1)", output)
+        self.assertIn("FAILED (errors=2)", output)
         self.assertNotIn("... ok", output)
         self.alembic("downgrade", "base")
         self.alembic("upgrade", "head")

@@ -59,7 +59,7 @@ class TestUnreachableDatabase(unittest.TestCase):
         result = run(["unittest", CONTRACT_TESTS, "-v"], ROOT, self.url)
         self.assertEqual(result.returncode, 1)
         self.assertIn("Connection refused", result.stdout)
-        self.assertIn("FAILED (errors=1)", result.stdout)
+        self.assertIn("FAILED (errors=2)", result.stdout)
         self.assertNotIn("FAIL:", result.stdout)
         self.assertNotIn("... ok", result.stdout)
         self.assertNotIn(PASSWORD, result.stdout)

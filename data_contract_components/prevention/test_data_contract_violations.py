@@ -1,5 +1,6 @@
 """The contract tests: every contract of contract_definition/ against the database of database_url()."""
 
+import functools
 import unittest
 
 import pandas as pd
@@ -11,12 +12,10 @@ from data_contract_components.detection.contract_violation_detector import Contr
 
 
 class TestContractViolations(unittest.TestCase):
-    catalog_df: pd.DataFrame
+    """FAIL is a broken contract; ERROR says that it could not be checked."""
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        ensure_applied_revisions_are_current()
-        cls.catalog_df = get_data_catalog()
+    def setUp(self) -> None:
+        self.catalog_df = get_current_catalog()
 
     def test_all_contract_assets_present_in_catalog(self) -> None:
         """Test that all assets under contract are present in the data catalog"""
@@ -25,9 +24,17 @@ class TestContractViolations(unittest.TestCase):
 
     def test_data_contracts_against_data_catalog(self) -> None:
         """Test that all data contract constraints match the data catalog."""
-        violations = ContractViolationDetector(catalog_df=self.catalog_df).detect_constraint_violations()
+        detector = ContractViolationDetector(catalog_df=self.catalog_df)
+        violations = detector.detect_constraint_violations()
         if violation_text := render_violations(violations):
             self.fail(f"All data contract constraints should match the data catalog.\n\nViolations:\n{violation_text}")
+
+
+@functools.cache
+def get_current_catalog() -> pd.DataFrame:
+    """The catalog of a database that the migrations of this checkout built; read once for both tests."""
+    ensure_applied_revisions_are_current()
+    return get_data_catalog()
 
 
 def render_violations(violations: list[dict[str, str]]) -> str:
