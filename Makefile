@@ -7,9 +7,10 @@ COMPONENTS := data_contract_components
 # A copy of each requirements file says what is installed: its content decides, as the times in a clone say nothing.
 define install
 	@test -x "$(VENV)/bin/pip" || $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -x "$(VENV)/bin/pip" || echo "making $(VENV)"
 	@test -x "$(VENV)/bin/pip" || $(PYTHON) -m venv --clear "$(VENV)"
 	@cmp -s $(1) "$(VENV)/$(1)" || { \
-	    echo "installing $(1) into $(VENV)"; \
+	    echo "installing $(1) into $(VENV); a minute or two"; \
 	    $(RUN) pip install -qq --disable-pip-version-check -r $(1) && cp $(1) "$(VENV)/$(1)"; }
 endef
 

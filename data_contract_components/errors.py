@@ -34,6 +34,8 @@ class StaleDatabaseError(DataContractError):
         lines += [f"  {problem}" for problem in problems]
         lines += ["To bring it up to date, in data_contract_components/data_assets:"]
         lines += [f"  {command}" for command in commands]
+        if len(commands) > 1:
+            lines += ["(A downgrade() that was edited too may fail: undo that edit first, and redo it afterwards.)"]
         super().__init__("\n".join(lines))
         self.problems = problems
         self.commands = commands

@@ -1,5 +1,8 @@
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,13 +79,15 @@ class TestAppliedRevisions(ProjectTestCase):
         return json.loads(self.recorded_text())
 
     def recorded_text(self) -> str:
-        program = (
-            "from data_contract_components.data_assets._query_postgres_helper import PostgresDB; "
-            f"print(PostgresDB().query({APPLIED_REVISIONS_SQL!r}).iloc[0, 0])"
+        return self.query(APPLIED_REVISIONS_SQL)
+
+    def query(self, sql: str) -> str:
+        """The first value of the answer, from the copy's own embedded server."""
+        (self.project / "query.py").write_text(
+            "from data_contract_components.data_assets._query_postgres_helper import PostgresDB\n"
+            f"print(PostgresDB().query({sql!r}).iloc[0, 0])"
         )
-        path = self.project / "print_record.py"
-        path.write_text(program)
-        return run(["print_record"], self.project, check=True).stdout.removesuffix("\n")
+        return run(["query"], self.project, check=True).stdout.removesuffix("\n")
 
     def test_the_checksum_of_the_applied_file_is_recorded(self) -> None:
         checksum = hashlib.sha256((VERSIONS_DIRECTORY / FILE_NAME).read_bytes()).hexdigest()
@@ -132,7 +137,23 @@ class TestAppliedRevisions(ProjectTestCase):
         self.alembic("downgrade", "base")
         self.assertEqual(self.recorded_text(), comment)
 
+    def test_tables_that_were_taken_down_and_not_built_again_are_an_error(self) -> None:
+        self.alembic("downgrade", "base")
+        self.assertEqual(self.recorded(), {})
+        self.assertIn(f"{FILE_NAME} has not been applied\n", self.run_contract_tests())
+
+    def test_two_migrations_that_start_at_once_wait_for_each_other(self) -> None:
+        self.alembic("downgrade", "base")
+        command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+        environment = os.environ | {"DATABASE_URL": ""}
+        processes = [
+            subprocess.Popen(command, cwd=self.data_assets, env=environment, stderr=subprocess.PIPE) for _ in "12"
+        ]
+        errors = [process.communicate()[1] for process in processes]
+        self.assertEqual([process.returncode for process in processes], [0, 0], errors)
+        self.assertEqual(sum(b"Running upgrade" in text for text in errors), 1)
+
     def test_a_database_without_a_record_is_checked_as_it_is(self) -> None:
-        self.alembic("stamp", "base")
+        self.query("comment on table alembic_version is null")
         self.edit_applied_revision()
         self.assertIn("\nOK\n", self.run_contract_tests())

@@ -28,7 +28,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
     def test_contracts_are_read_in_the_order_of_their_names(self) -> None:
         for name in ("b", "a_b", "a"):
             (self.directory / f"{name}_contract_spec.json").write_text(json.dumps(self.spec))
-        (self.directory / "notes.json").write_text("no contract")
+        (self.directory / "notes.txt").write_text("no contract")
         specs = get_data_contract_specs(self.directory)
         self.assertEqual(list(specs), ["a_b_contract_spec", "a_contract_spec", "b_contract_spec"])
         self.assertEqual(specs["a_contract_spec"], self.spec)
@@ -37,6 +37,11 @@ class TestGetDataContractSpecs(unittest.TestCase):
         for directory in (self.directory, self.directory / "missing"):
             with self.assertRaisesRegex(InvalidContractSpecError, "holds no contract"):
                 get_data_contract_specs(directory)
+
+    def test_a_contract_with_another_name_does_not_go_unchecked(self) -> None:
+        (self.directory / "object_images.json").write_text(json.dumps(self.spec))
+        with self.assertRaisesRegex(InvalidContractSpecError, "object_images.json: .* ends in _contract_spec.json"):
+            get_data_contract_specs(self.directory)
 
     def test_every_problem_of_every_file_is_told_at_once(self) -> None:
         misspelt = json.loads(json.dumps(self.spec))

@@ -12,8 +12,6 @@ select 'type', typname from pg_type
 where typnamespace = 'public'::regnamespace and typname not like '%alembic_version'
 union all
 select 'function', proname from pg_proc where pronamespace = 'public'::regnamespace
-union all
-select 'comment', description from pg_description where objoid = 'alembic_version'::regclass
 order by 1, 2
 """
 COLUMNS_SQL = """

@@ -37,7 +37,7 @@ RECORD_SQL = "comment on table alembic_version is %s"
 def record_applied_revisions(
     ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]
 ) -> None:
-    """The record holds every revision up to `heads`, in the transaction of `step`; no comment is left at the base.
+    """The record holds every revision up to `heads`, in the transaction of `step`; it is empty at the base.
 
     A revision keeps the checksum that it was applied with. Not recorded: what `--sql` only prints.
     Source: alembic, EnvironmentContext.configure, on_version_apply.
@@ -45,15 +45,15 @@ def record_applied_revisions(
     if ctx.as_sql or ctx.connection is None:
         return
     comment = ctx.connection.exec_driver_sql(APPLIED_REVISIONS_SQL).scalar_one()
-    recorded = _read_record(comment) or {}
-    if comment and not recorded:
+    recorded = _read_record(comment)
+    if comment and recorded is None:
         return  # somebody else's comment
     revisions = step.revision_map.iterate_revisions(tuple(heads), "base") if heads else ()
     applied = {
-        revision.revision: recorded.get(revision.revision) or _checksum(Path(cast("Script", revision).path))
+        revision.revision: (recorded or {}).get(revision.revision) or _checksum(Path(cast("Script", revision).path))
         for revision in revisions
     }
-    ctx.connection.exec_driver_sql(RECORD_SQL, (json.dumps(applied, sort_keys=True) if applied else None,))
+    ctx.connection.exec_driver_sql(RECORD_SQL, (json.dumps(applied, sort_keys=True),))
 
 
 def ensure_applied_revisions_are_current(
@@ -97,7 +97,7 @@ def _read_record(comment: Any) -> dict[str, str] | None:
         record = json.loads(comment)
     except (TypeError, ValueError):
         return None
-    return record if isinstance(record, dict) and record else None
+    return record if isinstance(record, dict) else None
 
 
 def _checksum(path: Path) -> str:

@@ -48,7 +48,7 @@ def database_url() -> str:
         raise DatabaseUnavailableError(
             "the embedded PostgreSQL",
             "it does not run on Windows itself",
-            "Set DATABASE_URL, or work in WSL, in the devcontainer or in a Codespace.",
+            "Set DATABASE_URL, or work in WSL.",
         )
     from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres
 

@@ -7,20 +7,23 @@ from data_contract_components.contract_definition.contract_spec import ContractS
 from data_contract_components.errors import InvalidContractSpecError
 
 CONTRACT_DIRECTORY = Path(__file__).resolve().parents[1] / "contract_definition"
-CONTRACT_FILES = "*_contract_spec.json"
+NAME_ENDING = "_contract_spec"
 
 
 def get_data_contract_specs(contract_directory: Path | str) -> dict[str, ContractSpec]:
     """The contracts in `contract_directory`, by file name without its ending, in the order of the names.
 
+    Every JSON file there is a contract; so that none goes unchecked for its name, another name is a problem.
     Raises: InvalidContractSpecError with every problem of every file, also when there is no contract at all.
     """
     specs: dict[str, ContractSpec] = {}
     problems: list[SpecProblem] = []
-    paths = sorted(Path(contract_directory).glob(CONTRACT_FILES), key=lambda path: path.stem)
+    paths = sorted(Path(contract_directory).glob("*.json"), key=lambda path: path.stem)
     if not paths:
-        problems.append(SpecProblem(Path(contract_directory), "$", f"holds no contract ({CONTRACT_FILES})"))
+        problems.append(SpecProblem(Path(contract_directory), "$", f"holds no contract (*{NAME_ENDING}.json)"))
     for path in paths:
+        if not path.stem.endswith(NAME_ENDING):
+            problems.append(SpecProblem(path, "$", f"the name of a contract file ends in {NAME_ENDING}.json"))
         try:
             spec = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
