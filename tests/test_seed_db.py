@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_contract_components.data_assets.seed_db import TABLES, UnreadableRecordsError, read_records
+from data_contract_components.data_assets._museum_records import TABLES, UnreadableRecordsError, read_records
 from tests import ROOT, SHARED_DIRECTORY, DatabaseTestCase, run
 
 SEED_DB = "data_contract_components.data_assets.seed_db"

@@ -1,14 +1,10 @@
 """Fills the tables that the migrations built with the records of a JSON file: python -m …data_assets.seed_db [FILE]."""
 
 import argparse
-import datetime
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +13,25 @@ from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 from tqdm import tqdm
 
+from data_contract_components.data_assets._museum_records import (
+    TABLES,
+    Converter,
+    RejectedRecord,
+    Rows,
+    UnreadableRecordsError,
+    convert_records,
+    read_records,
+    to_json_texts,
+    to_texts,
+)
 from data_contract_components.data_assets._query_postgres_helper import connect, database_url
 from data_contract_components.errors import DataContractError, QueryError
 
 RECORDS_PATH = Path(__file__).parent / "db_migrations" / "raw_data" / "objects.json"
 BATCH_RECORDS = 2_000
-CHUNK_CHARACTERS = 1 << 20
-MAXIMUM_RECORD_CHARACTERS = 1 << 24
-INTEGER_MAXIMUM = 2**31 - 1
 
-BLANKS = re.compile(r"[ \t\r\n]*")
-_END = object()
+# psycopg2 sends a list as an array of text, which PostgreSQL does not turn into other arrays by itself.
+CASTS: dict[Converter, str] = {to_json_texts: "%s::json[]", to_texts: "%s::text[]"}
 
 MISSING_COLUMNS_SQL = """
 select wanted.table_name || '.' || wanted.column_name
@@ -49,17 +53,6 @@ select coalesce(department, '(none)'), count(*) from object_gallery_info group b
 """
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-class UnreadableRecordsError(DataContractError):
-    """The file holds no JSON array of records, so nothing was loaded."""
-
-
 class UnfitTablesError(DataContractError):
     """The tables are not those that the migrations of this checkout build, so nothing was loaded."""
 
@@ -67,200 +60,9 @@ class UnfitTablesError(DataContractError):
         super().__init__(
             f"the database lacks {', '.join(missing_columns)}; nothing was changed.\n"
             "Build the tables with `alembic upgrade head` in data_contract_components/data_assets. Where a migration "
-            "changed them on purpose, change TABLES in seed_db.py with it."
+            "changed them on purpose, change TABLES in _museum_records.py with it."
         )
         self.missing_columns = missing_columns
-
-
-@dataclass(frozen=True)
-class RejectedRecord:
-    """A record that no table can hold: where it stands in the file, from 1, and why."""
-
-    position: int
-    object_id: Any
-    reason: str
-    record: Any
-
-    def __str__(self) -> str:
-        return f"record {self.position}, objectID {json.dumps(self.object_id)}: {self.reason}"
-
-
-def _to_text(value: Any) -> str | None:
-    """The text as it is; None for "", which is how the API says that it does not know."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise ValueError("is no text")
-    if "\0" in value:
-        raise ValueError("has a NUL character, which PostgreSQL cannot store")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError("has half of a surrogate pair, which is no character") from None
-    return value
-
-
-def _to_boolean(value: Any) -> bool | None:
-    if value is None or value == "":
-        return None
-    if not isinstance(value, bool):
-        raise ValueError("is neither true nor false")
-    return value
-
-
-def _to_timestamp(value: Any) -> datetime.datetime | None:
-    """The time in UTC, without a zone as the column has none; a time without an offset is taken as UTC."""
-    text = _to_text(value)
-    if text is None:
-        return None
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-        return moment.astimezone(datetime.UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        raise ValueError(f"is no date: {text}") from None
-
-
-def _to_texts(value: Any) -> list[str] | None:
-    if value is None or value == "":
-        return None
-    if not isinstance(value, list) or not all(isinstance(element, str) for element in value):
-        raise ValueError("is no list of texts")
-    return [_to_text(element) or "" for element in value]
-
-
-def _to_json_texts(value: Any) -> list[str] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list):
-        raise ValueError("is no list")
-    texts = [json.dumps(element, ensure_ascii=False) for element in value]
-    if any("\\u0000" in text for text in texts):
-        raise ValueError("has a NUL character, which PostgreSQL cannot read out of JSON")
-    return [_to_text(text) or "" for text in texts]
-
-
-Converter = Callable[[Any], Any]
-
-# Column: the API's key, and how its value becomes the column's. The column object_id comes first in every table.
-TABLES: dict[str, dict[str, tuple[str, Converter]]] = {
-    "object": {"title": ("title", _to_text), "artist_display_name": ("artistDisplayName", _to_text)},
-    "object_history": {
-        "period": ("period", _to_text),
-        "culture": ("culture", _to_text),
-        "object_date": ("objectDate", _to_text),
-    },
-    "object_physical_properties": {
-        "medium": ("medium", _to_text),
-        "dimensions": ("dimensions", _to_text),
-        "classification": ("classification", _to_text),
-    },
-    "object_gallery_info": {
-        "gallery_number": ("GalleryNumber", _to_text),
-        "department": ("department", _to_text),
-        "accession_number": ("accessionNumber", _to_text),
-    },
-    "object_tags": {"tags": ("tags", _to_json_texts)},
-    "object_images": {
-        "primary_image": ("primaryImage", _to_text),
-        "additional_images": ("additionalImages", _to_texts),
-    },
-    "object_copyright": {
-        "primary_image": ("primaryImage", _to_text),
-        "is_public_domain": ("isPublicDomain", _to_boolean),
-    },
-    "object_api_metadata": {"metadata_date": ("metadataDate", _to_timestamp)},
-}
-# psycopg2 sends a list as an array of text, which PostgreSQL does not turn into other arrays by itself.
-CASTS: dict[Converter, str] = {_to_json_texts: "%s::json[]", _to_texts: "%s::text[]"}
-
-
-def read_records(path: Path, on_progress: Callable[[int], object] = lambda _: None) -> Iterator[Any]:
-    """The elements of the file's JSON array, one after the other, so that memory does not grow with the file.
-
-    `on_progress` is given the number of bytes that were read since it was called last.
-    Raises: UnreadableRecordsError with the line, possibly after some elements.
-    """
-    line = 1
-    try:
-        with path.open("rb") as binary_file, TextIOWrapper(binary_file, encoding="utf-8-sig", newline="") as file:
-            buffer, position, separator, is_at_end = "", 0, "[", False
-            while True:
-                try:
-                    element, end = _decode_element(buffer, position, separator)
-                    is_whole = end < len(buffer) or is_at_end  # the 12 at the end of a chunk may be the start of 123
-                except ValueError as error:
-                    if is_at_end or len(buffer) - position > MAXIMUM_RECORD_CHARACTERS:
-                        line += buffer.count("\n", position, getattr(error, "pos", len(buffer)))
-                        raise UnreadableRecordsError(f"{path}, line {line}: {getattr(error, 'msg', error)}") from error
-                    is_whole = False
-                if is_whole:
-                    if element is _END:
-                        return
-                    yield element
-                    line += buffer.count("\n", position, end)
-                    position, separator = end, ","
-                else:
-                    before = binary_file.tell()
-                    chunk = file.read(CHUNK_CHARACTERS)
-                    on_progress(binary_file.tell() - before)
-                    buffer, position, is_at_end = buffer[position:] + chunk, 0, not chunk
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableRecordsError(f"{path}, after line {line}: {error}") from error
-
-
-def _decode_element(buffer: str, position: int, separator: str) -> tuple[Any, int]:
-    """The element behind the separator at `position`, and where it ends; _END behind the array.
-
-    Raises: ValueError, also where the buffer ends too early.
-    """
-    position = _skip_blanks(buffer, position)
-    is_closed = separator == "," and buffer.startswith("]", position)
-    if not is_closed:
-        if not buffer.startswith(separator, position):
-            raise json.JSONDecodeError(f"a JSON array of records has {separator!r} here", buffer, position)
-        position = _skip_blanks(buffer, position + 1)
-        is_closed = separator == "[" and buffer.startswith("]", position)
-    if not is_closed:
-        return DECODER.raw_decode(buffer, position)
-    end = _skip_blanks(buffer, position + 1)
-    if end < len(buffer):
-        raise json.JSONDecodeError("nothing may follow the JSON array of records", buffer, end)
-    return _END, end
-
-
-def _skip_blanks(buffer: str, position: int) -> int:
-    match = BLANKS.match(buffer, position)
-    return match.end() if match else position
-
-
-def convert_records(records: Iterator[Any], rejected: list[RejectedRecord]) -> Iterator[dict[str, tuple[Any, ...]]]:
-    """The rows, by table, of each record that the tables can hold; the others are added to `rejected`."""
-    object_ids: set[int] = set()
-    for position, record in enumerate(records, start=1):
-        object_id = record.get("objectID") if isinstance(record, dict) else None
-        try:
-            if not isinstance(record, dict):
-                raise ValueError("is no JSON object")
-            if not isinstance(object_id, int) or isinstance(object_id, bool):
-                raise ValueError("objectID is no whole number")
-            if abs(object_id) > INTEGER_MAXIMUM:
-                raise ValueError("objectID is larger than an integer column holds")
-            if object_id in object_ids:
-                raise ValueError("objectID was there before")
-            rows = {table: (object_id, *_convert(record, columns)) for table, columns in TABLES.items()}
-        except ValueError as error:
-            rejected.append(RejectedRecord(position, object_id, str(error), record))
-        else:
-            object_ids.add(object_id)
-            yield rows
-
-
-def _convert(record: dict[str, Any], columns: dict[str, tuple[str, Converter]]) -> Iterator[Any]:
-    for key, converter in columns.values():
-        try:
-            yield converter(record.get(key))
-        except ValueError as error:
-            raise ValueError(f"{key} {error}") from error
 
 
 def load_records(cur: cursor, records: Iterator[Any], *, skip_rejected: bool) -> tuple[int, list[RejectedRecord]]:
@@ -270,7 +72,7 @@ def load_records(cur: cursor, records: Iterator[Any], *, skip_rejected: bool) ->
     """
     cur.execute(f"truncate {', '.join(TABLES)}")
     rejected: list[RejectedRecord] = []
-    rows_of_batch: list[dict[str, tuple[Any, ...]]] = []
+    rows_of_batch: list[Rows] = []
     count = 0
     for rows in convert_records(records, rejected):
         if skip_rejected or not rejected:
@@ -280,7 +82,7 @@ def load_records(cur: cursor, records: Iterator[Any], *, skip_rejected: bool) ->
     return count + _insert(cur, rows_of_batch), rejected
 
 
-def _insert(cur: cursor, rows_of_batch: list[dict[str, tuple[Any, ...]]]) -> int:
+def _insert(cur: cursor, rows_of_batch: list[Rows]) -> int:
     """The number of records that were inserted; the list is empty then."""
     count = len(rows_of_batch)
     for table, columns in TABLES.items():
