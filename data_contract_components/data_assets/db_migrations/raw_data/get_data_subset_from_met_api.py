@@ -1,0 +1,385 @@
+"""Real records for seed_db.py: asked of The Met's API one id after the other, saved as one JSON array.
+
+The journal, a line for each finished id, is data and checkpoint at once, and --out is written from it. So a download
+may be killed at any moment, and the same command goes on where it was. No record stays in memory.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import default_user_agent
+from tqdm import tqdm
+from urllib3 import BaseHTTPResponse
+from urllib3.util import Retry
+
+from data_contract_components.errors import DataContractError
+
+OUT_PATH = Path(__file__).with_name("met_objects.json")
+SEARCH_OUT_PATH = Path(__file__).with_name("met_object_ids.json")
+FAILED_IDS_NAME = "failed_ids.json"
+BASE_URL = "https://collectionapi.metmuseum.org/public/collection"
+SEARCH_PAGE_SIZE = 500
+SEARCH_WINDOW = 10_000  # /v1.1/search gives no id beyond it
+HIGHLIGHTS_WITH_IMAGES = {"q": "*", "isHighlight": "true", "hasImages": "true"}  # True would be ignored
+
+REPEATS = 5  # without a connection, or on 429 and 5xx
+ATTEMPTS = 4  # at an answer that is a block, or breaks off
+
+ENTRY_START = b'{"objectID": '
+OUTCOMES = ("fetched", "gone", "failed")
+
+
+class DownloadError(DataContractError):
+    """The download could not start or go on; what the journal holds stays."""
+
+    def __init__(self, place: object, reason: str, way_out: str) -> None:
+        super().__init__(f"{place}: {reason}; {way_out}")
+        self.place = place
+        self.reason = reason
+        self.way_out = way_out
+
+
+class RequestFailedError(DataContractError):
+    """One request has no answer that can be used, and repeating it has not helped."""
+
+
+class GoneError(RequestFailedError):
+    """The API says that it has no such object."""
+
+
+class PacedRetry(Retry):
+    """Repeats that are at least `backoff_factor` seconds apart; urllib3 alone sends the first one at once."""
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        earliest = time.monotonic() + self.backoff_factor
+        super().sleep(response)
+        time.sleep(max(0.0, earliest - time.monotonic()))
+
+
+class MetApi:
+    """The API at `base_url`; between two requests lie at least `rate_delay` seconds."""
+
+    def __init__(self, base_url: str, rate_delay: float, block_delay: float, timeout: float) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._rate_delay = rate_delay
+        self._block_delay = block_delay
+        self._timeout = timeout
+        self._earliest = 0.0
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"data-contracts-sandbox ({default_user_agent()})"
+        statuses = [429, *range(500, 600)]
+        retries = PacedRetry(REPEATS, backoff_factor=rate_delay, status_forcelist=statuses, raise_on_status=False)
+        self._session.mount("https://", HTTPAdapter(max_retries=retries))
+        self._session.mount("http://", HTTPAdapter(max_retries=retries))
+
+    def get(self, path: str, **parameters: str | int) -> dict[str, Any]:
+        """The JSON object at `path`.
+
+        Raises: GoneError on a 404 with the API's message; RequestFailedError when repeating does not help.
+        """
+        reason = ""
+        for attempts_left in reversed(range(ATTEMPTS)):
+            response = self._send(self.base_url + path, parameters)
+            status = response.status_code
+            try:
+                with response:
+                    answer = json.loads(response.content)
+            except requests.RequestException:
+                reason = f"HTTP {status}, and the answer breaks off"
+                continue
+            except (ValueError, RecursionError):
+                answer = None
+            if status == 200 and isinstance(answer, dict):
+                return answer
+            message = answer.get("message") if isinstance(answer, dict) else None
+            if status == 404 and message is not None:
+                raise GoneError(f"HTTP 404: {message}")
+            reason = f"HTTP {status}: {message or response.headers.get('Location') or response.reason}"
+            if status not in (200, 403):
+                break
+            reason = f"blocked by {reason}"
+            if attempts_left:
+                tqdm.write(f"{reason}; waiting for {self._block_delay:g} seconds", file=sys.stderr)
+                time.sleep(self._block_delay)
+        raise RequestFailedError(reason)
+
+    def _send(self, url: str, parameters: dict[str, str | int]) -> requests.Response:
+        """The answer without its body, which Retry does not see; a redirect is not followed, as it would not wait."""
+        time.sleep(max(0.0, self._earliest - time.monotonic()))
+        try:
+            return self._session.get(url, params=parameters, timeout=self._timeout, allow_redirects=False, stream=True)
+        except requests.RequestException as error:
+            # urllib3's reason is the last failure, without the words about having repeated the request.
+            reason = getattr(next(iter(error.args), None), "reason", None) or error
+            raise RequestFailedError(str(reason)) from error
+        finally:
+            self._earliest = time.monotonic() + self._rate_delay
+
+    def get_highlight_ids(self) -> list[int]:
+        """The ids of the highlights with images, in the order of the search; stderr tells when these are not all.
+
+        Raises: DownloadError.
+        """
+        object_ids: list[int] = []
+        total: Any = 1
+        while len(object_ids) < min(total, SEARCH_WINDOW):
+            limit = min(SEARCH_PAGE_SIZE, SEARCH_WINDOW - len(object_ids))
+            try:
+                page = self.get("/v1.1/search", **HIGHLIGHTS_WITH_IMAGES, offset=len(object_ids), limit=limit)
+                total, page_ids = page.get("total"), page.get("objectIDs") or []
+                if type(total) is not int or not isinstance(page_ids, list) or {type(i) for i in page_ids} - {int}:
+                    raise RequestFailedError("the answer has no total and ids")
+            except RequestFailedError as error:
+                way_out = "try again later, or give the ids by --ids-file"
+                raise DownloadError(f"{self.base_url}/v1.1/search", str(error), way_out) from error
+            if not page_ids:
+                break
+            object_ids += page_ids
+        object_ids = list(dict.fromkeys(object_ids))
+        if len(object_ids) != total:
+            print(f"the search counts {total} objects and gives the ids of {len(object_ids)}", file=sys.stderr)
+        return object_ids
+
+    def get_entry(self, object_id: int) -> dict[str, Any]:
+        """The journal's entry for the id: its record, or the reason why there is none."""
+        try:
+            record = self.get(f"/v1/objects/{object_id}")
+            if record.get("objectID") != object_id:
+                raise RequestFailedError(f"the record is that of objectID {json.dumps(record.get('objectID'))}")
+        except RequestFailedError as error:
+            outcome = "gone" if isinstance(error, GoneError) else "failed"
+            return {"objectID": object_id, "outcome": outcome, "reason": str(error)}
+        return {"objectID": object_id, "outcome": "fetched", "record": record}
+
+
+class Finished(NamedTuple):
+    outcome: str
+    reason: str | None
+    offset: int
+
+
+class Journal:
+    """What became of each finished id, one JSON line each; the last line about an id holds.
+
+    `file` is open for reading and appending, and no other Journal has it. A last line that a kill has torn is cut off.
+    Raises: DownloadError, and the file is as it was.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.finished: dict[int, Finished] = {}
+        self._file = file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DownloadError(file.name, "another download writes it", "name another --checkpoint") from error
+        file.seek(0)
+        end = 0
+        for number, line in enumerate(file, 1):
+            entry = _parse_entry(line)
+            if not line.endswith(b"\n") and (entry or _is_torn_entry(line)):
+                break
+            if entry is None:
+                place = f"{file.name}, line {number}"
+                raise DownloadError(place, "no line of a download's journal", "name another --checkpoint")
+            self._remember(entry, end)
+            end += len(line)
+        file.truncate(end)
+
+    def get_outcome(self, object_id: int) -> str | None:
+        return self.finished[object_id].outcome if object_id in self.finished else None
+
+    def append(self, entry: dict[str, Any]) -> None:
+        offset = self._file.seek(0, os.SEEK_END)
+        self._file.write(f"{_dumps(entry)}\n".encode("utf-8", "backslashreplace"))
+        self._file.flush()
+        self._remember(entry, offset)
+
+    def get_records(self, object_ids: Iterable[int]) -> Iterator[str]:
+        """The records of those ids that are fetched, in that order, as JSON."""
+        for object_id in object_ids:
+            if self.get_outcome(object_id) == "fetched":
+                self._file.seek(self.finished[object_id].offset)
+                yield _dumps(json.loads(self._file.readline())["record"])
+
+    def write_array(self, path: Path, elements: Iterable[str]) -> None:
+        """The file is a JSON array of `elements`, one a line, until then it is what it was; the journal is on disk."""
+        os.fsync(self._file.fileno())
+        # One name a journal: nobody else writes there, and what a killed download has left is written over.
+        part = path.with_name(f".{path.name}.{os.fstat(self._file.fileno()).st_ino}.part")
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("[")
+            for position, element in enumerate(elements):
+                file.write(f"{',' if position else ''}\n{element}")
+            file.write("\n]\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def _remember(self, entry: dict[str, Any], offset: int) -> None:
+        self.finished[entry["objectID"]] = Finished(entry["outcome"], entry.get("reason"), offset)
+
+
+def _dumps(value: object) -> str:
+    # Readable, and to be encoded with "backslashreplace": half a surrogate pair, which JSON can name and UTF-8 cannot,
+    # then becomes the escape by which JSON names it.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _parse_entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict) or type(entry.get("objectID")) is not int or entry.get("outcome") not in OUTCOMES:
+        return None
+    return entry if isinstance(entry.get("record"), dict) == (entry["outcome"] == "fetched") else None
+
+
+def _is_torn_entry(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        # Zeros are what a file system may leave of a write when the machine goes down.
+        return line[: len(ENTRY_START)] == ENTRY_START[: len(line)] or not line.strip(b"\0")
+    return False
+
+
+def read_ids_file(path: Path) -> list[int]:
+    """The ids of a JSON array, or of a text with one id a line, in their order.
+
+    Raises: DownloadError with the place of the first one that is no id.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        is_array = text.lstrip().startswith("[")
+        values = json.loads(text) if is_array else text.splitlines()
+    except (OSError, ValueError, RecursionError) as error:
+        way_out = "give a JSON array of ids, or one id a line"
+        raise DownloadError(path, f"cannot be read: {error}", way_out) from error
+    object_ids = []
+    for number, value in enumerate(values, 1):
+        digits = str(value).strip()
+        if re.fullmatch(r"[1-9][0-9]{0,17}", digits):
+            object_ids.append(int(digits))
+        elif digits or is_array:
+            place = f"{path}, {'element' if is_array else 'line'} {number}"
+            raise DownloadError(place, f"{value!r} is no object id", "correct it")
+    return object_ids
+
+
+def download(api: MetApi, journal: Journal, object_ids: list[int], out_path: Path, flush_every: int) -> None:
+    """The journal holds an outcome for each id, and --out and failed_ids.json say the same."""
+    missing_ids = [object_id for object_id in object_ids if journal.get_outcome(object_id) in (None, "failed")]
+    done = len(object_ids) - len(missing_ids)
+    failed = 0
+    with tqdm(total=len(object_ids), initial=done, unit="object", dynamic_ncols=True) as progress_bar:
+        for number, object_id in enumerate(missing_ids, 1):
+            entry = api.get_entry(object_id)
+            journal.append(entry)
+            failed += entry["outcome"] == "failed"
+            progress_bar.set_postfix(failed=failed, refresh=False)
+            progress_bar.update()
+            if number % flush_every == 0:
+                _write_results(journal, object_ids, out_path)
+    _write_results(journal, object_ids, out_path)
+
+
+def _write_results(journal: Journal, object_ids: list[int], out_path: Path) -> None:
+    journal.write_array(out_path, journal.get_records(object_ids))
+    failed_ids = [object_id for object_id in object_ids if journal.get_outcome(object_id) == "failed"]
+    failures = [{"objectID": object_id, "reason": journal.finished[object_id].reason} for object_id in failed_ids]
+    failed_path = out_path.parent / FAILED_IDS_NAME
+    if failures:
+        journal.write_array(failed_path, map(_dumps, failures))
+    else:
+        failed_path.unlink(missing_ok=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 when every id is fetched or gone, 1 when some failed, 2 when the download could not run, 130 after Ctrl-C."""
+    arguments = _parse_arguments(argv)
+    try:
+        outcomes = _run(arguments)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except (DataContractError, OSError) as error:
+        print(f"could not run: {error}", file=sys.stderr)
+        return 2
+    print(f"asked {outcomes.total()} = {' + '.join(f'{outcome} {outcomes[outcome]}' for outcome in OUTCOMES)}")
+    print(f"{outcomes['fetched']} records in {arguments.out}")
+    if outcomes["failed"]:
+        print(f"reasons in {arguments.out.parent / FAILED_IDS_NAME}; the same command asks for the failed ones again")
+    return 1 if outcomes["failed"] else 0
+
+
+def _run(arguments: argparse.Namespace) -> Counter[str]:
+    out_path: Path = arguments.out
+    if not os.access(out_path.parent, os.W_OK) or (out_path.exists() and not out_path.is_file()):
+        raise DownloadError(out_path, "cannot be written", "name another --out")
+    api = MetApi(arguments.base_url, arguments.rate_delay, arguments.block_delay, arguments.timeout)
+    object_ids = read_ids_file(arguments.ids_file) if arguments.ids_file else []
+    with arguments.checkpoint.open("a+b") as file:
+        journal = Journal(file)
+        if arguments.search_first:
+            object_ids = api.get_highlight_ids()
+            journal.write_array(arguments.search_out, map(str, object_ids))
+        object_ids = list(dict.fromkeys(object_ids))[: arguments.limit]
+        if not object_ids:
+            raise DownloadError(arguments.ids_file or "the search", "no object ids", "nothing was asked or written")
+        download(api, journal, object_ids, out_path, arguments.flush_every)
+        return Counter(journal.finished[object_id].outcome for object_id in object_ids)
+
+
+def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Fetch records of The Met. It may be stopped at any moment: the same command goes on where it was.",
+        epilog="Exit status: 0 all fetched or gone, 1 some failed (failed_ids.json beside --out), 2 could not run.",
+    )
+    option = parser.add_argument
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--search-first", action="store_true", help="the highlights with images, as the API finds them")
+    source.add_argument("--ids-file", type=Path, help="the objects with these ids: a JSON array, or one a line")
+    option("--out", type=Path, default=OUT_PATH, help="the records, one JSON array (%(default)s)")
+    option("--checkpoint", type=Path, default=OUT_PATH.with_suffix(".journal.jsonl"), help="the journal (%(default)s)")
+    option("--search-out", type=Path, default=SEARCH_OUT_PATH, help="the ids that were found (%(default)s)")
+    option("--rate-delay", type=_number(float), default=1.0, help="seconds between requests (%(default)s)")
+    option("--flush-every", type=_number(int, 1), default=100, help="ids after which --out is written (%(default)s)")
+    option("--limit", type=_number(int, 1), help="how many ids to ask for (all)")
+    option("--base-url", default=BASE_URL, help="%(default)s")
+    option("--block-delay", type=_number(float), default=65.0, help="seconds to wait when blocked (%(default)s)")
+    option("--timeout", type=_number(float, 0.001), default=30.0, help="seconds without any answer (%(default)s)")
+    arguments = parser.parse_args(argv)
+    if not re.fullmatch(r"https?://[^/?#\s]+[^?#\s]*", arguments.base_url):
+        parser.error(f"argument --base-url: {arguments.base_url!r} is no http or https URL")
+    ids_path = arguments.ids_file or arguments.search_out
+    paths = (arguments.out, arguments.out.parent / FAILED_IDS_NAME, arguments.checkpoint, ids_path)
+    if len({path.resolve() for path in paths}) < len(paths):
+        parser.error(
+            f"--out, {FAILED_IDS_NAME} beside it, --checkpoint and the file of the ids must be different files"
+        )
+    return arguments
+
+
+def _number(kind: type[int] | type[float], lowest: float = 0) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        if not lowest <= kind(text) <= 1_000_000:
+            raise argparse.ArgumentTypeError(f"{text} is not between {lowest:g} and 1000000")
+        return kind(text)
+
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
