@@ -88,6 +88,7 @@ class DetectorTestCase(DatabaseTestCase):
     def write_for_table(self, name: str, table_name: str) -> None:
         spec = copy.deepcopy(self.spec)
         spec["schema"]["table_name"] = table_name
+        spec["name"] = name
         self.write(name, spec)
 
 

@@ -1,18 +1,24 @@
 """What a contract spec is, and what is wrong with one."""
 
+import functools
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import jsonschema_rs
 
 SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
+SPEC_VERSIONS = ("1.0.0", "1.1.0")
+
+JsonPath = tuple[str | int, ...]
 
 
 class Owner(TypedDict):
     name: str
     email: str
+    channel: NotRequired[str]
 
 
 class Column(TypedDict):
@@ -25,10 +31,12 @@ class TableSchema(TypedDict):
     table_catalog: str
     table_schema: str
     table_name: str
+    table_type: NotRequired[str]
+    additionalColumns: NotRequired[bool]
     properties: dict[str, Column]
 
 
-# The functional form, because of the keys that are no Python names.
+# The functional form, because of the key that is no Python name.
 ContractSpec = TypedDict(
     "ContractSpec",
     {
@@ -38,6 +46,9 @@ ContractSpec = TypedDict(
         "dataAssetResourceName": str,
         "doc": str,
         "owner": Owner,
+        "status": NotRequired[Literal["draft", "active", "deprecated", "retired"]],
+        "sunset": NotRequired[str],
+        "replacedBy": NotRequired[str],
         "schema": TableSchema,
     },
 )
@@ -48,21 +59,51 @@ class SpecProblem:
     """One thing that is wrong with one contract file."""
 
     path: Path
+    line: int
     json_path: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.json_path}: {self.message}"
+        return f"{self.path}:{self.line}: {self.json_path}: {self.message}"
 
 
-def find_spec_problems(path: Path, spec: object) -> list[SpecProblem]:
-    """Where `spec`, the content of `path`, breaks the contract spec schema; in the document's order."""
-    schema = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.0.0.schema.json").read_text(encoding="utf-8"))
-    return [
-        SpecProblem(path, _json_path(error.instance_path), error.message)
-        for error in jsonschema_rs.validator_for(schema).iter_errors(spec)
-    ]
+def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
+    """Where `spec`, the content of a contract file, breaks the schema of its spec-version, and how."""
+    version = spec.get("spec-version") if isinstance(spec, dict) else SPEC_VERSIONS[0]
+    if version not in SPEC_VERSIONS:
+        known = " or ".join(f'"{known}"' for known in SPEC_VERSIONS)
+        found = "it is missing" if version is None else f"found {json.dumps(version)}"
+        return [(("spec-version",), f"expected {known}; {found}")]
+    schema, validator = _load_schema(version)
+    problems: list[tuple[JsonPath, str]] = []
+    for error in validator.iter_errors(spec):
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+            for key in error.kind.unexpected:
+                problems.append(((*error.instance_path, key), _render_unknown_key(key, schema, error, version)))
+        else:
+            problems.append((tuple(error.instance_path), error.message))
+    return problems
 
 
-def _json_path(keys: list[str | int]) -> str:
-    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+@functools.cache
+def _load_schema(version: str) -> tuple[dict[str, Any], jsonschema_rs.Validator]:
+    schema = json.loads((SCHEMA_DIRECTORY / f"contract_spec_{version}.schema.json").read_text(encoding="utf-8"))
+    return schema, jsonschema_rs.validator_for(schema, validate_formats=True)
+
+
+def _render_unknown_key(key: str, schema: dict[str, Any], error: jsonschema_rs.ValidationError, version: str) -> str:
+    known_keys = _known_keys(schema, error)
+    nearest = get_close_matches(key, known_keys, n=1)
+    if nearest:
+        return f'unknown key "{key}"; did you mean "{nearest[0]}"?'
+    if version != SPEC_VERSIONS[-1] and key in _known_keys(_load_schema(SPEC_VERSIONS[-1])[0], error):
+        return f'"{key}" is a key of spec-version {SPEC_VERSIONS[-1]}'
+    return f'unknown key "{key}"; known are {", ".join(known_keys)}, and any that begins with x-'
+
+
+def _known_keys(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[str]:
+    """The keys of the part of `schema` that the error speaks of."""
+    part: Any = schema
+    for step in error.schema_path[:-1]:
+        part = part[step]
+    return list(part["properties"])

@@ -1,9 +1,17 @@
 """Step 3 of the flow: the contract files of a directory, read and found to be contracts."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from data_contract_components.contract_definition.contract_spec import ContractSpec, SpecProblem, find_spec_problems
+from data_contract_components.contract_definition._json_lines import find_json_lines
+from data_contract_components.contract_definition.contract_spec import (
+    ContractSpec,
+    JsonPath,
+    SpecProblem,
+    find_spec_problems,
+)
 from data_contract_components.errors import InvalidContractSpecError
 
 CONTRACT_DIRECTORY = Path(__file__).resolve().parents[1] / "contract_definition"
@@ -16,21 +24,102 @@ def get_data_contract_specs(contract_directory: Path | str) -> dict[str, Contrac
     Every JSON file there is a contract; so that none goes unchecked for its name, another name is a problem.
     Raises: InvalidContractSpecError with every problem of every file, also when there is no contract at all.
     """
-    specs: dict[str, ContractSpec] = {}
-    problems: list[SpecProblem] = []
     paths = sorted(Path(contract_directory).glob("*.json"), key=lambda path: path.stem)
     if not paths:
-        problems.append(SpecProblem(Path(contract_directory), "$", f"holds no contract (*{NAME_ENDING}.json)"))
+        message = f"holds no contract (*{NAME_ENDING}.json)"
+        raise InvalidContractSpecError([SpecProblem(Path(contract_directory), 1, "$", message)])
+    problems: list[SpecProblem] = []
+    specs: dict[Path, ContractSpec] = {}
     for path in paths:
-        if not path.stem.endswith(NAME_ENDING):
-            problems.append(SpecProblem(path, "$", f"the name of a contract file ends in {NAME_ENDING}.json"))
-        try:
-            spec = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            problems.append(SpecProblem(path, "$", f"is no JSON: {error}"))
-        else:
-            problems += find_spec_problems(path, spec)
-            specs[path.stem] = spec
+        spec, problems_of_file = _read_spec(path)
+        problems += problems_of_file
+        if not problems_of_file:
+            specs[path] = spec
+    problems += _find_problems_between(specs)
     if problems:
         raise InvalidContractSpecError(problems)
-    return specs
+    return {path.stem: spec for path, spec in specs.items()}
+
+
+def _read_spec(path: Path) -> tuple[Any, list[SpecProblem]]:
+    """The file's content, and everything that is wrong with it."""
+    if not path.stem.endswith(NAME_ENDING):
+        return None, [SpecProblem(path, 1, "$", f"the name of a contract file ends in {NAME_ENDING}.json")]
+    oddities: list[str] = []
+
+    def refuse_constant(name: str) -> None:
+        oddities.append(f"{name} is no JSON")
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = dict(pairs)
+        if len(keys) < len(pairs):
+            oddities.append("")
+        return keys
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        spec = json.loads(text, object_pairs_hook=read_object, parse_constant=refuse_constant)
+        if "\\ud" in text.lower():
+            json.dumps(spec, ensure_ascii=False).encode()  # half a surrogate pair can be escaped, and is no character
+        spec_problems = find_spec_problems(spec)
+    except json.JSONDecodeError as error:
+        return None, [SpecProblem(path, error.lineno, "$", f"is no JSON: {error.msg}, column {error.colno}")]
+    except UnicodeError as error:
+        return None, [SpecProblem(path, 1, "$", f"is no UTF-8 text: {error}")]
+    except RecursionError:
+        return None, [SpecProblem(path, 1, "$", "is nested too deeply for a contract")]
+    except (OSError, ValueError) as error:
+        return None, [SpecProblem(path, 1, "$", f"cannot be read: {error}")]
+    if not spec_problems and not oddities:
+        return spec, []
+    places = list(find_json_lines(text))
+    spec_problems += [((), oddity) for oddity in oddities if oddity]
+    spec_problems += _find_duplicate_keys(json_path for json_path, _ in places)
+    lines = dict(places)
+    return None, [_locate(path, lines, *problem) for problem in spec_problems]
+
+
+def _find_duplicate_keys(json_paths: Iterable[JsonPath]) -> list[tuple[JsonPath, str]]:
+    seen: set[JsonPath] = set()
+    duplicates: list[tuple[JsonPath, str]] = []
+    for json_path in json_paths:
+        if json_path in seen:
+            duplicates.append((json_path, f'the key "{json_path[-1]}" is there twice'))
+        seen.add(json_path)
+    return duplicates
+
+
+def _find_problems_between(specs: dict[Path, ContractSpec]) -> list[SpecProblem]:
+    """What is wrong with contracts that are each right by themselves."""
+    problems: list[tuple[Path, JsonPath, str]] = []
+    identities: dict[tuple[str, str], Path] = {}
+    tables: dict[tuple[str, str, str], Path] = {}
+    for path, spec in specs.items():
+        first = identities.setdefault((spec["namespace"], spec["name"]), path)
+        if first != path:
+            problems.append((path, ("name",), f"{first.name} has this name in this namespace, too"))
+        schema = spec["schema"]
+        if spec.get("status", "active") == "active":
+            table = (schema["table_catalog"], schema["table_schema"], schema["table_name"])
+            first = tables.setdefault(table, path)
+            if first != path:
+                problems.append((path, ("schema", "table_name"), f"{first.name} is an active contract of it, too"))
+    for path, spec in specs.items():
+        replacement = spec.get("replacedBy")
+        if replacement is not None and (spec["namespace"], replacement) not in identities:
+            message = f'no contract in namespace "{spec["namespace"]}" has the name "{replacement}"'
+            problems.append((path, ("replacedBy",), message))
+    return [
+        _locate(path, dict(find_json_lines(path.read_text(encoding="utf-8-sig"))), json_path, message)
+        for path, json_path, message in problems
+    ]
+
+
+def _locate(path: Path, lines: dict[JsonPath, int], json_path: JsonPath, message: str) -> SpecProblem:
+    # A key that is missing has no line; the object that lacks it has one.
+    line = next(lines[json_path[:end]] for end in range(len(json_path), -1, -1) if json_path[:end] in lines)
+    return SpecProblem(path, line, _render_json_path(json_path), message)
+
+
+def _render_json_path(json_path: JsonPath) -> str:
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in json_path)

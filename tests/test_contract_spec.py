@@ -1,0 +1,222 @@
+import copy
+import json
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from data_contract_components.contract_definition.contract_spec import find_spec_problems
+from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
+from data_contract_components.errors import InvalidContractSpecError
+
+CHAPTERS = json.loads((CONTRACT_DIRECTORY / "object_images_contract_spec.json").read_text())
+# Everything that version 1.1.0 can say, at least once.
+FULL: dict[str, Any] = copy.deepcopy(CHAPTERS) | {
+    "spec-version": "1.1.0",
+    "status": "deprecated",
+    "sunset": "2027-01-31",
+    "replacedBy": "object-images-contract-spec",
+    "consumers": [
+        {"name": "Data Science", "role": "reader", "reason": "training", "columns": ["primary_image"], "x-since": 1}
+    ],
+    "x-anything": {"a": [None]},
+}
+FULL["owner"]["channel"] = "#data"
+FULL["schema"] |= {"table_type": "BASE TABLE", "additionalColumns": False}
+FULL["schema"]["properties"]["created_at"]["constraints"] |= {
+    "numeric_scale": None,
+    "interval_type": None,
+    "udt_name": "timestamp",
+    "domain_name": None,
+    "collation_name": None,
+    "column_default": "CURRENT_TIMESTAMP",
+    "is_identity": False,
+    "is_generated": False,
+    "enum": [],
+    "unique": False,
+    "references": {"table_schema": "public", "table_name": "object", "column_name": "object_id"},
+}
+FULL["schema"]["properties"]["additional_images"]["array_element"] |= {
+    "numeric_scale": None,
+    "udt_name": "text",
+    "dimensions": 1,
+}
+CONSTRAINTS = "schema.properties.created_at.constraints"
+ELEMENT = "schema.properties.additional_images.array_element"
+DELETED = object()
+# Where the full contract is changed, to what, and what is said of it.
+BROKEN: list[tuple[str, Any, str]] = [
+    ("spec-version", DELETED, '$.spec-version: expected "1.0.0" or "1.1.0"; it is missing'),
+    ("spec-version", "1.2.0", '$.spec-version: expected "1.0.0" or "1.1.0"; found "1.2.0"'),
+    ("spec-version", 1.1, '$.spec-version: expected "1.0.0" or "1.1.0"; found 1.1'),
+    ("spec-version", ["1.1.0"], '$.spec-version: expected "1.0.0" or "1.1.0"; found ["1.1.0"]'),
+    *[
+        (key, DELETED, f'$: "{key}" is a required property')
+        for key in ("name", "namespace", "dataAssetResourceName", "doc", "owner", "schema")
+    ],
+    *[(key, 5, f'$.{key}: 5 is not of type "string"') for key in ("name", "namespace", "doc", "replacedBy")],
+    ("dataAssetResourceName", "object_images", "$.dataAssetResourceName: "),
+    ("owner", "me", '$.owner: "me" is not of type "object"'),
+    ("owner.name", DELETED, '$.owner: "name" is a required property'),
+    ("owner.email", DELETED, '$.owner: "email" is a required property'),
+    ("owner.chanel", "#data", '$.owner.chanel: unknown key "chanel"; did you mean "channel"?'),
+    ("owner.channel", None, '$.owner.channel: null is not of type "string"'),
+    ("consumers", {}, '$.consumers: {} is not of type "array"'),
+    ("consumers.0", "x", '$.consumers[0]: "x" is not of type "object"'),
+    ("consumers.0.name", DELETED, '$.consumers[0]: "name" is a required property'),
+    ("consumers.0.reason", DELETED, '$.consumers[0]: "reason" is a required property'),
+    ("consumers.0.role", "owner", '$.consumers[0].role: "owner" is not one of "reader" or "writer"'),
+    ("consumers.0.columns", "all", '$.consumers[0].columns: "all" is not of type "array"'),
+    ("consumers.0.why", "x", '$.consumers[0].why: unknown key "why"; known are '),
+    ("status", "dead", "$.status: "),
+    ("status", None, "$.status: "),
+    ("sunset", DELETED, '$: "sunset" is a required property'),
+    ("sunset", "31.1.2027", '$.sunset: "31.1.2027" is not a "date"'),
+    ("sunset", "2027-02-30", '$.sunset: "2027-02-30" is not a "date"'),
+    ("replacedBy", "nobody", '$.replacedBy: no contract in namespace "met-museum-data" has the name "nobody"'),
+    ("Status", "draft", '$.Status: unknown key "Status"; did you mean "status"?'),
+    ("something", 1, '$.something: unknown key "something"; known are spec-version, name, '),
+    ("schema.table_catalog", DELETED, '$.schema: "table_catalog" is a required property'),
+    ("schema.table_schema", DELETED, '$.schema: "table_schema" is a required property'),
+    ("schema.table_name", DELETED, '$.schema: "table_name" is a required property'),
+    ("schema.table_name", "", "$.schema.table_name: "),
+    ("schema.table_name", "a\0b", "$.schema.table_name: "),
+    ("schema.table_type", "TABLE", "$.schema.table_type: "),
+    ("schema.additionalColumns", "no", '$.schema.additionalColumns: "no" is not of type "boolean"'),
+    ("schema.additionalcolumns", True, 'unknown key "additionalcolumns"; did you mean "additionalColumns"?'),
+    ("schema.properties", DELETED, '$.schema: "properties" is a required property'),
+    ("schema.properties", {}, "$.schema.properties: "),
+    ("schema.properties", [], '$.schema.properties: [] is not of type "object"'),
+    ("schema.properties.created_at", "text", '$.schema.properties.created_at: "text" is not of type "object"'),
+    ("schema.properties.", {"constraints": {"data_type": "text"}}, "$.schema.properties"),
+    ("schema.properties.created_at.descripton", "x", 'unknown key "descripton"; did you mean "description"?'),
+    ("schema.properties.created_at.description", 1, '.created_at.description: 1 is not of type "string"'),
+    ("schema.properties.created_at.examples", "x", '.created_at.examples: "x" is not of type "array"'),
+    (CONSTRAINTS, DELETED, '$.schema.properties.created_at: "constraints" is a required property'),
+    (f"{CONSTRAINTS}.data_type", DELETED, f'$.{CONSTRAINTS}: "data_type" is a required property'),
+    (f"{CONSTRAINTS}.data_type", None, f'$.{CONSTRAINTS}.data_type: null is not of type "string"'),
+    (f"{CONSTRAINTS}.datatype", "text", f'$.{CONSTRAINTS}.datatype: unknown key "datatype"; did you mean "data_type"?'),
+    (f"{CONSTRAINTS}.primarykey", True, 'unknown key "primarykey"; did you mean "primaryKey"?'),
+    *[
+        (f"{CONSTRAINTS}.{key}", "yes", f'$.{CONSTRAINTS}.{key}: "yes" is not of type "boolean"')
+        for key in ("primaryKey", "is_nullable", "is_updatable", "is_identity", "is_generated", "unique")
+    ],
+    *[
+        (f"{CONSTRAINTS}.{key}", 6.5, f"$.{CONSTRAINTS}.{key}: 6.5 is not of types ")
+        for key in ("character_maximum_length", "numeric_precision", "datetime_precision", "numeric_scale")
+    ],
+    (f"{CONSTRAINTS}.numeric_precision", True, f"$.{CONSTRAINTS}.numeric_precision: true is not of types "),
+    *[
+        (f"{CONSTRAINTS}.{key}", 5, f"$.{CONSTRAINTS}.{key}: 5 is not of types ")
+        for key in ("interval_type", "udt_name", "domain_name", "collation_name", "column_default")
+    ],
+    (f"{CONSTRAINTS}.enum", "a", f'$.{CONSTRAINTS}.enum: "a" is not of type "array"'),
+    (f"{CONSTRAINTS}.enum", [1], f'$.{CONSTRAINTS}.enum[0]: 1 is not of type "string"'),
+    (f"{CONSTRAINTS}.references", {"table_name": "object"}, f"$.{CONSTRAINTS}.references: "),
+    (f"{CONSTRAINTS}.references", "object", f"$.{CONSTRAINTS}.references: "),
+    (ELEMENT, "text", f'$.{ELEMENT}: "text" is not of type "object"'),
+    (f"{ELEMENT}.data_type", DELETED, f'$.{ELEMENT}: "data_type" is a required property'),
+    (f"{ELEMENT}.dimensions", 0, f"$.{ELEMENT}.dimensions: "),
+    (f"{ELEMENT}.is_nullable", True, f'$.{ELEMENT}.is_nullable: unknown key "is_nullable"; known are '),
+    ("schema.properties.created_at.array_element", {"data_type": "text"}, '.data_type: "ARRAY" was expected'),
+]
+# What no parsed JSON can hold, as text or bytes.
+UNPARSED: list[tuple[str | bytes, str]] = [
+    ("", ":1: $: is no JSON: Expecting value"),
+    ("\n\n{", ":3: $: is no JSON: Expecting property name"),
+    ('{"a": 1,\n"b" 2}', ":2: $: is no JSON: Expecting ':' delimiter"),
+    ("{} {}", ":1: $: is no JSON: Extra data"),
+    (b"\xff\xfe{\x00}\x00", ":1: $: is no UTF-8 text"),
+    (b'{"a": "\xe9"}', ":1: $: is no UTF-8 text"),
+    ("[" * 100_000, ":1: $: is nested too deeply"),
+    ("9" * 5_000, ":1: $: cannot be read: Exceeds the limit"),
+    ("null", ':1: $: null is not of type "object"'),
+    (json.dumps(CHAPTERS).replace("32.0", "NaN"), ": $: NaN is no JSON"),
+    (json.dumps(CHAPTERS).replace("32.0", "-Infinity"), ": $: -Infinity is no JSON"),
+    (json.dumps(CHAPTERS).replace("32.0", "1e999"), "numeric_precision: null is not of types "),
+    (json.dumps(CHAPTERS).replace('"doc"', '"name": "x",\n"doc"'), ':1: $.name: the key "name" is there twice'),
+    (json.dumps(CHAPTERS).replace("Data Engineering Team", "\\ud800"), "surrogates not allowed"),
+]
+
+
+def changed(location: str, value: Any) -> dict[str, Any]:
+    spec = copy.deepcopy(FULL)
+    *parents, key = [int(step) if step.isdigit() else step for step in location.split(".")]
+    target: Any = spec
+    for parent in parents:
+        target = target[parent]
+    if value is DELETED:
+        del target[key]
+    else:
+        target[key] = value
+    return spec
+
+
+class TestContractSpec(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self) -> None:
+        temporary_directory = TemporaryDirectory()
+        self.addCleanup(temporary_directory.cleanup)
+        self.directory = Path(temporary_directory.name)
+
+    def write(self, name: str, content: dict[str, Any] | str | bytes) -> None:
+        text = json.dumps(content, indent=2) if isinstance(content, dict) else content
+        path = self.directory / f"{name}_contract_spec.json"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def problems(self) -> list[str]:
+        with self.assertRaises(InvalidContractSpecError) as caught:
+            get_data_contract_specs(self.directory)
+        return [str(problem).removeprefix(f"{self.directory}/") for problem in caught.exception.problems]
+
+    def test_everything_that_the_two_versions_can_say_is_understood(self) -> None:
+        self.assertEqual(find_spec_problems(CHAPTERS), [])
+        self.assertEqual(find_spec_problems(CHAPTERS | {"spec-version": "1.1.0"}), [])
+        self.assertEqual(find_spec_problems(FULL), [])
+        self.write("a", FULL)
+        self.write("b", b"\xef\xbb\xbf" + json.dumps(CHAPTERS | {"name": "another"}).encode())
+        self.assertEqual(list(get_data_contract_specs(self.directory)), ["a_contract_spec", "b_contract_spec"])
+
+    def test_each_mistake_is_one_problem_with_its_path_and_reason(self) -> None:
+        for location, value, message in BROKEN:
+            with self.subTest(location, value=str(value)):
+                self.write("a", changed(location, value))
+                (problem,) = self.problems()
+                self.assertRegex(problem, r"^a_contract_spec\.json:\d+: \$")
+                self.assertIn(message, problem)
+
+    def test_the_line_is_that_of_the_key_or_of_what_lacks_it(self) -> None:
+        for location in ("owner.name", f"{CONSTRAINTS}.unique", "consumers.0.role", f"{ELEMENT}.dimensions"):
+            self.write("a", changed(location, ["wrong"]))
+            text = (self.directory / "a_contract_spec.json").read_text()
+            line = text[: text.index("[\n", text.index(f'"{location.split(".")[-1]}": [\n'))].count("\n") + 1
+            self.assertIn(f"json:{line}: $.", self.problems()[0])
+        self.write("a", changed("owner.email", DELETED))
+        text = (self.directory / "a_contract_spec.json").read_text()
+        self.assertIn(f"json:{text[: text.index('owner')].count(chr(10)) + 1}: $.owner: ", self.problems()[0])
+
+    def test_what_is_no_json_or_more_than_json_can_hold_is_told(self) -> None:
+        for content, message in UNPARSED:
+            with self.subTest(content[:40]):
+                self.write("a", content)
+                self.assertIn(message, self.problems()[0])
+
+    def test_a_key_of_the_next_version_is_told_as_such(self) -> None:
+        for key in ("status", "consumers"):
+            problems = find_spec_problems(CHAPTERS | {key: FULL[key]})
+            self.assertEqual(problems, [((key,), f'"{key}" is a key of spec-version 1.1.0')])
+
+    def test_contracts_that_contradict_each_other_are_told(self) -> None:
+        self.write("a", CHAPTERS)
+        self.write("b", CHAPTERS)
+        self.assertEqual(
+            self.problems(),
+            [
+                "b_contract_spec.json:3: $.name: a_contract_spec.json has this name in this namespace, too",
+                "b_contract_spec.json:16: $.schema.table_name: a_contract_spec.json is an active contract of it, too",
+            ],
+        )
+        for status in ("draft", "retired"):
+            self.write("b", CHAPTERS | {"spec-version": "1.1.0", "status": status, "name": "another"})
+            self.assertEqual(len(get_data_contract_specs(self.directory)), 2)
