@@ -39,6 +39,49 @@ create role reader;
 grant usage on schema public, "Other Schema; %s" to reader;
 grant select on all tables in schema public, "Other Schema; %s" to reader;
 """
+EVERYTHING_SQL = """
+create domain short_text as varchar(7) collate "C" not null default 'x';
+create domain numbers as integer[];
+create type mood as enum ('calm', 'angry');
+create type pair as (a integer, b text);
+create table everything (
+    a smallint generated always as identity, b bigint, c real, d double precision, e numeric, f numeric(9, 3), g money,
+    h char, i char(4), j varchar, k varchar(9), l text collate "C", m bytea, n bit(3), o varbit(8), p boolean,
+    q date, r time, s time(2) with time zone, t timestamp(0), u timestamptz, v interval, w interval day to second(2),
+    x json, y jsonb, z uuid, aa inet, ab short_text, ac numbers, ad mood, ae pair, af text[][], ag mood[], ah xml,
+    ai integer default 5 + 5, aj integer generated always as (b * 2) stored, ak serial, al name, am oid,
+    "An" text not null
+);
+create view looking as select a, b, "An", b + 1 as added from everything;
+create materialized view kept as select 1 as one;
+create table parts (a integer not null, b text) partition by list (a);
+create table part_one partition of parts for values in (1);
+"""
+INFORMATION_SCHEMA_SQL = """
+select
+    table_schema, table_name, column_name, data_type, is_nullable = 'YES' as is_nullable,
+    is_updatable = 'YES' as is_updatable, character_maximum_length, numeric_precision, numeric_scale,
+    datetime_precision, interval_type, udt_name, domain_name, collation_name, column_default,
+    is_identity = 'YES' as is_identity, is_generated = 'ALWAYS' as is_generated
+from information_schema.columns
+where table_schema not in ('pg_catalog', 'information_schema')
+"""
+RENDERED = (
+    "table_schema",
+    "table_name",
+    "column_name",
+    "data_type",
+    "constraint_type",
+    "is_nullable",
+    "is_updatable",
+    "character_maximum_length",
+    "numeric_precision",
+    "datetime_precision",
+    "array_element_data_type",
+    "array_element_character_maximum_length",
+    "array_element_numeric_precision",
+    "array_element_datetime_precision",
+)
 CATALOG = """\
 Other Schema; %s|Odd "Name" %|Key %s|integer|PRIMARY KEY|False|True||32|||||
 Other Schema; %s|Odd "Name" %|a.b|text||True|True|||||||
@@ -63,7 +106,7 @@ public|two_keys|c|integer||False|True||32|||||"""
 
 
 def render(database: PostgresDB) -> str:
-    rows = get_data_catalog(database).drop(columns="table_catalog").astype("object").fillna("").values.tolist()
+    rows = get_data_catalog(database)[list(RENDERED)].astype("object").fillna("").values.tolist()
     return "\n".join("|".join(map(str, row)) for row in rows)
 
 
@@ -76,6 +119,31 @@ class TestGetDataCatalog(DatabaseTestCase):
         self.assertFalse(catalog_df.duplicated(list(COLUMN_KEY)).any())
         self.assertEqual(len(catalog_df[catalog_df["table_name"] != "alembic_version"]), 33)
         self.assertEqual(set(catalog_df["table_catalog"]), {self.database_name})
+
+
+class TestAgreement(DatabaseTestCase):
+    def test_it_says_what_information_schema_says(self) -> None:
+        self.database.query(EVERYTHING_SQL)
+        keys = [*COLUMN_KEY[1:]]
+        view_df = self.database.query(INFORMATION_SCHEMA_SQL).sort_values(keys, ignore_index=True)
+        catalog_df = get_data_catalog(self.database).sort_values(keys, ignore_index=True)
+        catalog_df = catalog_df[catalog_df["table_type"] != "MATERIALIZED VIEW"].reset_index(drop=True)
+        self.assertGreater(len(view_df), 60)
+        for column in view_df.columns:
+            view, catalog = (df[column].astype("object").fillna("NULL").tolist() for df in (view_df, catalog_df))
+            self.assertEqual(catalog, view, column)
+
+    def test_a_role_without_any_right_sees_the_same(self) -> None:
+        before_df = get_data_catalog(self.database)
+        self.database.query("create role nobody_at_all")
+        self.addCleanup(self.database.query, "drop role nobody_at_all")
+        url = f"{self.url}&options=-c%20role%3Dnobody_at_all" if "?" in self.url else self.url
+        self.assertTrue(get_data_catalog(PostgresDB(url)).equals(before_df))
+
+    def test_only_the_tables_that_are_asked_for_are_read(self) -> None:
+        catalog_df = get_data_catalog(self.database, {("public", "object"), ("public", "missing")})
+        self.assertEqual(set(catalog_df["table_name"]), {"object"})
+        self.assertEqual(len(get_data_catalog(self.database, set())), 0)
 
 
 class TestOnEachVersion(unittest.TestCase):

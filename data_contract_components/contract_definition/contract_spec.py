@@ -1,5 +1,6 @@
 """What a contract spec is, and what is wrong with one."""
 
+import datetime
 import functools
 import json
 from dataclasses import dataclass
@@ -52,6 +53,18 @@ ContractSpec = TypedDict(
         "schema": TableSchema,
     },
 )
+
+
+def get_effect(spec: ContractSpec, today: datetime.date) -> Literal["binding", "reported", "unchecked"]:
+    """Whether a violation of the contract fails the check, is only reported, or is not looked for."""
+    match spec.get("status", "active"):
+        case "retired":
+            return "unchecked"
+        case "draft":
+            return "reported"
+        case "deprecated" if today > datetime.date.fromisoformat(spec["sunset"]):
+            return "reported"
+    return "binding"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ CONTRACT_DIRECTORY = Path(__file__).resolve().parents[1] / "contract_definition"
 NAME_ENDING = "_contract_spec"
 
 
-def get_data_contract_specs(contract_directory: Path | str) -> dict[str, ContractSpec]:
+def get_data_contract_specs(contract_directory: Path | str = CONTRACT_DIRECTORY) -> dict[str, ContractSpec]:
     """The contracts in `contract_directory`, by file name without its ending, in the order of the names.
 
     Every JSON file there is a contract; so that none goes unchecked for its name, another name is a problem.
@@ -39,6 +39,11 @@ def get_data_contract_specs(contract_directory: Path | str) -> dict[str, Contrac
     if problems:
         raise InvalidContractSpecError(problems)
     return {path.stem: spec for path, spec in specs.items()}
+
+
+def get_tables(specs: dict[str, ContractSpec]) -> set[tuple[str, str]]:
+    """Schema and name of each table under contract."""
+    return {(spec["schema"]["table_schema"], spec["schema"]["table_name"]) for spec in specs.values()}
 
 
 def _read_spec(path: Path) -> tuple[Any, list[SpecProblem]]:

@@ -1,25 +1,38 @@
 """Step 5 of the flow, for tables: which tables under contract are not in the catalog."""
 
+import datetime
 from pathlib import Path
 
 import pandas as pd
 
+from data_contract_components.contract_definition.contract_spec import get_effect
 from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
+from data_contract_components.detection._get_data_contract_specs import (
+    CONTRACT_DIRECTORY,
+    get_data_contract_specs,
+    get_tables,
+)
 
 
 class ContractCoverageDetector:
-    """The contracts of a directory beside the tables of the catalog (read from the database where it is not given)."""
+    """The contracts that bind, beside the tables of the catalog (read from the database where it is not given).
+
+    `today` decides whether a deprecated contract still binds; None is the day in UTC.
+    """
 
     def __init__(
-        self, contract_directory: Path | str = CONTRACT_DIRECTORY, catalog_df: pd.DataFrame | None = None
+        self,
+        contract_directory: Path | str = CONTRACT_DIRECTORY,
+        catalog_df: pd.DataFrame | None = None,
+        today: datetime.date | None = None,
     ) -> None:
         self.contract_specs = get_data_contract_specs(contract_directory)
         self.catalog_df = catalog_df
+        self.today = today or datetime.datetime.now(datetime.UTC).date()
 
     def get_contract_spec_coverage(self) -> list[dict[str, str]]:
         """The table of each contract: a dict with the keys TABLE_KEY, in the order of the contracts."""
-        schemas = [spec["schema"] for spec in self.contract_specs.values()]
+        schemas = [spec["schema"] for spec in self.contract_specs.values() if get_effect(spec, self.today) == "binding"]
         return [
             {
                 "table_catalog": schema["table_catalog"],
@@ -31,10 +44,11 @@ class ContractCoverageDetector:
 
     def detect_coverage_in_data_catalog(self) -> list[str]:
         """The names of the tables that are under contract and not in the catalog, in the order of the contracts."""
-        coverage_df = pd.DataFrame(self.get_contract_spec_coverage(), dtype="string")
-        catalog_df = get_data_catalog() if self.catalog_df is None else self.catalog_df
+        coverage_df = pd.DataFrame(self.get_contract_spec_coverage(), columns=list(TABLE_KEY), dtype="string")
+        if self.catalog_df is None:
+            self.catalog_df = get_data_catalog(tables=get_tables(self.contract_specs))
         key = list(TABLE_KEY)
         merged_df = coverage_df.merge(
-            catalog_df[key].drop_duplicates(), on=key, how="left", validate="many_to_one", indicator=True
+            self.catalog_df[key].drop_duplicates(), on=key, how="left", validate="many_to_one", indicator=True
         )
         return [str(name) for name in merged_df.loc[merged_df["_merge"] == "left_only", "table_name"]]

@@ -1,52 +1,81 @@
 """Step 5 of the flow, for columns: where the catalog is not what the contracts say."""
 
+import datetime
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from data_contract_components.detection._get_data_catalog import COLUMN_KEY, get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
+from data_contract_components.contract_definition.contract_spec import ContractSpec, get_effect
+from data_contract_components.detection._get_data_catalog import COLUMN_KEY, TABLE_KEY, get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import (
+    CONTRACT_DIRECTORY,
+    get_data_contract_specs,
+    get_tables,
+)
 
-# The keys of a contract's column, in the order in which they are compared, as reports name them.
-CONSTRAINT_LABELS = {
-    "data_type": "Data Type",
-    "primaryKey": "Primary Key",
-    "is_nullable": "Is Nullable",
-    "is_updatable": "Is Updatable",
-    "character_maximum_length": "Character Maximum Length",
-    "numeric_precision": "Numeric Precision",
-    "datetime_precision": "Datetime Precision",
-    "array_element_data_type": "Array Element Data Type",
-    "array_element_character_maximum_length": "Array Element Character Maximum Length",
-    "array_element_numeric_precision": "Array Element Numeric Precision",
-    "array_element_datetime_precision": "Array Element Datetime Precision",
-}
+# The keys of a contract's column, in the order in which they are compared.
+COMPARED_KEYS = (
+    "data_type",
+    "primaryKey",
+    "is_nullable",
+    "is_updatable",
+    "character_maximum_length",
+    "numeric_precision",
+    "numeric_scale",
+    "datetime_precision",
+    "interval_type",
+    "udt_name",
+    "domain_name",
+    "collation_name",
+    "column_default",
+    "is_identity",
+    "is_generated",
+    "enum",
+    "unique",
+    "references",
+    "array_element_data_type",
+    "array_element_character_maximum_length",
+    "array_element_numeric_precision",
+    "array_element_numeric_scale",
+    "array_element_datetime_precision",
+    "array_element_udt_name",
+    "array_element_dimensions",
+)
+# What a violation names when it is the table's and not one column's.
+WHOLE_TABLE = "(table)"
+
+CatalogRow = dict[Hashable, Any]
 
 
 class ContractViolationDetector:
-    """The contracts of a directory beside the columns of the catalog (read from the database where it is not given)."""
+    """The contracts of a directory beside the columns of the catalog (read from the database where it is not given).
+
+    `today` decides whether a deprecated contract still binds; None is the day in UTC.
+    """
 
     def __init__(
-        self, contract_directory: Path | str = CONTRACT_DIRECTORY, catalog_df: pd.DataFrame | None = None
+        self,
+        contract_directory: Path | str = CONTRACT_DIRECTORY,
+        catalog_df: pd.DataFrame | None = None,
+        today: datetime.date | None = None,
     ) -> None:
         self.contract_specs = get_data_contract_specs(contract_directory)
         self.catalog_df = catalog_df
+        self.today = today
 
     def transform_contract_specs_to_catalog_format(self) -> list[dict[str, Any]]:
         """The columns under contract as the catalog has them, one dict a column, in the order of the contracts.
 
-        Shape: `contract_name`, COLUMN_KEY, and those of CONSTRAINT_LABELS that the contract mentions: a key that is
+        Shape: `contract_name`, COLUMN_KEY, and those of COMPARED_KEYS that the contract mentions: a key that is
             absent is not checked, a key that is None says that the column must have none.
         """
         return [
             {
                 "contract_name": contract_name,
-                "table_catalog": spec["schema"]["table_catalog"],
-                "table_schema": spec["schema"]["table_schema"],
-                "table_name": spec["schema"]["table_name"],
+                **_table_key(spec),
                 "column_name": column_name,
                 **column["constraints"],
                 **{f"array_element_{key}": value for key, value in column.get("array_element", {}).items()},
@@ -56,48 +85,110 @@ class ContractViolationDetector:
         ]
 
     def detect_constraint_violations(self) -> list[dict[str, str]]:
-        """What breaks the contracts, in their order; of each, first the columns that are missing.
+        """What breaks the contracts that bind, in their order; of each, first the columns that are missing.
 
         Shape: one dict a violation, with the keys `contract_name`, `table_name`, `column_name`, `violations` (words).
         """
+        return self._detect("binding")
+
+    def detect_reported_violations(self) -> list[dict[str, str]]:
+        """The same of the contracts that do not bind but are checked: drafts, and deprecated after sunset."""
+        return self._detect("reported")
+
+    def _detect(self, effect: str) -> list[dict[str, str]]:
+        if self.catalog_df is None:
+            self.catalog_df = get_data_catalog(tables=get_tables(self.contract_specs))
         contract_rows = self.transform_contract_specs_to_catalog_format()
         contract_df = pd.DataFrame(contract_rows, columns=list(COLUMN_KEY), dtype="string")
-        catalog_df = get_data_catalog() if self.catalog_df is None else self.catalog_df
         merged_df = contract_df.merge(
-            catalog_df, on=list(COLUMN_KEY), how="left", validate="many_to_one", indicator=True
+            self.catalog_df, on=list(COLUMN_KEY), how="left", validate="many_to_one", indicator=True
         )
-        catalog_rows = merged_df.astype("object").where(merged_df.notna(), None).to_dict("records")
-        # sorted() keeps the contract's order of columns within the missing ones, and within the others.
-        pairs = sorted(
-            zip(contract_rows, catalog_rows, strict=True),
-            key=lambda pair: (pair[0]["contract_name"], pair[1]["_merge"] == "both"),
-        )
+        rows_of_contract: dict[str, list[tuple[dict[str, Any], CatalogRow]]] = {}
+        for contract_row, catalog_row in zip(contract_rows, _to_rows(merged_df), strict=True):
+            rows_of_contract.setdefault(contract_row["contract_name"], []).append((contract_row, catalog_row))
+        rows_of_table: dict[tuple[Any, ...], list[CatalogRow]] = {}
+        for catalog_row in _to_rows(self.catalog_df):
+            rows_of_table.setdefault(tuple(catalog_row[key] for key in TABLE_KEY), []).append(catalog_row)
         return [
             {
-                "contract_name": contract_row["contract_name"],
-                "table_name": contract_row["table_name"],
-                "column_name": contract_row["column_name"],
+                "contract_name": contract_name,
+                "table_name": spec["schema"]["table_name"],
+                "column_name": column_name,
                 "violations": violation,
             }
-            for contract_row, catalog_row in pairs
-            for violation in find_column_violations(contract_row, catalog_row)
+            for contract_name, spec in self.contract_specs.items()
+            if get_effect(spec, self.today or datetime.datetime.now(datetime.UTC).date()) == effect
+            for column_name, violation in _find_violations(spec, rows_of_contract[contract_name], rows_of_table)
         ]
 
 
-def find_column_violations(contract_row: dict[str, Any], catalog_row: dict[Hashable, Any]) -> list[str]:
+def _find_violations(
+    spec: ContractSpec,
+    rows: list[tuple[dict[str, Any], CatalogRow]],
+    rows_of_table: dict[tuple[Any, ...], list[CatalogRow]],
+) -> Iterator[tuple[str, str]]:
+    """The column and the words of each violation of one contract."""
+    schema, table_rows = spec["schema"], rows_of_table.get(tuple(_table_key(spec).values()), [])
+    if not table_rows:
+        names = (schema["table_schema"], schema["table_name"])
+        if other_catalog := next((key[0] for key in rows_of_table if key[1:] == names), None):
+            yield WHOLE_TABLE, _render_difference("table_catalog", schema["table_catalog"], other_catalog)
+            return
+    for contract_row, catalog_row in rows:
+        if catalog_row["_merge"] == "left_only":
+            name = contract_row["column_name"]
+            yield name, f"Column '{name}' is defined in contract but missing from data catalog"
+    if table_rows and "table_type" in schema and schema["table_type"] != table_rows[0]["table_type"]:
+        yield WHOLE_TABLE, _render_difference("table_type", schema["table_type"], table_rows[0]["table_type"])
+    for contract_row, catalog_row in rows:
+        if catalog_row["_merge"] == "both":
+            for violation in find_column_violations(contract_row, catalog_row):
+                yield contract_row["column_name"], violation
+    if not schema.get("additionalColumns", True):
+        for catalog_row in table_rows:
+            name = catalog_row["column_name"]
+            if name not in schema["properties"]:
+                yield name, f"Column '{name}' is in data catalog but not defined in contract"
+
+
+def find_column_violations(contract_row: dict[str, Any], catalog_row: CatalogRow) -> list[str]:
     """What differs between a column under contract and the same column in the catalog, in words."""
-    if catalog_row["_merge"] == "left_only":
-        return [f"Column '{contract_row['column_name']}' is defined in contract but missing from data catalog"]
     found_row = catalog_row | {"primaryKey": catalog_row["constraint_type"] == "PRIMARY KEY"}
     return [
-        f"{label}: expected {_render_value(contract_row[key])}, found {_render_value(found_row[key])}"
-        for key, label in CONSTRAINT_LABELS.items()
-        if key in contract_row and contract_row[key] != found_row[key]
+        _render_difference(key, contract_row[key], found_row[key])
+        for key in COMPARED_KEYS
+        if key in contract_row and not _holds(key, contract_row[key], found_row[key])
     ]
+
+
+def _holds(key: str, expected: Any, found: Any) -> bool:
+    # A column may have several foreign keys, and the contract asks for one of them.
+    if key == "references" and expected is not None:
+        return expected in (found or [])
+    return bool(expected == found)
+
+
+def _render_difference(key: str, expected: Any, found: Any) -> str:
+    words = "".join(f" {letter}" if letter.isupper() else letter for letter in key).replace("_", " ")
+    return f"{words.title()}: expected {_render_value(expected)}, found {_render_value(found)}"
 
 
 def _render_value(value: Any) -> str:
     """A value as a contract has it, words without quotes and 32.0 as 32."""
     if isinstance(value, str):
         return value
-    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, ensure_ascii=False)
+
+
+def _table_key(spec: ContractSpec) -> dict[str, str]:
+    schema = spec["schema"]
+    return {
+        "table_catalog": schema["table_catalog"],
+        "table_schema": schema["table_schema"],
+        "table_name": schema["table_name"],
+    }
+
+
+def _to_rows(df: pd.DataFrame) -> list[CatalogRow]:
+    """The rows as dicts of Python's own values, NULL as None."""
+    return df.astype("object").where(df.notna(), None).to_dict("records")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
 from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 from data_contract_components.detection.contract_coverage_detector import ContractCoverageDetector
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 
@@ -24,8 +25,7 @@ class TestContractViolations(unittest.TestCase):
 
     def test_data_contracts_against_data_catalog(self) -> None:
         """Test that all data contract constraints match the data catalog."""
-        detector = ContractViolationDetector(catalog_df=self.catalog_df)
-        violations = detector.detect_constraint_violations()
+        violations = ContractViolationDetector(catalog_df=self.catalog_df).detect_constraint_violations()
         if violation_text := render_violations(violations):
             self.fail(f"All data contract constraints should match the data catalog.\n\nViolations:\n{violation_text}")
 
@@ -34,7 +34,7 @@ class TestContractViolations(unittest.TestCase):
 def get_current_catalog() -> pd.DataFrame:
     """The catalog of a database that the migrations of this checkout built; read once for both tests."""
     ensure_applied_revisions_are_current()
-    return get_data_catalog()
+    return get_data_catalog(tables=get_tables(get_data_contract_specs()))
 
 
 def render_violations(violations: list[dict[str, str]]) -> str:
