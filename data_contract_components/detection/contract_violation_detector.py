@@ -2,14 +2,20 @@
 
 import datetime
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from data_contract_components.contract_definition.contract_spec import ContractSpec, get_effect
-from data_contract_components.detection._get_data_catalog import COLUMN_KEY, TABLE_KEY, get_data_catalog
+from data_contract_components.detection._get_data_catalog import (
+    COLUMN_KEY,
+    TABLE_KEY,
+    CatalogRow,
+    get_data_catalog,
+    to_rows,
+)
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     get_data_contract_specs,
@@ -46,8 +52,6 @@ COMPARED_KEYS = (
 )
 # What a violation names when it is the table's and not one column's.
 WHOLE_TABLE = "(table)"
-
-CatalogRow = dict[Hashable, Any]
 
 
 class ContractViolationDetector:
@@ -104,10 +108,10 @@ class ContractViolationDetector:
             self.catalog_df, on=list(COLUMN_KEY), how="left", validate="many_to_one", indicator=True
         )
         rows_of_contract: dict[str, list[tuple[dict[str, Any], CatalogRow]]] = {}
-        for contract_row, catalog_row in zip(contract_rows, _to_rows(merged_df), strict=True):
+        for contract_row, catalog_row in zip(contract_rows, to_rows(merged_df), strict=True):
             rows_of_contract.setdefault(contract_row["contract_name"], []).append((contract_row, catalog_row))
         rows_of_table: dict[tuple[Any, ...], list[CatalogRow]] = {}
-        for catalog_row in _to_rows(self.catalog_df):
+        for catalog_row in to_rows(self.catalog_df):
             rows_of_table.setdefault(tuple(catalog_row[key] for key in TABLE_KEY), []).append(catalog_row)
         return [
             {
@@ -187,8 +191,3 @@ def _table_key(spec: ContractSpec) -> dict[str, str]:
         "table_schema": schema["table_schema"],
         "table_name": schema["table_name"],
     }
-
-
-def _to_rows(df: pd.DataFrame) -> list[CatalogRow]:
-    """The rows as dicts of Python's own values, NULL as None."""
-    return df.astype("object").where(df.notna(), None).to_dict("records")

@@ -1,0 +1,114 @@
+import copy
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from data_contract_components.data_assets._museum_records import TABLES
+from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY
+from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
+from tests import ROOT, DatabaseTestCase, run
+
+MODULE = "data_contract_components.contract_definition.generate_contract_spec"
+OWNER = ["--owner-name", "Data Engineering Team", "--owner-email", "data-eng@museum.org"]
+EVERYTHING_SQL = """
+create type mood as enum ('calm', 'angry');
+create domain short_text as varchar(7);
+create table "Every thing;" (
+    id integer generated always as identity primary key, a smallint unique, b numeric(9, 3), c numeric, d varchar(9),
+    e varchar, f char(4), g timestamp(2), h timestamptz, i interval day to second(3), j mood, k short_text,
+    l text collate "C", m varchar(5)[][], n mood[], o jsonb[], p integer generated always as (1) stored,
+    q integer references object (object_id), "R s" bit varying(8), t uuid default gen_random_uuid()
+);
+"""
+
+
+class TestGenerateContractSpec(DatabaseTestCase):
+    maxDiff = None
+
+    def setUp(self) -> None:
+        super().setUp()
+        temporary_directory = TemporaryDirectory()
+        self.addCleanup(temporary_directory.cleanup)
+        self.directory = Path(temporary_directory.name)
+        self.path = self.directory / "object_images_contract_spec.json"
+
+    def generate(self, *arguments: str) -> tuple[int, str]:
+        result = run([MODULE, *arguments, "--output", str(self.path)], ROOT, self.url)
+        self.assertNotIn("Traceback", result.stdout)
+        return result.returncode, result.stdout
+
+    def spec(self) -> dict[str, Any]:
+        spec: dict[str, Any] = json.loads(self.path.read_text())
+        return spec
+
+    def test_for_the_chapters_table_it_gives_the_chapters_constraints(self) -> None:
+        self.assertEqual(self.generate("object_images", "--spec-version", "1.0.0", *OWNER)[0], 0)
+        chapters = json.loads((CONTRACT_DIRECTORY / "object_images_contract_spec.json").read_text())
+        for part in ("constraints", "array_element"):
+            self.assertEqual(
+                {name: column.get(part) for name, column in self.spec()["schema"]["properties"].items()},
+                {name: column.get(part) for name, column in chapters["schema"]["properties"].items()},
+            )
+        self.assertEqual(self.spec()["owner"], chapters["owner"])
+
+    def test_each_table_keeps_the_contract_that_describes_it(self) -> None:
+        self.database.query(EVERYTHING_SQL)
+        catalog_df = get_data_catalog(self.database)
+        for version in ("1.0.0", "1.1.0"):
+            for table in (*TABLES, "Every thing;"):
+                with self.subTest(table, version=version):
+                    self.path.unlink(missing_ok=True)
+                    self.assertEqual(self.generate(table, "--spec-version", version, *OWNER)[0], 0)
+                    detector = ContractViolationDetector(self.directory, catalog_df)
+                    self.assertEqual(detector.detect_constraint_violations(), [])
+                    self.assertGreater(len(detector.transform_contract_specs_to_catalog_format()), 1)
+
+    def test_a_new_contract_takes_its_descriptions_from_the_comments(self) -> None:
+        self.database.query("comment on column object_images.primary_image is 'it''s \"the\" image'; ")
+        self.generate("object_images", *OWNER)
+        self.assertEqual(self.spec()["schema"]["properties"]["primary_image"]["description"], 'it\'s "the" image')
+
+    def test_an_existing_contract_keeps_its_words_and_what_changed_is_told(self) -> None:
+        self.generate("object_images", *OWNER)
+        written = self.spec() | {
+            "doc": "By hand.",
+            "x-team": 1,
+            "consumers": [{"name": "n", "role": "reader", "reason": "r"}],
+        }
+        column = written["schema"]["properties"]["primary_image"]
+        column |= {"description": "By hand.", "examples": ["x"]}
+        column["constraints"]["x-why"] = "y"
+        written["schema"]["additionalColumns"] = False
+        self.path.write_text(json.dumps(written))
+        self.assertEqual(self.generate("object_images"), (0, f"{self.path}\n  nothing changed\n"))
+        self.assertEqual(self.spec(), written)
+        self.database.query("alter table object_images drop additional_images, add extra boolean not null default true")
+        self.database.query("alter table object_images alter primary_image type varchar(80)")
+        self.assertEqual(
+            self.generate("object_images")[1].splitlines()[1:],
+            [
+                '  schema.properties.primary_image.constraints.data_type: "text" -> "character varying"',
+                "  + schema.properties.primary_image.constraints.character_maximum_length",
+                "  - schema.properties.additional_images",
+                "  + schema.properties.extra",
+            ],
+        )
+        after = copy.deepcopy(self.spec())
+        self.assertEqual(after["schema"]["properties"]["primary_image"]["examples"], ["x"])
+        self.assertEqual(after["schema"]["properties"]["primary_image"]["constraints"]["x-why"], "y")
+        for key in ("doc", "x-team", "consumers", "owner"):
+            self.assertEqual(after[key], written[key])
+
+    def test_what_cannot_be_written_is_told_and_nothing_is_lost(self) -> None:
+        status, output = self.generate("object_image", *OWNER)
+        self.assertEqual((status, self.path.exists()), (2, False))
+        self.assertIn('no table "object_image" in schema "public"; did you mean "object_images"?', output)
+        status, output = self.generate("object_images")
+        self.assertEqual((status, self.path.exists()), (2, False))
+        self.assertIn("--owner-name and --owner-email", output)
+        for text in ("{", "[]", '{"spec-version": "1.0.0"}'):
+            self.path.write_text(text)
+            self.assertEqual(self.generate("object_images", *OWNER)[0], 2)
+            self.assertEqual(self.path.read_text(), text)
