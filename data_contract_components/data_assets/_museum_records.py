@@ -20,6 +20,8 @@ Converter = Callable[[Any], Any]
 Rows = dict[str, tuple[Any, ...]]
 
 BLANKS = re.compile(r"[ \t\r\n]*")
+# Not the backslash and the digits as such, of which the backslash is escaped itself.
+ESCAPED_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 _END = object()
 
 
@@ -41,7 +43,6 @@ class RejectedRecord:
     position: int
     object_id: Any
     reason: str
-    record: Any
 
     def __str__(self) -> str:
         return f"record {self.position}, objectID {json.dumps(self.object_id)}: {self.reason}"
@@ -95,8 +96,11 @@ def to_json_texts(value: Any) -> list[str] | None:
         return None
     if not isinstance(value, list):
         raise ValueError("is no list")
-    texts = [json.dumps(element, ensure_ascii=False) for element in value]
-    if any("\\u0000" in text for text in texts):
+    try:
+        texts = [json.dumps(element, ensure_ascii=False, allow_nan=False) for element in value]
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    if any(ESCAPED_NUL.search(text) for text in texts):
         raise ValueError("has a NUL character, which PostgreSQL cannot read out of JSON")
     return [_to_text(text) or "" for text in texts]
 
@@ -207,7 +211,7 @@ def convert_records(records: Iterator[Any], rejected: list[RejectedRecord]) -> I
                 raise ValueError("objectID was there before")
             rows = {table: (object_id, *_convert(record, columns)) for table, columns in TABLES.items()}
         except ValueError as error:
-            rejected.append(RejectedRecord(position, object_id, str(error), record))
+            rejected.append(RejectedRecord(position, object_id, str(error)))
         else:
             object_ids.add(object_id)
             yield rows

@@ -66,7 +66,7 @@ def connect(url: str) -> connection:
 
     def attempt() -> None:
         try:
-            outcome.append(psycopg2.connect(url))
+            outcome.append(psycopg2.connect(url, client_encoding="utf8"))
         except psycopg2.Error as error:
             outcome.append(error)
 

@@ -59,24 +59,23 @@ class UnfitTablesError(DataContractError):
     def __init__(self, missing_columns: list[str]) -> None:
         super().__init__(
             f"the database lacks {', '.join(missing_columns)}; nothing was changed.\n"
-            "Build the tables with `alembic upgrade head` in data_contract_components/data_assets. Where a migration "
-            "changed them on purpose, change TABLES in _museum_records.py with it."
+            "Build anew in data_contract_components/data_assets: `alembic downgrade base`, `alembic upgrade head`. "
+            "Where a migration changed them on purpose, change TABLES in _museum_records.py with it."
         )
         self.missing_columns = missing_columns
 
 
-def load_records(cur: cursor, records: Iterator[Any], *, skip_rejected: bool) -> tuple[int, list[RejectedRecord]]:
+def load_records(cur: cursor, records: Iterator[Any]) -> tuple[int, list[RejectedRecord]]:
     """How many records the eight tables hold now, in place of what they held, and which were rejected.
 
-    Nothing is committed. When a record is rejected and `skip_rejected` is false, what the tables hold is of no use.
+    Nothing is committed.
     """
     cur.execute(f"truncate {', '.join(TABLES)}")
     rejected: list[RejectedRecord] = []
     rows_of_batch: list[Rows] = []
     count = 0
     for rows in convert_records(records, rejected):
-        if skip_rejected or not rejected:
-            rows_of_batch.append(rows)
+        rows_of_batch.append(rows)
         if len(rows_of_batch) == BATCH_RECORDS:
             count += _insert(cur, rows_of_batch)
     return count + _insert(cur, rows_of_batch), rejected
@@ -106,12 +105,14 @@ def ensure_tables_fit(cur: cursor) -> None:
 def find_count_differences(cur: cursor, expected: int) -> list[str]:
     """The tables that do not hold `expected` rows, in words."""
     cur.execute(" union all ".join(f"select '{table}', count(*) from {table}" for table in TABLES))
-    return [f"{table}: expected {expected}, found {found}" for table, found in cur if found != expected]
+    counts = dict(cur.fetchall())
+    return [f"{table}: expected {expected}, found {counts[table]}" for table in TABLES if counts[table] != expected]
 
 
-def render_summary(cur: cursor) -> str:
+def get_summary(cur: cursor) -> str:
+    """What the tables hold, in words."""
     cur.execute(SUMMARY_SQL)
-    objects, public_domain, with_images = cur.fetchone() or (0, 0, 0)
+    objects, public_domain, with_images = cur.fetchone() or ()
     cur.execute(DEPARTMENTS_SQL)
     lines = [f"{objects:,} objects, {public_domain:,} in the public domain, {with_images:,} with images"]
     return "\n".join([*lines, "top departments:", *(f"{count:>8,}  {department}" for department, count in cur)])
@@ -119,15 +120,25 @@ def render_summary(cur: cursor) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """0: loaded whole, or --check found no difference; 1: records were rejected, or tables differ; 2: could not run."""
-    parser = argparse.ArgumentParser(description="Load the museum's records into the tables that the migrations built.")
+    parser = argparse.ArgumentParser(
+        description="Load the museum's records into the tables that the migrations built, in place of what they hold.",
+        epilog="Exit status: 0 all loaded, or no difference; 1 records rejected, or tables differ; 2 could not run.",
+    )
     parser.add_argument("file", type=Path, nargs="?", default=RECORDS_PATH, help="a JSON array (default: %(default)s)")
-    parser.add_argument("--skip-rejected", action="store_true", help="load the records that fit, and exit with 1")
-    parser.add_argument("--rejected-file", type=Path, help="where the rejected ones go (default: beside FILE)")
+    parser.add_argument("--skip-rejected", action="store_true", help="load the others where records do not fit")
+    parser.add_argument("--rejected-file", type=Path, help="where --skip-rejected writes these (default: beside FILE)")
     parser.add_argument("--check", action="store_true", help="only compare the tables' row counts with the file")
     options = parser.parse_args(arguments)
+    if options.rejected_file and not options.skip_rejected:
+        parser.error("--rejected-file goes with --skip-rejected")
+    if options.rejected_file and options.rejected_file.resolve() == options.file.resolve():
+        parser.error("--rejected-file would overwrite FILE")
     try:
         with closing(connect(database_url())) as open_connection:
             return _check(open_connection, options.file) if options.check else _seed(open_connection, options)
+    except KeyboardInterrupt:
+        print("stopped; nothing was changed", file=sys.stderr)
+        return 130
     except (DataContractError, OSError) as error:
         print(error, file=sys.stderr)
     except psycopg2.Error as error:
@@ -138,30 +149,44 @@ def main(arguments: list[str] | None = None) -> int:
 def _seed(open_connection: connection, options: argparse.Namespace) -> int:
     with open_connection.cursor() as cur:
         ensure_tables_fit(cur)
-        count, rejected = load_records(cur, _read_with_progress(options.file), skip_rejected=options.skip_rejected)
-        if not count and not rejected:
-            raise UnreadableRecordsError(f"{options.file} holds no record; nothing was changed")
+        count, rejected = load_records(cur, _read_with_progress(options.file))
         for record in rejected:
             print(record, file=sys.stderr)
         if rejected and not options.skip_rejected:
             print(f"{len(rejected)} rejected; nothing was changed (--skip-rejected loads the others)", file=sys.stderr)
             return 1
+        if not count:
+            raise UnreadableRecordsError(f"{options.file} holds no record that fits; nothing was changed")
         if rejected:
             path = options.rejected_file or options.file.with_suffix(".rejected.json")
-            path.write_text(json.dumps([vars(record) for record in rejected], indent=1), encoding="utf-8")
+            _write_rejected(path, rejected, options.file)
             print(f"{len(rejected)} rejected, see {path}", file=sys.stderr)
         open_connection.commit()
-        print(render_summary(cur))
+        print(get_summary(cur))
     return 1 if rejected else 0
+
+
+def _write_rejected(path: Path, rejected: list[RejectedRecord], records_path: Path) -> None:
+    """The rejected records, each with its reason, are in the file at `path`; one is in memory at a time."""
+    reasons = {record.position: record.reason for record in rejected}
+    with path.open("w", encoding="utf-8") as file:
+        for position, record in enumerate(read_records(records_path), start=1):
+            if position in reasons:
+                entry = {"position": position, "reason": reasons[position], "record": record}
+                file.write(("[\n" if position == rejected[0].position else ",\n") + json.dumps(entry))
+        file.write("\n]\n")
 
 
 def _check(open_connection: connection, path: Path) -> int:
     with open_connection.cursor() as cur:
         ensure_tables_fit(cur)
-        expected = sum(1 for _ in convert_records(_read_with_progress(path), []))
-        differences = find_count_differences(cur, expected)
-    print("\n".join(differences) or f"each of the {len(TABLES)} tables holds the {expected:,} objects of {path.name}")
-    return 1 if differences else 0
+        rejected: list[RejectedRecord] = []
+        expected = sum(1 for _ in convert_records(_read_with_progress(path), rejected))
+        problems = find_count_differences(cur, expected) + [f"{record}" for record in rejected]
+    print(
+        "\n".join(problems) or f"each of the {len(TABLES)} tables has as many rows as {path.name} records: {expected:,}"
+    )
+    return 1 if problems else 0
 
 
 def _read_with_progress(path: Path) -> Iterator[Any]:
