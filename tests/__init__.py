@@ -43,8 +43,8 @@ BINARIES = {
 _numbers = itertools.count(1)
 
 
-def url_of_database(name: str, server_url: str | None = None) -> str:
-    return urlsplit(server_url or database_url())._replace(path=f"/{name}").geturl()
+def url_of_database(name: str) -> str:
+    return urlsplit(database_url())._replace(path=f"/{name}").geturl()
 
 
 @functools.cache

@@ -11,20 +11,8 @@ CatalogRow = dict[Hashable, Any]
 
 TABLE_KEY = ("table_catalog", "table_schema", "table_name")
 COLUMN_KEY = (*TABLE_KEY, "column_name")
-ARRAY_ELEMENT_COLUMNS = (
-    "array_element_data_type",
-    "array_element_character_maximum_length",
-    "array_element_numeric_precision",
-    "array_element_numeric_scale",
-    "array_element_datetime_precision",
-    "array_element_udt_name",
-    "array_element_dimensions",
-)
-CATALOG_COLUMNS = (
-    *COLUMN_KEY,
-    "table_type",
-    "data_type",
-    "constraint_type",
+# Those that a contract speaks of by the same name.
+CONSTRAINT_COLUMNS = (
     "is_nullable",
     "is_updatable",
     "character_maximum_length",
@@ -41,8 +29,15 @@ CATALOG_COLUMNS = (
     "enum",
     "unique",
     "references",
-    *ARRAY_ELEMENT_COLUMNS,
+    "array_element_data_type",
+    "array_element_character_maximum_length",
+    "array_element_numeric_precision",
+    "array_element_numeric_scale",
+    "array_element_datetime_precision",
+    "array_element_udt_name",
+    "array_element_dimensions",
 )
+CATALOG_COLUMNS = (*COLUMN_KEY, "table_type", "data_type", "constraint_type", *CONSTRAINT_COLUMNS)
 
 # Each column is what information_schema.columns gives for it (its definition is in PostgreSQL's
 # src/backend/catalog/information_schema.sql), from the tables beneath, because the view

@@ -41,6 +41,16 @@ def get_data_contract_specs(contract_directory: Path | str = CONTRACT_DIRECTORY)
     return {path.stem: spec for path, spec in specs.items()}
 
 
+def get_table_key(spec: ContractSpec) -> dict[str, str]:
+    """The table under contract: a dict with the keys `table_catalog`, `table_schema` and `table_name`."""
+    schema = spec["schema"]
+    return {
+        "table_catalog": schema["table_catalog"],
+        "table_schema": schema["table_schema"],
+        "table_name": schema["table_name"],
+    }
+
+
 def get_tables(specs: dict[str, ContractSpec]) -> set[tuple[str, str]]:
     """Schema and name of each table under contract."""
     return {(spec["schema"]["table_schema"], spec["schema"]["table_name"]) for spec in specs.values()}

@@ -10,6 +10,7 @@ from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     get_data_contract_specs,
+    get_table_key,
     get_tables,
 )
 
@@ -32,14 +33,8 @@ class ContractCoverageDetector:
 
     def get_contract_spec_coverage(self) -> list[dict[str, str]]:
         """The table of each contract: a dict with the keys TABLE_KEY, in the order of the contracts."""
-        schemas = [spec["schema"] for spec in self.contract_specs.values() if get_effect(spec, self.today) == "binding"]
         return [
-            {
-                "table_catalog": schema["table_catalog"],
-                "table_schema": schema["table_schema"],
-                "table_name": schema["table_name"],
-            }
-            for schema in schemas
+            get_table_key(spec) for spec in self.contract_specs.values() if get_effect(spec, self.today) == "binding"
         ]
 
     def detect_coverage_in_data_catalog(self) -> list[str]:

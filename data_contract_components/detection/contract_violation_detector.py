@@ -11,6 +11,7 @@ import pandas as pd
 from data_contract_components.contract_definition.contract_spec import ContractSpec, get_effect
 from data_contract_components.detection._get_data_catalog import (
     COLUMN_KEY,
+    CONSTRAINT_COLUMNS,
     TABLE_KEY,
     CatalogRow,
     get_data_catalog,
@@ -19,37 +20,12 @@ from data_contract_components.detection._get_data_catalog import (
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     get_data_contract_specs,
+    get_table_key,
     get_tables,
 )
 
 # The keys of a contract's column, in the order in which they are compared.
-COMPARED_KEYS = (
-    "data_type",
-    "primaryKey",
-    "is_nullable",
-    "is_updatable",
-    "character_maximum_length",
-    "numeric_precision",
-    "numeric_scale",
-    "datetime_precision",
-    "interval_type",
-    "udt_name",
-    "domain_name",
-    "collation_name",
-    "column_default",
-    "is_identity",
-    "is_generated",
-    "enum",
-    "unique",
-    "references",
-    "array_element_data_type",
-    "array_element_character_maximum_length",
-    "array_element_numeric_precision",
-    "array_element_numeric_scale",
-    "array_element_datetime_precision",
-    "array_element_udt_name",
-    "array_element_dimensions",
-)
+COMPARED_KEYS = ("data_type", "primaryKey", *CONSTRAINT_COLUMNS)
 # What a violation names when it is the table's and not one column's.
 WHOLE_TABLE = "(table)"
 
@@ -68,7 +44,7 @@ class ContractViolationDetector:
     ) -> None:
         self.contract_specs = get_data_contract_specs(contract_directory)
         self.catalog_df = catalog_df
-        self.today = today
+        self.today = today or datetime.datetime.now(datetime.UTC).date()
 
     def transform_contract_specs_to_catalog_format(self) -> list[dict[str, Any]]:
         """The columns under contract as the catalog has them, one dict a column, in the order of the contracts.
@@ -79,7 +55,7 @@ class ContractViolationDetector:
         return [
             {
                 "contract_name": contract_name,
-                **_table_key(spec),
+                **get_table_key(spec),
                 "column_name": column_name,
                 **column["constraints"],
                 **{f"array_element_{key}": value for key, value in column.get("array_element", {}).items()},
@@ -121,7 +97,7 @@ class ContractViolationDetector:
                 "violations": violation,
             }
             for contract_name, spec in self.contract_specs.items()
-            if get_effect(spec, self.today or datetime.datetime.now(datetime.UTC).date()) == effect
+            if get_effect(spec, self.today) == effect
             for column_name, violation in _find_violations(spec, rows_of_contract[contract_name], rows_of_table)
         ]
 
@@ -132,7 +108,7 @@ def _find_violations(
     rows_of_table: dict[tuple[Any, ...], list[CatalogRow]],
 ) -> Iterator[tuple[str, str]]:
     """The column and the words of each violation of one contract."""
-    schema, table_rows = spec["schema"], rows_of_table.get(tuple(_table_key(spec).values()), [])
+    schema, table_rows = spec["schema"], rows_of_table.get(tuple(get_table_key(spec).values()), [])
     if not table_rows:
         names = (schema["table_schema"], schema["table_name"])
         if other_catalog := next((key[0] for key in rows_of_table if key[1:] == names), None):
@@ -182,12 +158,3 @@ def _render_value(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, ensure_ascii=False)
-
-
-def _table_key(spec: ContractSpec) -> dict[str, str]:
-    schema = spec["schema"]
-    return {
-        "table_catalog": schema["table_catalog"],
-        "table_schema": schema["table_schema"],
-        "table_name": schema["table_name"],
-    }
