@@ -26,6 +26,18 @@ class QueryError(DataContractError):
         self.reason = reason
 
 
+class CatalogHiddenError(DataContractError):
+    """The role may not read the tables that describe the tables, so nothing was compared."""
+
+    def __init__(self, role: str, reason: str) -> None:
+        super().__init__(
+            f"could not check: role {role} may not see what the catalog is read from: {reason}\n"
+            "Grant it SELECT there, as PostgreSQL does by default, or name another role in DATABASE_URL."
+        )
+        self.role = role
+        self.reason = reason
+
+
 class StaleDatabaseError(DataContractError):
     """The database was built from other migration files than the ones that are here, so nothing was compared."""
 

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from data_contract_components.detection._get_data_catalog import get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY
+from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
 from data_contract_components.detection.contract_coverage_detector import ContractCoverageDetector
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from tests import DatabaseTestCase
@@ -94,7 +94,7 @@ class DetectorTestCase(DatabaseTestCase):
 
 class TestContractCoverageDetector(DetectorTestCase):
     def detector(self) -> ContractCoverageDetector:
-        return ContractCoverageDetector(self.directory, get_data_catalog(self.database))
+        return ContractCoverageDetector(get_data_contract_specs(self.directory), get_data_catalog(self.database))
 
     def test_the_tables_under_contract_are_listed_in_the_order_of_the_contracts(self) -> None:
         self.write_for_table("b", "object")
@@ -120,11 +120,15 @@ class TestContractCoverageDetector(DetectorTestCase):
 
 class TestContractViolationDetector(DetectorTestCase):
     def violations(self) -> list[dict[str, str]]:
-        return ContractViolationDetector(self.directory, get_data_catalog(self.database)).detect_constraint_violations()
+        return ContractViolationDetector(
+            get_data_contract_specs(self.directory), get_data_catalog(self.database)
+        ).detect_constraint_violations()
 
     def test_the_contract_in_the_catalogs_format_has_what_it_mentions_and_no_more(self) -> None:
         self.write("a", self.spec)
-        rows = ContractViolationDetector(self.directory).transform_contract_specs_to_catalog_format()
+        rows = ContractViolationDetector(
+            get_data_contract_specs(self.directory)
+        ).transform_contract_specs_to_catalog_format()
         self.assertEqual([row["column_name"] for row in rows], list(self.spec["schema"]["properties"]))
         self.assertEqual(
             rows[2],

@@ -14,6 +14,7 @@ SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
 SPEC_VERSIONS = ("1.0.0", "1.1.0")
 
 JsonPath = tuple[str | int, ...]
+Effect = Literal["binding", "reported", "unchecked"]
 
 
 class Owner(TypedDict):
@@ -55,7 +56,7 @@ ContractSpec = TypedDict(
 )
 
 
-def get_effect(spec: ContractSpec, today: datetime.date) -> Literal["binding", "reported", "unchecked"]:
+def get_effect(spec: ContractSpec, today: datetime.date) -> Effect:
     """Whether a violation of the contract fails the check, is only reported, or is not looked for."""
     match spec.get("status", "active"):
         case "retired":
