@@ -71,6 +71,7 @@ create schema other;
 create table other.object_images (object_id text constraint object_images_pkey primary key);
 comment on column object_images.primary_image is 'words';
 """
+RETIRED = {"spec-version": "1.1.0", "status": "retired"}
 
 
 class DetectorTestCase(DatabaseTestCase):
@@ -187,6 +188,13 @@ class TestContractViolationDetector(DetectorTestCase):
         self.assertEqual(
             [violation["violations"] for violation in self.violations()], ["Numeric Precision: expected null, found 32"]
         )
+
+    def test_a_retired_contract_is_not_checked(self) -> None:
+        self.write_for_table("a", "object")
+        self.write("b", json.loads((self.directory / "a_contract_spec.json").read_text()) | RETIRED)
+        self.write("c", self.spec)
+        (self.directory / "a_contract_spec.json").unlink()
+        self.assertEqual(self.violations(), [])
 
     def test_violations_come_in_the_order_of_the_contracts_missing_columns_first(self) -> None:
         self.write("b", self.spec)
