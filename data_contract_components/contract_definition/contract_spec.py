@@ -23,6 +23,15 @@ class Owner(TypedDict):
     channel: NotRequired[str]
 
 
+class Consumer(TypedDict):
+    name: str
+    email: NotRequired[str]
+    channel: NotRequired[str]
+    role: Literal["reader", "writer"]
+    reason: str
+    columns: NotRequired[list[str]]
+
+
 class Column(TypedDict):
     description: NotRequired[str]
     constraints: dict[str, Any]
@@ -48,6 +57,7 @@ ContractSpec = TypedDict(
         "dataAssetResourceName": str,
         "doc": str,
         "owner": Owner,
+        "consumers": NotRequired[list[Consumer]],
         "status": NotRequired[Literal["draft", "active", "deprecated", "retired"]],
         "sunset": NotRequired[str],
         "replacedBy": NotRequired[str],

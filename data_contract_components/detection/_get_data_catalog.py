@@ -211,6 +211,19 @@ order by relations.table_schema, relations.table_name, attributes.attnum
 """
 
 
+TABLES_SQL = """
+select pg_namespace.nspname::text as table_schema, pg_class.relname::text as table_name
+from pg_catalog.pg_class
+join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+where pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
+    and pg_namespace.nspname not in ('pg_catalog', 'information_schema')
+    and pg_namespace.nspname !~ '^pg_(temp|toast)'
+    and not pg_class.relispartition
+    and pg_class.relname <> 'alembic_version'
+order by table_schema, table_name
+"""
+
+
 def get_data_catalog(
     database: PostgresDB | None = None, tables: Collection[tuple[str, str]] | None = None
 ) -> pd.DataFrame:
@@ -235,6 +248,12 @@ def get_data_catalog(
             raise
         role = str(database.query("select current_user::text as role")["role"][0])
         raise CatalogHiddenError(role, error.reason) from error
+
+
+def get_table_names(database: PostgresDB | None = None) -> list[tuple[str, str]]:
+    """Schema and name of every table and view, in their order, without alembic's own and the parts of a table."""
+    tables_df = (database or PostgresDB()).query(TABLES_SQL)
+    return list(tables_df.itertuples(index=False, name=None))
 
 
 def to_rows(df: pd.DataFrame) -> list[CatalogRow]:

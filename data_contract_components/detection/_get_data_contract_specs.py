@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from data_contract_components.contract_definition._json_lines import find_json_lines
+from data_contract_components.contract_definition._json_text import find_json_lines
 from data_contract_components.contract_definition.contract_spec import (
     ContractSpec,
     JsonPath,

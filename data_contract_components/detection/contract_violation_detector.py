@@ -1,13 +1,13 @@
 """Step 5 of the flow, for columns: where the catalog is not what the contracts say."""
 
 import datetime
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, get_effect
 from data_contract_components.detection._get_data_catalog import (
     COLUMN_KEY,
@@ -169,10 +169,3 @@ def _holds(key: str, expected: Any, found: Any) -> bool:
     if key == "references" and expected is not None:
         return expected in (found or [])
     return bool(expected == found)
-
-
-def render_value(value: Any) -> str:
-    """A value as a contract has it, words without quotes and 32.0 as 32."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, ensure_ascii=False)
