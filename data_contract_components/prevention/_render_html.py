@@ -192,12 +192,15 @@ def _render_clauses(clauses: list[dict[str, Any]]) -> str:
         for clause in clauses_of_column:
             words = f"{_text(clause['key'])}: {_text(clause['expected'])} <i>{_text(clause['line'])}</i>"
             items[clause["state"]].append(f"<li>{words}")
-        counts = "<br>".join(_render_state(state, f"{len(of)} {STATES[state]}") for state, of in items.items() if of)
-        lists = "".join(f'<ul class="{state}">{"".join(of)}</ul>' for state, of in items.items() if of)
-        rows.append(f'<tr><th scope="row">{_text(column_name)}<td>{counts}<td>{lists}')
+        lists = (
+            f'<ul class="{state}"><li>{_render_state(state, f"{len(of)} {STATES[state]}")}{"".join(of)}</ul>'
+            for state, of in items.items()
+            if of
+        )
+        rows.append(f'<tr><th scope="row">{_text(column_name)}<td>{"".join(lists)}')
     states = [clause["state"] for clause in clauses]
     summary = ", ".join(f"{states.count(state)} {words}" for state, words in STATES.items() if state in states)
-    table = _render_table("Clauses, column by column", ("Column", "State", "Clause and its line in the file"), rows)
+    table = _render_table("Clauses, column by column", ("Column", "Clauses, each with its line in the file"), rows)
     return f'<details class="clauses"><summary>{_count(clauses, "clause")}: {summary}</summary>{table}</details>'
 
 
