@@ -91,6 +91,8 @@ def marked(number: int, attempt: int = 1, outcome: str = "violations") -> str:
 
 
 class PostTestCase(unittest.TestCase):
+    timeout_seconds = deadline_seconds = float(WAIT_SECONDS)
+
     def setUp(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="comment-"))
         self.addCleanup(shutil.rmtree, self.directory)
@@ -102,9 +104,9 @@ class PostTestCase(unittest.TestCase):
     def write_report(self, outcome: str = "violations", error: str | None = None) -> None:
         self.report.write_text(json.dumps(a_report(outcome, error)))
 
-    def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, "--report", str(self.report), "--log", str(self.log), *options],
+            [sys.executable, "-m", MODULE, "--report", str(self.report), "--log", str(self.log)],
             cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.addCleanup(process.communicate)
@@ -125,9 +127,9 @@ class PostTestCase(unittest.TestCase):
             self.assertNotIn(token, output)
         return output
 
-    def post(self, number: int = 1, attempt: int = 1, *options: str, status: int = 0, **environment: str) -> str:
+    def post(self, number: int = 1, attempt: int = 1, status: int = 0, **environment: str) -> str:
         """What the program prints; here it runs in this process, as a hundred of its own would take a minute."""
-        arguments = ["--report", str(self.report), "--log", str(self.log), *options]
+        arguments = ["--report", str(self.report), "--log", str(self.log)]
         with (
             mock.patch.dict(os.environ, self.github.environment(number, attempt, **environment)),
             mock.patch.object(_github, "RETRY_SECONDS", 0.01),
@@ -135,15 +137,15 @@ class PostTestCase(unittest.TestCase):
             contextlib.redirect_stderr(output),
         ):
             try:
-                result = main(arguments)
+                result = main(arguments, self.timeout_seconds, self.deadline_seconds)
             except SystemExit as error:
                 result = int(error.code or 0)
         self.assertEqual(result, status, output.getvalue())
         return self.harmless(output.getvalue())
 
-    def warning(self, number: int = 1, attempt: int = 1, *options: str, **environment: str) -> str:
+    def warning(self, number: int = 1, **environment: str) -> str:
         """The text of the one warning that the run ends with."""
-        last_line = self.post(number, attempt, *options, **environment).splitlines()[-1]
+        last_line = self.post(number, **environment).splitlines()[-1]
         self.assertTrue(last_line.startswith(WARNING), last_line)
         self.assertIn("The verdict on the contracts stands", last_line)
         return last_line.removeprefix(WARNING)
@@ -205,7 +207,7 @@ class TestDecision(PostTestCase):
         self.assertEqual(self.github.methods(), ["GET"])
 
     def test_an_older_run_leaves_the_comment_of_a_newer_one(self) -> None:
-        for newer, older in (((10, 1), (9, 3)), ((10, 2), (10, 1))):
+        for newer, older in (((10, 1), (9, 3)), ((10, 10), (10, 9))):
             for outcome in ("violations", "passed"):
                 with self.subTest(newer=newer, older=older, outcome=outcome):
                     self.github.comments, self.github.seen = [], []
@@ -297,6 +299,7 @@ class TestReportAndLog(PostTestCase):
         self.post()
         self.assertNotIn(token, self.body())
         self.assertIn("***", self.body())
+        self.assertEqual(self.body().encode("utf-8", "replace").decode(), self.body())
 
 
 class TestRaces(PostTestCase):
@@ -333,17 +336,35 @@ class TestRaces(PostTestCase):
                 self.assert_marked(self.body(), 6, 1, "violations")
                 self.assertEqual(self.github.comments[0]["id"] % 2, 1)
 
+    def test_an_older_run_takes_back_its_comment_where_a_newer_one_has_come_first(self) -> None:
+        self.github.add_comment(marked(6))
+        self.github.script("GET .*/comments", lambda handler: handler.send(200, []))
+        self.assertIn("left as it is", self.post(5))
+        self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "DELETE"])
+        self.assertEqual(self.body(), marked(6))
+
     def test_what_an_interrupted_race_has_left_is_cleared_by_the_next_run(self) -> None:
-        for outcome, posted in (("violations", "violations"), ("passed", "resolved")):
-            with self.subTest(outcome):
+        red, green = "violations", "resolved"
+        for outcome, posted, left in (
+            ("violations", red, (green, red)),
+            ("passed", green, (green, red)),
+            ("passed", green, (red, green)),
+        ):
+            with self.subTest(outcome, left=left):
                 self.github.comments = []
-                kept = self.github.add_comment(marked(5, 1, "resolved"))
+                kept = self.github.add_comment(marked(5, 1, left[0]))
                 self.github.add_comment("Looks good to me", "octocat")
-                self.github.add_comment(marked(6, 1))
+                self.github.add_comment(marked(6, 1, left[1]))
                 self.write_report(outcome)
                 self.post(7)
                 self.assertEqual([comment["id"] for comment in self.github.comments], [kept["id"], kept["id"] + 1])
                 self.assert_marked(self.bodies()[0], 7, 1, posted)
+
+    def test_of_two_comments_that_a_race_has_left_the_newer_one_counts(self) -> None:
+        self.github.add_comment(marked(5))
+        self.github.add_comment(marked(9))
+        self.assertIn("left as it is", self.post(7))
+        self.assertEqual(self.bodies(), [marked(5), marked(9)])
 
     def test_a_surplus_comment_that_somebody_else_has_deleted_is_gone(self) -> None:
         self.github.add_comment(marked(1))
@@ -385,7 +406,8 @@ class TestRefusals(PostTestCase):
                     self.github.script(f"{method} .*", limit)
                     output = self.post(number)
                     self.assertRegex(output, r"HTTP 4\d\d, .* rate limit.*; waiting for [01] s\n")
-                    self.assertEqual(self.github.methods().count(method), 2)
+                    asked = {"POST": ["GET", "POST", "POST", "GET"], "PATCH": ["GET", "PATCH", "PATCH"]}
+                    self.assertEqual(self.github.methods(), asked[method])
                     self.assert_marked(self.body(), number, 1, "violations")
 
     def test_a_limited_question_for_the_login_is_no_answer_to_it(self) -> None:
@@ -464,11 +486,12 @@ class TestFailures(PostTestCase):
         self.assertEqual(len(self.github.seen), 3)
 
     def test_a_post_that_has_arrived_is_not_sent_again(self) -> None:
+        self.timeout_seconds = 0.5
         for name, answer in {"502": answer_html(502, Retry_After="0"), "no answer": drop, "a hang": hang}.items():
             with self.subTest(name):
                 self.github.comments, self.github.seen, self.github.scripts = [], [], []
                 self.github.script("POST .*", after_doing(answer))
-                self.assertIn("created", self.post(1, 1, "--timeout", "0.5"))
+                self.assertIn("created", self.post())
                 self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "GET"])
                 self.assert_marked(self.body(), 1, 1, "violations")
 
@@ -478,6 +501,19 @@ class TestFailures(PostTestCase):
         self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "POST", "GET"])
         self.assert_marked(self.body(), 1, 1, "violations")
 
+    def test_a_post_that_fails_after_limits_is_looked_for_too(self) -> None:
+        limit = refuse(429, "Too many requests", Retry_After="0")
+        self.github.script("POST .*", limit, limit, after_doing(answer_html(502, Retry_After="0")))
+        self.assertIn("created", self.post())
+        self.assert_marked(self.body(), 1, 1, "violations")
+
+    def test_a_comment_that_two_pages_repeat_is_not_taken_for_two(self) -> None:
+        comment = self.github.add_comment(marked(1))
+        link = f'<{self.github.url}/repos/museum/data-contracts/issues/7/comments?page=1>; rel="next"'
+        self.github.script("GET .*/comments", lambda handler: handler.send(200, [comment], Link=link))
+        self.post(2)
+        self.assert_marked(self.body(), 2, 1, "violations")
+
     def test_a_post_that_never_arrives_is_a_warning(self) -> None:
         self.github.script("POST .*", forever=answer_html(503, Retry_After="0"))
         self.assertIn("POST", self.warning())
@@ -485,12 +521,14 @@ class TestFailures(PostTestCase):
 
     def test_a_server_that_hangs_is_a_warning(self) -> None:
         self.github.script("GET /user", forever=hang)
-        self.assertIn("no answer, ReadTimeout", self.warning(1, 1, "--timeout", "0.1"))
+        self.timeout_seconds = 0.1
+        self.assertIn("no answer, ReadTimeout", self.warning())
         self.assertEqual(len(self.github.seen), 3)
 
     def test_a_server_that_never_comes_to_an_end_is_a_warning_in_time(self) -> None:
         self.github.script("GET .*/comments", forever=drip)
-        self.assertIn("no end after 0.5 s", self.warning(1, 1, "--deadline", "0.5"))
+        self.deadline_seconds = 0.5
+        self.assertIn("no end after 0.5 s", self.warning())
 
     def test_without_a_network_the_reason_is_named(self) -> None:
         with socket.socket() as closed:
@@ -521,7 +559,7 @@ class TestFailures(PostTestCase):
         answers = {
             "redirect": refuse(307, "Moved", Location=location),
             "next page": lambda handler: handler.send(200, [], Link=f'<{location}?page=2>; rel="next"'),
-            "no address": lambda handler: handler.send(200, [], Link='<http://[>; rel="next"'),
+            "no address in a link": lambda handler: handler.send(200, [], Link='<http://[>; rel="next"'),
         }
         for name, answer in answers.items():
             with self.subTest(name):
@@ -529,6 +567,12 @@ class TestFailures(PostTestCase):
                 self.github.script("GET .*/comments", answer)
                 self.assertIn("where the token is not to go", self.warning())
                 self.assertEqual(other.seen, [])
+
+    def test_an_address_that_is_none_is_a_warning_without_its_password(self) -> None:
+        self.github.script("GET .*", forever=refuse(307, "Moved", Location="http://["))
+        self.assertIn("no answer, ValueError; look at GITHUB_API_URL, the proxy", self.warning())
+        proxy = "http://user:secret[@127.0.0.1"
+        self.assertNotIn("secret", self.warning(NO_PROXY="", no_proxy="", HTTP_PROXY=proxy, http_proxy=proxy))
 
     def test_pages_and_redirects_without_an_end_are_a_warning(self) -> None:
         def same_page(handler: Handler) -> None:
@@ -550,14 +594,14 @@ class TestCalledWrongly(PostTestCase):
                 self.assertIn("PR_NUMBER: ${{ github.event.pull_request.number }}", output)
         wrong = {"PR_NUMBER": "seven", "GITHUB_RUN_ATTEMPT": "0", "GITHUB_API_URL": "file:///", "GITHUB_SHA": "main"}
         output = self.post(status=2, **wrong)
-        for name, value in wrong.items():
-            self.assertIn(f"{name} is wrong: '{value}'", output)
+        for name in wrong:
+            self.assertIn(f"{name} does not match", output)
         self.assertEqual(self.github.seen, [])
 
     def test_a_token_with_a_line_end_is_not_shown(self) -> None:
         token = self.github.environment()["GITHUB_TOKEN"]
         self.assertIn(
-            "GITHUB_TOKEN is wrong", self.finish(self.start(**self.github.environment(token=f"{token}\n")), 2)
+            "GITHUB_TOKEN does not match", self.finish(self.start(**self.github.environment(token=f"{token}\n")), 2)
         )
 
 

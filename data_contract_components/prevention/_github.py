@@ -30,7 +30,7 @@ WAYS_OUT = {
     422: "GitHub does not take the text of the comment; shorten the doc, reason or names of the contracts it is about",
     429: "too much was asked with this token; run the job again later",
 }
-OTHER_WAY_OUT = "look at GITHUB_API_URL and at GitHub's status page, and run the job again"
+OTHER_WAY_OUT = "look at GITHUB_API_URL, the proxy and GitHub's status page, and run the job again"
 
 T = TypeVar("T")
 
@@ -86,13 +86,15 @@ class GitHub:
 
     def get_comments(self) -> list[Comment]:
         """All comments of the pull request, oldest first."""
-        comments: list[Comment] = []
+        # By id, as a page may repeat what the one before it had.
+        comments: dict[int, Comment] = {}
         url = f"{self._comments_url}?per_page=100"
         for _ in range(MAX_PAGES):
             response = self._send("GET", url)
-            comments += _parse(response, lambda page: [_to_comment(answer) for answer in page])
+            page = _parse(response, lambda answers: [_to_comment(answer) for answer in answers])
+            comments |= {comment.id: comment for comment in page}
             if "next" not in response.links:
-                return sorted(comments)
+                return sorted(comments.values())
             url = self._on_same_host(url, response.links["next"]["url"])
         raise GitHubError(f"the pull request's comments fill more than {MAX_PAGES} pages", "open a new pull request")
 
@@ -117,7 +119,8 @@ class GitHub:
             is_limit, seconds = False, RETRY_SECONDS * 2 ** (attempt - 1)
             try:
                 response = self._exchange(method, url, body)
-            except requests.RequestException as cause:
+            # requests lets a ValueError through where the proxy or a redirect has no address.
+            except (requests.RequestException, ValueError) as cause:
                 reason = f"{method} {url}: no answer, {_describe(cause)}"
                 error = GitHubError(self._clean(reason), OTHER_WAY_OUT)
             else:
@@ -131,10 +134,11 @@ class GitHub:
                 if status < 500 and not is_limit:
                     raise error
                 seconds = _get_wait_seconds(response, is_limit, seconds)
-            if attempt == ATTEMPTS:
+            is_unclear = method == "POST" and not is_limit
+            if attempt == ATTEMPTS and not is_unclear:
                 break
             self._wait(seconds, error)
-            if method == "POST" and not is_limit:
+            if is_unclear:
                 raise UnclearPostError(error.reason, error.way_out, error.status)
         raise error
 
@@ -234,7 +238,7 @@ def _get_message(response: requests.Response) -> str:
         return response.reason
 
 
-def _describe(cause: requests.RequestException) -> str:
+def _describe(cause: Exception) -> str:
     """The kind of failure and the system's word for it; the rest of the text may hold a proxy's password."""
     error: BaseException | None = cause
     while error and not isinstance(getattr(error, "strerror", None), str):

@@ -78,7 +78,7 @@ def post_comment(github: GitHub, run: Run, outcome: str, text: str) -> str:
             f"this is run {age[0]}, attempt {age[1]}, and comment {newest.comment.id} is that of run {newest.age[0]}, "
             f"attempt {newest.age[1]}: left as it is; who wants a new one deletes it"
         )
-    if outcome == newest.outcome == "resolved" and not surplus:
+    if outcome == kept.outcome == "resolved" and not surplus:
         return f"comment {kept.comment.id} says already that the violations are resolved: left as it is"
     if not created or created.id != kept.comment.id:
         github.update_comment(kept.comment, body)
@@ -161,26 +161,25 @@ def find_variable_problems(variables: Mapping[str, str]) -> list[str]:
     problems = []
     for name, pattern in VARIABLES.items():
         value = variables.get(name, "")
-        if not value:
-            problems.append(f"{name} is not set")
-        elif not re.fullmatch(pattern, value):
-            # Not even a wrong token is shown: it may be a right one with a line end.
-            problems.append(f"{name} is wrong" if name == "GITHUB_TOKEN" else f"{name} is wrong: {value!a}")
+        # The value itself is not shown: a wrong token may be a right one with a line end.
+        if not re.fullmatch(pattern, value):
+            problems.append(f"{name} does not match {pattern}" if value else f"{name} is not set")
     return problems
 
 
-def main(argv: list[str] | None = None) -> int:
-    """0: the comment is as it should be, or a warning says why not; 2: called wrongly."""
+def main(
+    argv: list[str] | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    deadline_seconds: float = DEADLINE_SECONDS,
+) -> int:
+    """0: the comment is as it should be, or a warning says why not; 2: called wrongly; 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
         description="Write to the pull request what the contract report says, in one comment that is kept up to date.",
         epilog="Exit status: 0, also when the comment could not be written: that is a warning; 2 called wrongly. "
         f"Environment: {', '.join(VARIABLES)}.",
     )
-    option = parser.add_argument
-    option("--report", type=Path, default=Path("contract_report.json"), help="(default: %(default)s)")
-    option("--log", type=Path, default=Path("test_output.log"), help="(default: %(default)s)")
-    option("--timeout", type=float, default=TIMEOUT_SECONDS, help="seconds without any answer (default: %(default)g)")
-    option("--deadline", type=float, default=DEADLINE_SECONDS, help="seconds for it all (default: %(default)g)")
+    parser.add_argument("--report", type=Path, default=Path("contract_report.json"), help="(default: %(default)s)")
+    parser.add_argument("--log", type=Path, default=Path("test_output.log"), help="(default: %(default)s)")
     options = parser.parse_args(argv)
     if problems := find_variable_problems(os.environ):
         parser.error(
@@ -189,15 +188,21 @@ def main(argv: list[str] | None = None) -> int:
         )
     said: list[str] = []
     # A thread, as the one thing that ends in time whatever the server does: one byte a second is no timeout.
-    worker = threading.Thread(target=lambda: said.append(_post(options)), daemon=True)
+    worker = threading.Thread(
+        target=lambda: said.append(_post(options.report, options.log, timeout_seconds)), daemon=True
+    )
     worker.start()
-    worker.join(options.deadline)
-    too_late = f"no end after {options.deadline:g} s; the comment may be there or not, the next run will see"
+    try:
+        worker.join(deadline_seconds)
+    except KeyboardInterrupt:
+        print("stopped; the comment may be written or not, the next run will see", file=sys.stderr)
+        return 130
+    too_late = f"no end after {deadline_seconds:g} s; the comment may be written or not, the next run will see"
     print(said[0] if said else _render_warning(too_late), flush=True)
     return 0
 
 
-def _post(options: argparse.Namespace) -> str:
+def _post(report_path: Path, log_path: Path, timeout_seconds: float) -> str:
     """What has happened, in words, or as a warning."""
     get = os.environ.__getitem__
     token = get("GITHUB_TOKEN")
@@ -209,9 +214,9 @@ def _post(options: argparse.Namespace) -> str:
         attempt=int(get("GITHUB_RUN_ATTEMPT")),
         sha=get("GITHUB_SHA"),
     )
-    github = GitHub(get("GITHUB_API_URL"), token, run.repository, int(get("PR_NUMBER")), options.timeout)
+    github = GitHub(get("GITHUB_API_URL"), token, run.repository, int(get("PR_NUMBER")), timeout_seconds)
     try:
-        outcome, text = render(get_report(options.report, token), get_log(options.log, token), run)
+        outcome, text = render(get_report(report_path, token), get_log(log_path, token), run)
         return post_comment(github, run, outcome, text)
     except GitHubError as error:
         return _render_warning(str(error))
