@@ -393,9 +393,9 @@ class TestRefusals(PostTestCase):
     def test_a_short_rate_limit_is_waited_for_and_told(self) -> None:
         reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) - 100)}
         limits = {
-            "403, Retry-After": refuse(403, "You have exceeded a secondary rate limit", Retry_After="0"),
-            "429, Retry-After": refuse(429, "You have exceeded a secondary rate limit", Retry_After="0"),
-            "403, X-RateLimit-Reset": refuse(403, "API rate limit exceeded", **reset),
+            "403, Retry-After": refuse(403, "Slow down", Retry_After="0"),
+            "429, Retry-After": refuse(429, "Slow down", Retry_After="0"),
+            "403, X-RateLimit-Reset": refuse(403, "Slow down", **reset),
         }
         for number, (name, limit) in enumerate(limits.items(), 1):
             for method in ("POST", "PATCH"):
@@ -405,7 +405,7 @@ class TestRefusals(PostTestCase):
                         self.github.add_comment(marked(1))
                     self.github.script(f"{method} .*", limit)
                     output = self.post(number)
-                    self.assertRegex(output, r"HTTP 4\d\d, .* rate limit.*; waiting for [01] s\n")
+                    self.assertRegex(output, r"HTTP 4\d\d, Slow down; waiting for [01] s\n")
                     asked = {"POST": ["GET", "POST", "POST", "GET"], "PATCH": ["GET", "PATCH", "PATCH"]}
                     self.assertEqual(self.github.methods(), asked[method])
                     self.assert_marked(self.body(), number, 1, "violations")
@@ -428,9 +428,15 @@ class TestRefusals(PostTestCase):
                 self.github.scripts = []
                 self.github.script("POST .*", limit)
                 warning = self.warning()
-                self.assertRegex(warning, r"the wait of \d+ s is longer than the 60 s that it may be")
+                self.assertRegex(warning, r"to wait for \d+ s is more than all waits may be, 60 s")
                 self.assertIn("run the job again later", warning)
                 self.assertEqual(self.bodies(), [])
+
+    def test_the_waits_count_together(self) -> None:
+        self.github.script("POST .*", forever=refuse(429, "Too many requests", Retry_After="1"))
+        with mock.patch.object(_github, "WAIT_SECONDS", 1.0):
+            self.assertIn("to wait for 1 s is more than all waits may be, 1 s", self.warning())
+        self.assertEqual(self.github.methods(), ["GET", "POST", "POST"])
 
     def test_a_limit_without_a_time_is_waited_for_a_minute(self) -> None:
         self.github.script("POST .*", refuse(403, "You have exceeded a secondary rate limit"))

@@ -168,9 +168,7 @@ class GitHub:
     def _wait(self, seconds: float, error: GitHubError) -> None:
         """Raises: GitHubError instead, when the waits would be longer than WAIT_SECONDS together."""
         if self._waited_seconds + seconds > WAIT_SECONDS:
-            reason = (
-                f"{error.reason}; the wait of {seconds:.0f} s is longer than the {WAIT_SECONDS:.0f} s that it may be"
-            )
+            reason = f"{error.reason}; to wait for {seconds:.0f} s is more than all waits may be, {WAIT_SECONDS:.0f} s"
             raise GitHubError(reason, error.way_out, error.status)
         print(f"{error.reason}; waiting for {seconds:g} s", flush=True)
         time.sleep(seconds)
