@@ -36,6 +36,7 @@ from tests.github_server import (
     refuse,
     start_github_server,
 )
+from tests.test_report import example_report, example_violation
 
 MODULE = "data_contract_components.prevention.post_pull_request_comment"
 HEAD_LINE = "❌ Data contract violations detected:"
@@ -46,44 +47,15 @@ LOG_END = "alembic.util.exc.CommandError: the end of the log"
 
 def a_report(outcome: str = "violations", error: str | None = None) -> dict[str, Any]:
     missing = [
-        {
-            "column_name": column_name,
-            "key": "column_name",
-            "line": line,
-            "expected": column_name,
-            "found": None,
-            "message": f"Column '{column_name}' is defined in contract but missing from data catalog",
-            "cause": None,
-            "likely_renamed_to": None,
-        }
-        for column_name, line in (("primary_image", 29), ("additional_images", 39))
+        example_violation(
+            column_name=name,
+            key="column_name",
+            message=f"Column '{name}' is defined in contract but missing from data catalog",
+        )
+        for name in ("primary_image", "additional_images")
     ]
-    contract = {
-        "contract_name": "object_images_contract_spec",
-        "path": "data_contract_components/contract_definition/object_images_contract_spec.json",
-        "name": "object-images-contract-spec",
-        "namespace": "met-museum-data",
-        "doc": "Data contract for the object_images table.",
-        "status": "active",
-        "sunset": None,
-        "effect": "binding",
-        "owner": {"name": "Data Engineering Team", "email": "data-eng@museum.org", "channel": None},
-        "consumers": [],
-        "table_catalog": "postgres",
-        "table_schema": "public",
-        "table_name": "object_images",
-        "line": 16,
-        "is_table_missing": False,
-        "clauses": [],
-        "violations": missing if outcome == "violations" else [],
-    }
-    return {
-        "outcome": outcome,
-        "error": error,
-        "contracts": [contract],
-        "tables_without_contract": [],
-        "comparison": None,
-    }
+    report = example_report(violations=missing if outcome == "violations" else [])
+    return report | {"outcome": outcome, "error": error}
 
 
 def marked(number: int, attempt: int = 1, outcome: str = "violations") -> str:
@@ -200,11 +172,14 @@ class TestDecision(PostTestCase):
         self.assertIn("nothing posted", self.post())
         self.assertEqual(self.github.methods(), ["GET"])
 
-    def test_what_is_resolved_already_is_left_as_it_is(self) -> None:
+    def test_what_is_resolved_stays_resolved_in_its_commit_also_after_an_older_run_that_ends_late(self) -> None:
         self.github.add_comment(marked(1, 1, "resolved"))
         self.write_report("passed")
+        self.post(3)
+        self.assertEqual(self.body(), marked(3, 1, "resolved"))
+        self.write_report("violations")
         self.assertIn("left as it is", self.post(2))
-        self.assertEqual(self.github.methods(), ["GET"])
+        self.assertEqual(self.body(), marked(3, 1, "resolved"))
 
     def test_an_older_run_leaves_the_comment_of_a_newer_one(self) -> None:
         for newer, older in (((10, 1), (9, 3)), ((10, 10), (10, 9))):

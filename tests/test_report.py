@@ -216,6 +216,11 @@ class TestText(unittest.TestCase):
         self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
         self.assertIn("ab", text)
 
+    def test_no_text_is_a_command_to_githubs_runner(self) -> None:
+        text = render_text(example_report(violations=[example_violation(column_name="::error::x\n\t::y ##[error]")]))
+        self.assertNotRegex(text, r"(?m)^\s*::|##\[")
+        self.assertIn("error::x", text)
+
     def test_many_tables_without_a_contract_are_counted(self) -> None:
         report = example_report()
         report["tables_without_contract"] = [{"table_schema": "public", "table_name": f"t{i}"} for i in range(5000)]

@@ -21,11 +21,12 @@ from data_contract_components.prevention._github import (
     GitHubError,
     UnclearPostError,
 )
+from data_contract_components.prevention._read_report import COULD_NOT_CHECK, MALFORMED_REPORT, make_failure_report
 from data_contract_components.prevention._render_markdown import Run, render_comment, render_resolved
 
 DEADLINE_SECONDS = 180.0
 # What the report calls it, and the comment's first line.
-OUTCOMES = {"passed": "resolved", "violations": "violations", "could not check": "could-not-check"}
+OUTCOMES = {"passed": "resolved", "violations": "violations", COULD_NOT_CHECK: "could-not-check"}
 URL = r"https?://[^/?#@\s]+[^?#\s]*"
 NUMBER = r"[1-9][0-9]{0,17}"
 VARIABLES = {
@@ -78,8 +79,9 @@ def post_comment(github: GitHub, run: Run, outcome: str, text: str) -> str:
             f"this is run {age[0]}, attempt {age[1]}, and comment {newest.comment.id} is that of run {newest.age[0]}, "
             f"attempt {newest.age[1]}: left as it is; who wants a new one deletes it"
         )
-    if outcome == kept.outcome == "resolved" and not surplus:
-        return f"comment {kept.comment.id} says already that the violations are resolved: left as it is"
+    if outcome == kept.outcome == "resolved":
+        # It goes on naming the commit that mended it, but an older run that ends late learns of this one.
+        body = MARKER_PATTERN.sub(MARKER.format(*age, outcome), kept.comment.body, count=1)
     if not created or created.id != kept.comment.id:
         github.update_comment(kept.comment, body)
     for posted in surplus:
@@ -114,11 +116,11 @@ def get_report(path: Path, token: str) -> dict[str, Any]:
     try:
         report = json.loads(_read_text(path, token))
     except OSError as error:
-        return _unchecked(f"{path} cannot be read: {error.strerror}")
+        return make_failure_report(f"{path} cannot be read: {error.strerror}")
     except (ValueError, RecursionError) as error:
-        return _unchecked(f"{path} is no JSON: {error}")
+        return make_failure_report(f"{path} is no JSON: {error}")
     if not isinstance(report, dict) or str(report.get("outcome")) not in OUTCOMES:
-        return _unchecked(f"{path} is no contract report")
+        return make_failure_report(f"{path} is no contract report")
     return report
 
 
@@ -133,24 +135,14 @@ def _read_text(path: Path, token: str) -> str:
     return path.read_bytes().decode("utf-8", "replace").replace(token, "***")
 
 
-def _unchecked(error: str) -> dict[str, Any]:
-    return {
-        "outcome": "could not check",
-        "error": error,
-        "contracts": [],
-        "tables_without_contract": [],
-        "comparison": None,
-    }
-
-
 def render(report: dict[str, Any], log: str, run: Run) -> tuple[str, str]:
     """The outcome and the text of the comment."""
     if report["outcome"] == "passed":
         return OUTCOMES["passed"], render_resolved(run)
     try:
         text = render_comment(report, log, run)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        report = _unchecked(f"the contract report is not whole: {type(error).__name__}, {error}")
+    except MALFORMED_REPORT as error:
+        report = make_failure_report(f"the contract report is not whole: {type(error).__name__}, {error}")
         text = render_comment(report, log, run)
     # JSON can name half of a surrogate pair; GitHub refuses it.
     return OUTCOMES[report["outcome"]], text.encode("utf-8", "replace").decode()
