@@ -348,7 +348,7 @@ def changed_tables(draw: Draw) -> list[ChangedTable]:
         taken.add(name)
         return name
 
-    first_kind = draw(st.integers(0, 6))
+    first_kind = draw(st.integers(0, 7))
     return [
         _draw_changed_table(draw, new_name, first_kind + index) for index in range(draw(st.integers(1, MAX_TABLES)))
     ]
@@ -375,6 +375,7 @@ def _draw_changed_table(draw: Draw, new_name: Callable[[], str], kind: int) -> C
         [*_changes_of_its_keys(table, name)],
         [*_changes_of_its_type(table, name, new_type)],
         [*_changes_of_its_values(table, name)],
+        [*_changes_of_references(table)],
         [*_changes_of_its_type(table, name, new_type)],
         [*_changes_of_a_column(table, name, added_name)],
         [*_changes_of_no_concern(table, name, added_name, other_schema)],
@@ -444,10 +445,15 @@ def _changes_of_a_column(table: Table, name: str, new_name: str) -> Changes:
         yield f"{alter_column} set not null", table.change(name, is_not_null=True)
     elif column.is_not_null and not (column.is_primary or column.identity or column.type.is_not_null):
         yield f"{alter_column} drop not null", table.change(name, is_not_null=False)
-    if column.type.sql == "integer" and not column.is_reference:
-        yield f"{alter} add {table.foreign_key(name)}", table.change(name, is_reference=True)
-    if column.is_reference:
-        yield f"{alter} drop constraint {constraint('reference', name)}", table.change(name, is_reference=False)
+
+
+def _changes_of_references(table: Table) -> Changes:
+    for name, column in table.columns.items():
+        if column.is_reference:
+            sql = f"alter table {table.sql} drop constraint {constraint('reference', name)}"
+            yield sql, table.change(name, is_reference=False)
+        elif column.type.sql == "integer":
+            yield f"alter table {table.sql} add {table.foreign_key(name)}", table.change(name, is_reference=True)
 
 
 def _changes_of_its_values(table: Table, name: str) -> Changes:
