@@ -124,3 +124,22 @@ class TestQuery(DatabaseTestCase):
         self.assertEqual(caught.exception.sql_state, "22012")
         self.assertEqual(str(caught.exception), "SQL state 22012: division by zero")
         self.assertIsNone(self.database.query("select to_regclass('half') as t")["t"][0])
+
+    def test_of_a_transaction_nothing_is_kept_and_after_an_error_it_goes_on_from_its_savepoint(self) -> None:
+        with self.database.transaction() as transaction:
+            transaction.query("create table t (a int); insert into t values (5)")
+            transaction.query("savepoint s")
+            with self.assertRaises(QueryError):
+                transaction.query("drop table t; select 1 / 0")
+            transaction.query("rollback to savepoint s")
+            self.assertEqual(transaction.query("select a from t")["a"][0], 5)
+            self.assertIsNone(self.database.query("select to_regclass('t') as t")["t"][0])
+        self.assertIsNone(self.database.query("select to_regclass('t') as t")["t"][0])
+
+    def test_a_transaction_whose_connection_is_lost_is_an_error(self) -> None:
+        with self.database.transaction() as transaction:
+            number = transaction.query("select pg_backend_pid() as number")["number"][0]
+            self.database.query("select pg_terminate_backend(%s)", [int(number)])
+            for _ in range(2):
+                with self.assertRaises(QueryError):
+                    transaction.query("select 1")

@@ -6,8 +6,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,26 @@ class PostgresDB:
 
     def __init__(self, url: str | None = None) -> None:
         self._url = url
+        self._transaction: connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[PostgresDB]:
+        """The same database over one connection and in one transaction, of which nothing is kept."""
+        with closing(connect(self._url or database_url())) as open_connection:
+            database = PostgresDB(self._url)
+            database._transaction = open_connection
+            yield database
+
+    @contextmanager
+    def _connect(self) -> Iterator[connection]:
+        if self._transaction:
+            yield self._transaction
+            return
+        with closing(connect(self._url or database_url())) as open_connection:
+            # Statements sent together without BEGIN are one transaction (PostgreSQL manual, "Multiple Statements in
+            # a Simple Query"), and one alone may be what no transaction block takes, as CREATE DATABASE.
+            open_connection.autocommit = True
+            yield open_connection
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pd.DataFrame:
         """The rows of the last statement in `sql`, or its status where it gives no rows; what it did is committed.
@@ -116,19 +136,16 @@ class PostgresDB:
         # Here, as seed_db.py and alembic need a connection and no pandas, whose import takes longer than they do.
         import pandas as pd
 
-        with closing(connect(self._url or database_url())) as open_connection:
-            # Statements sent together without BEGIN are one transaction (PostgreSQL manual, "Multiple Statements in
-            # a Simple Query"), and one alone may be what no transaction block takes, as CREATE DATABASE.
-            open_connection.autocommit = True
-            with open_connection.cursor() as cursor:
-                try:
+        with self._connect() as open_connection:
+            try:
+                with open_connection.cursor() as cursor:
                     cursor.execute(sql, params)
                     status, description = cursor.statusmessage, cursor.description
                     rows = cursor.fetchall() if description else []
-                    if open_connection.info.transaction_status == TRANSACTION_STATUS_INTRANS:
+                    if not self._transaction and open_connection.info.transaction_status == TRANSACTION_STATUS_INTRANS:
                         cursor.execute("COMMIT")
-                except psycopg2.Error as error:
-                    raise QueryError(error.pgcode, str(error).strip()) from error
+            except psycopg2.Error as error:
+                raise QueryError(error.pgcode, str(error).strip()) from error
         if description is None:
             return pd.DataFrame({"status": pd.array([status], dtype="string")})
         # By position: two columns of a result may share a name.

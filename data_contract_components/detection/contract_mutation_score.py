@@ -1,0 +1,295 @@
+"""Breaks each clause of each contract, and tells which of them would be noticed."""
+
+import argparse
+import datetime
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from textwrap import wrap
+from typing import Any, Literal
+
+from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, TableSchema, get_effect
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
+from data_contract_components.detection._contract_mutations import (
+    ELEMENT_PREFIX,
+    NEW_NAME,
+    Target,
+    get_mutations,
+    get_mutations_of_copy,
+)
+from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection._get_data_contract_specs import (
+    CONTRACT_DIRECTORY,
+    get_data_contract_specs,
+)
+from data_contract_components.detection._scratch_database import scratch_database
+from data_contract_components.detection.contract_violation_detector import (
+    COMPARED_KEYS,
+    WHOLE_TABLE,
+    ContractViolationDetector,
+    Violation,
+    render_value,
+)
+from data_contract_components.errors import DataContractError, QueryError
+
+LINE_LENGTH = 80
+TABLE_KEYS = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
+# SQL states that are not about the statement: connection, rights, resources, locks, the operator, the server itself.
+SURROUNDINGS = ("08", "25", "42501", "53", "55P03", "57", "58", "XX")
+# What a statement has to name and the catalog does not have.
+FACTS_SQL = """
+select
+    pg_attribute.attname::text as column_name,
+    pg_catalog.format_type(pg_attribute.atttypid, pg_attribute.atttypmod) as type,
+    case
+        when pg_type.typtype = 'd' then pg_catalog.format_type(pg_type.typbasetype, pg_type.typtypmod)
+        else pg_catalog.format_type(pg_attribute.atttypid, pg_attribute.atttypmod)
+    end as base_type,
+    array(
+        select pg_constraint.conname::text
+        from pg_catalog.pg_constraint
+        where pg_constraint.conrelid = pg_class.oid and pg_constraint.contype = 'p'
+    ) as primary_keys,
+    array(
+        select pg_constraint.conname::text
+        from pg_catalog.pg_constraint
+        where pg_constraint.conrelid = pg_class.oid and pg_constraint.contype = 'f'
+            and pg_attribute.attnum = any (pg_constraint.conkey)
+        order by pg_constraint.conname
+    ) as foreign_keys,
+    array(
+        select indexes.relname::text
+        from pg_catalog.pg_index
+        join pg_catalog.pg_class as indexes on indexes.oid = pg_index.indexrelid
+        where pg_index.indrelid = pg_class.oid and pg_index.indisunique and not pg_index.indisprimary
+            and pg_index.indnkeyatts = 1 and pg_index.indkey[0] = pg_attribute.attnum
+        order by indexes.relname
+    ) as unique_indexes
+from pg_catalog.pg_attribute
+join pg_catalog.pg_class on pg_class.oid = pg_attribute.attrelid
+join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+join pg_catalog.pg_type on pg_type.oid = pg_attribute.atttypid
+where pg_namespace.nspname = %s and pg_class.relname = %s
+    and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+order by pg_attribute.attnum
+"""
+
+
+class RefusedError(DataContractError):
+    """PostgreSQL does not do this to this table."""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """What a contract says of one of its columns, or of the WHOLE_TABLE."""
+
+    column_name: str
+    key: str
+    expected: Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether it is noticed when the clause is broken, and the statement that broke it, or why none does."""
+
+    clause: Clause
+    state: Literal["noticed", "unnoticed", "already broken", "cannot break"]
+    note: str
+
+
+def get_clauses(spec: ContractSpec) -> list[Clause]:
+    """All that a contract says of the database, in its order."""
+    clauses = [Clause(WHOLE_TABLE, key, value) for key, value in spec["schema"].items() if key in TABLE_KEYS]
+    for name, column in spec["schema"]["properties"].items():
+        element = {f"{ELEMENT_PREFIX}{key}": value for key, value in column.get("array_element", {}).items()}
+        values = {"column_name": name, **column["constraints"], **element}
+        is_own = (f"{ELEMENT_PREFIX}x-", "x-")
+        clauses += [Clause(name, key, value) for key, value in values.items() if not key.startswith(is_own)]
+    return clauses
+
+
+class ContractMutations:
+    """A contract and its table in an open transaction, where each change is undone as soon as it is judged.
+
+    `table_catalog` is the name of the database, where it only stands for the one that the contract names.
+    """
+
+    def __init__(
+        self, transaction: PostgresDB, spec: ContractSpec, effect: Effect, table_catalog: str | None = None
+    ) -> None:
+        schema: TableSchema = {**spec["schema"], "table_catalog": table_catalog or spec["schema"]["table_catalog"]}
+        self._spec: ContractSpec = {**spec, "schema": schema}
+        self._clauses = get_clauses(spec)
+        self._transaction, self._effect = transaction, effect
+        self._table = (schema["table_schema"], schema["table_name"])
+        self._before = self._find_violations()
+        self._targets = self._get_targets()
+
+    def get_verdicts(self) -> list[Verdict]:
+        """One of each clause, in the contract's order. Raises: QueryError when the database does not do its part."""
+        return [self._get_verdict(clause) for clause in self._clauses]
+
+    def find_unpromised(self) -> dict[str, list[str]]:
+        """What the contract does not mention and nobody notices when it changes: keys, with the columns of each."""
+        mentioned = {(clause.column_name, clause.key) for clause in self._clauses}
+        unpromised: dict[str, list[str]] = {}
+        for name, target in self._targets.items():
+            for key in TABLE_KEYS if name == WHOLE_TABLE else COMPARED_KEYS:
+                is_elements = key.startswith(ELEMENT_PREFIX)
+                if (name, key) in mentioned or (is_elements and target.found["data_type"] != "ARRAY"):
+                    continue
+                with suppress(RefusedError, IndexError):
+                    statement = get_mutations(target, key, target.found.get(key))[0]
+                    if self._find_violations(statement) == self._before:
+                        unpromised.setdefault(key, []).append(name)
+        return unpromised
+
+    def _get_verdict(self, clause: Clause) -> Verdict:
+        marks = {(clause.column_name, clause.key)}
+        if clause.key in ("table_schema", "table_name"):
+            marks = {(name, "column_name") for name in self._targets if name != WHOLE_TABLE}
+        for violation in self._before:
+            is_missing = violation.key == "column_name" and violation.column_name == clause.column_name
+            is_same = violation.key == clause.key and clause.column_name in (WHOLE_TABLE, violation.column_name)
+            if is_missing or is_same or violation.key == "table_catalog":
+                return Verdict(clause, "already broken", str(violation))
+        if not self._targets:
+            return Verdict(clause, "already broken", "the table is missing")
+        if clause.key == "table_catalog":
+            return Verdict(clause, "cannot break", "no statement renames the database that it runs in")
+        if clause.key == "additionalColumns":
+            if clause.expected:
+                return Verdict(clause, "cannot break", "true promises nothing")
+            marks = {(NEW_NAME, clause.key)}
+        target, reason = self._targets[clause.column_name], "no statement is known for it"
+        for get_statements in (get_mutations, get_mutations_of_copy):
+            for statement in get_statements(target, clause.key, clause.expected):
+                try:
+                    violations = self._find_violations(statement)
+                except RefusedError as error:
+                    reason = str(error)
+                    continue
+                found = {(violation.column_name, violation.key) for violation in violations}
+                return Verdict(clause, "noticed" if marks and marks <= found else "unnoticed", statement)
+        return Verdict(clause, "cannot break", reason)
+
+    def _find_violations(self, statement: str = "select") -> list[Violation]:
+        with self._undone(statement):
+            catalog_df = get_data_catalog(self._transaction, {self._table})
+        return ContractViolationDetector({"": self._spec}, catalog_df).find_violations(self._effect)
+
+    def _get_targets(self) -> dict[str, Target]:
+        """The table as WHOLE_TABLE, and its columns under contract; nothing where there is no such table."""
+        rows = to_rows(get_data_catalog(self._transaction, {self._table}))
+        # So that each type is named with its schema. Only here, as it changes what the catalog says of defaults.
+        with self._undone("set local search_path = ''"):
+            facts_rows = to_rows(self._transaction.query(FACTS_SQL, self._table))
+        facts = {row["column_name"]: row for row in facts_rows}
+        key_columns = [row["column_name"] for row in rows if row["constraint_type"] == "PRIMARY KEY"]
+        targets: dict[str, Target] = {}
+        for row in rows:
+            name = row["column_name"]
+            found = {str(key): value for key, value in (row | facts[name]).items()}
+            found |= {"primaryKey": name in key_columns, "primary_key_columns": key_columns}
+            target = Target(*self._table, row["table_type"], name, found)
+            targets.setdefault(WHOLE_TABLE, replace(target, column_name=""))
+            if name in self._spec["schema"]["properties"]:
+                targets[name] = target
+        return targets
+
+    @contextmanager
+    def _undone(self, statement: str) -> Iterator[None]:
+        try:
+            try:
+                self._transaction.query(f"savepoint before_mutation; {statement}")
+            except QueryError as error:
+                if error.sql_state and not error.sql_state.startswith(SURROUNDINGS):
+                    raise RefusedError(error.reason) from error
+                raise
+            yield
+        finally:
+            self._transaction.query("rollback to savepoint before_mutation")
+
+
+def render_verdicts(contract_name: str, verdicts: list[Verdict], unpromised: dict[str, list[str]]) -> str:
+    """The clauses of a contract by column, in lines of at most LINE_LENGTH."""
+    lines = [f"{contract_name}: {render_score(verdicts)}"]
+    column_name = None
+    for verdict in verdicts:
+        if column_name != verdict.clause.column_name:
+            column_name = verdict.clause.column_name
+            lines.append(f"  {column_name}")
+        lines.append(f"    {verdict.state:<15}{verdict.clause.key}: {render_value(verdict.clause.expected)}")
+        if verdict.state != "noticed":
+            lines += wrap(verdict.note, LINE_LENGTH, initial_indent=" " * 19, subsequent_indent=" " * 19)
+    if unpromised:
+        lines.append("  not promised, so a change goes unnoticed")
+    for key, columns in unpromised.items():
+        lines += wrap(f"{key}: {', '.join(columns)}", LINE_LENGTH, initial_indent=" " * 4, subsequent_indent=" " * 6)
+    return "\n".join(line if len(line) <= LINE_LENGTH else f"{line[: LINE_LENGTH - 1]}…" for line in lines)
+
+
+def render_score(verdicts: list[Verdict]) -> str:
+    """How many of the clauses that could be broken are noticed; rounded down, as 999 of 1,000 are not 100 %."""
+    counts = Counter(verdict.state for verdict in verdicts)
+    tried = counts["noticed"] + counts["unnoticed"]
+    words = [f"{counts['noticed']} of {tried} noticed" + (f", {100 * counts['noticed'] // tried} %" if tried else "")]
+    words += [f"{counts['already broken']} already broken"] if counts["already broken"] else []
+    return "; ".join(words)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0: each clause is noticed when it is broken; 1: one is not; 2: could not be checked, or not all of them."""
+    parser = argparse.ArgumentParser(
+        description="Break each clause of each contract in a scratch database, and tell which would be noticed.",
+        epilog="Exit status: 0 all noticed; 1 something would go unnoticed; 2 something could not be checked.",
+    )
+    parser.add_argument("contract_directory", type=Path, nargs="?", default=CONTRACT_DIRECTORY)
+    parser.add_argument(
+        "--in-place",
+        action="store_true",
+        help="break the tables of the database itself, and undo it; meanwhile nobody else can use them",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        specs = get_data_contract_specs(options.contract_directory)
+        with nullcontext(database_url()) if options.in_place else scratch_database(NEW_NAME) as url:
+            verdicts = _print_verdicts(PostgresDB(url), specs, options.in_place)
+    except KeyboardInterrupt:
+        print("stopped; nothing was changed", file=sys.stderr)
+        return 130
+    except DataContractError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"mutation score: {render_score(verdicts)}")
+    states = {verdict.state for verdict in verdicts}
+    if "unnoticed" in states:
+        return 1
+    return 2 if "already broken" in states or "noticed" not in states else 0
+
+
+def _print_verdicts(database: PostgresDB, specs: dict[str, ContractSpec], is_in_place: bool) -> list[Verdict]:
+    today = datetime.datetime.now(datetime.UTC).date()
+    all_verdicts: list[Verdict] = []
+    with database.transaction() as transaction:
+        transaction.query("set local lock_timeout = '5s'")
+        table_catalog = str(transaction.query("select current_database()::text as name")["name"][0])
+        for contract_name, spec in specs.items():
+            effect = get_effect(spec, today)
+            if effect == "unchecked":
+                print(f"{contract_name}: retired, so nothing is noticed")
+                continue
+            mutations = ContractMutations(transaction, spec, effect, None if is_in_place else table_catalog)
+            verdicts = mutations.get_verdicts()
+            print(render_verdicts(contract_name, verdicts, mutations.find_unpromised()), flush=True)
+            all_verdicts += verdicts
+    return all_verdicts
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

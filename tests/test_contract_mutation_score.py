@@ -1,0 +1,260 @@
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
+
+from data_contract_components.contract_definition.contract_spec import SCHEMA_DIRECTORY
+from data_contract_components.contract_definition.generate_contract_spec import generate_contract_spec
+from data_contract_components.data_assets._museum_records import TABLES
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.detection import contract_violation_detector
+from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection.contract_mutation_score import (
+    LINE_LENGTH,
+    ContractMutations,
+    Verdict,
+    main,
+    render_score,
+)
+from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
+from tests import BINARIES, ROOT, DatabaseTestCase, start_server, wait_until
+from tests.test_generate_contract_spec import EVERYTHING_SQL
+
+MODULE = "data_contract_components.detection.contract_mutation_score"
+OTHER_KINDS_SQL = """
+create domain must as integer not null;
+create table parent (id integer, v must, primary key (id)) partition by range (id);
+create table child partition of parent for values from (1) to (2);
+create view view_of_column as select id, 1 as one from child where id > 0;
+create materialized view stored as select id from child;
+create unique index on stored (id);
+create foreign data wrapper w;
+create server s foreign data wrapper w;
+create foreign table distant (a numeric(4, 1) not null) server s;
+create table tied (a integer unique references tied (a), b json, primary key (a), check (a > 0));
+create view of_tied as select * from tied;
+create policy p on tied using (a > 3);
+insert into tied values (1, '{}'), (2, null);
+"""
+# Of the tables and of what they are made of: no row of these is written without a new transaction's number.
+STATE_SQL = """
+select 'class' as kind, oid::bigint, xmin::text from pg_class where oid >= 16384
+union all select 'attribute', attrelid::bigint * 2000 + attnum, xmin::text from pg_attribute where attrelid >= 16384
+union all select 'type', oid::bigint, xmin::text from pg_type where oid >= 16384
+union all select 'constraint', oid::bigint, xmin::text from pg_constraint where oid >= 16384
+union all select 'row', object_id, xmin::text from object_images
+order by 1, 2
+"""
+
+
+def generate(database: PostgresDB, table: str, version: str = "1.1.0") -> Any:
+    words = {"name": table, "namespace": "n", "doc": "d", "dataAssetResourceName": "postgresql://h/d"}
+    words |= {"owner": {"name": "n", "email": "e"}}
+    return generate_contract_spec(to_rows(get_data_catalog(database, {("public", table)})), {}, version, words)
+
+
+def get_verdicts(database: PostgresDB, spec: Any) -> list[Verdict]:
+    with database.transaction() as transaction:
+        return ContractMutations(transaction, spec, "binding").get_verdicts()
+
+
+class MutationTestCase(DatabaseTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        temporary_directory = TemporaryDirectory()
+        self.addCleanup(temporary_directory.cleanup)
+        self.directory = Path(temporary_directory.name)
+
+    def write(self, spec: Any) -> None:
+        (self.directory / f"{spec['name']}_contract_spec.json").write_text(json.dumps(spec))
+
+    def score(self, *options: str, url: str = "") -> tuple[int, str]:
+        """The status and the output of the command, in this process."""
+        output = io.StringIO()
+        with (
+            mock.patch.dict(os.environ, DATABASE_URL=url or self.url),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
+        ):
+            status = main([str(self.directory), *options])
+        return status, output.getvalue()
+
+    def state(self) -> list[dict[Any, Any]]:
+        return to_rows(self.database.query(STATE_SQL))
+
+    def scratch_databases(self) -> list[str]:
+        names_df = self.database.query("select datname::text from pg_database where datname ~ '^contract_mutation_'")
+        return list(names_df["datname"])
+
+
+class TestContractMutations(MutationTestCase):
+    def assert_all_noticed(self, verdicts: list[Verdict]) -> None:
+        others = [verdict for verdict in verdicts if verdict.state != "noticed"]
+        self.assertEqual([verdict.clause.key for verdict in others], ["table_catalog"], others)
+        self.assertTrue(render_score(verdicts).endswith(", 100 %"))
+
+    def test_each_clause_of_the_generated_contract_of_each_of_the_museums_tables_is_noticed(self) -> None:
+        for table in TABLES:
+            with self.subTest(table):
+                self.assert_all_noticed(get_verdicts(self.database, generate(self.database, table)))
+
+    def test_each_key_of_the_dialect_is_noticed_on_every_kind_of_column_and_version(self) -> None:
+        definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]
+        parts = definitions["column"]["properties"]
+        keys = {*parts["constraints"]["properties"]}
+        keys |= {f"array_element_{key}" for key in parts["array_element"]["properties"]}
+        keys |= {"table_catalog", "table_schema", "table_name", "table_type", "additionalColumns", "column_name"}
+        for version in ("16", "18"):
+            with self.subTest(version=version):
+                database = PostgresDB(start_server(self, BINARIES[version]))
+                database.query(f"create table object (object_id integer primary key); {EVERYTHING_SQL}")
+                database.query('alter table "Every thing;" add u numeric(5, 1)[], add v timestamp(3)[]')
+                spec = generate(database, "Every thing;")
+                spec["schema"]["additionalColumns"] = False
+                verdicts = get_verdicts(database, spec)
+                self.assert_all_noticed(verdicts)
+                self.assertEqual({verdict.clause.key for verdict in verdicts}, keys)
+
+    def test_what_a_statement_cannot_change_in_a_view_or_partition_is_broken_by_putting_a_copy_in_its_place(
+        self,
+    ) -> None:
+        self.database.query(OTHER_KINDS_SQL)
+        for table in ("child", "view_of_column", "stored", "distant", "tied"):
+            with self.subTest(table):
+                spec = generate(self.database, table)
+                spec["schema"]["additionalColumns"] = False
+                self.assert_all_noticed(get_verdicts(self.database, spec))
+
+    def test_a_clause_of_another_types_key_is_noticed_too(self) -> None:
+        spec = generate(self.database, "object_copyright")
+        column = spec["schema"]["properties"]["is_public_domain"]
+        keys = ("character_maximum_length", "numeric_precision", "numeric_scale", "datetime_precision")
+        column["constraints"] |= dict.fromkeys((*keys, "interval_type", "collation_name"))
+        spec["schema"]["properties"] = {"is_public_domain": column}
+        self.assert_all_noticed(get_verdicts(self.database, spec))
+
+    def test_what_is_broken_before_or_cannot_be_broken_is_not_counted(self) -> None:
+        spec = generate(self.database, "object_images")
+        columns = spec["schema"]["properties"]
+        columns["primary_image"]["constraints"]["is_nullable"] = False
+        columns["gone"] = columns.pop("created_at")
+        spec["schema"]["additionalColumns"] = True
+        verdicts = get_verdicts(self.database, spec)
+        others = {(verdict.clause.column_name, verdict.clause.key): verdict for verdict in verdicts}
+        broken = others["primary_image", "is_nullable"]
+        self.assertEqual((broken.state, broken.note), ("already broken", "Is Nullable: expected false, found true"))
+        self.assertEqual({verdict.state for key, verdict in others.items() if key[0] == "gone"}, {"already broken"})
+        self.assertEqual(others["(table)", "additionalColumns"].state, "cannot break")
+        self.assertEqual(others["primary_image", "data_type"].state, "noticed")
+        spec["schema"]["table_name"] = "nowhere"
+        self.assertEqual({verdict.state for verdict in get_verdicts(self.database, spec)}, {"already broken"})
+
+
+class TestContractMutationScore(MutationTestCase):
+    def test_the_projects_contracts_have_the_whole_score_and_nothing_is_left(self) -> None:
+        before = self.state()
+        result = subprocess.run(
+            [sys.executable, "-m", MODULE],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": self.url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.assertEqual(result.returncode, 0, result.stdout)
+        lines = result.stdout.splitlines()
+        self.assertEqual(lines[0], "object_images_contract_spec: 25 of 25 noticed, 100 %")
+        self.assertIn("    cannot break   table_catalog: postgres", lines)
+        self.assertIn("    noticed        numeric_precision: 32", lines)
+        self.assertIn("    column_default: object_id, primary_image, additional_images, created_at", lines)
+        self.assertEqual(lines[-1], "mutation score: 25 of 25 noticed, 100 %")
+        self.assertLessEqual(max(map(len, lines)), LINE_LENGTH)
+        self.assertEqual((self.scratch_databases(), self.state()), ([], before))
+
+    def test_what_a_blinded_detector_does_not_notice_fails_and_the_statement_is_told(self) -> None:
+        self.write(generate(self.database, "object_tags"))
+        blind_keys = {"is_nullable", "references", "array_element_dimensions"}
+        keys = [key for key in COMPARED_KEYS if key not in blind_keys]
+        with mock.patch.object(contract_violation_detector, "COMPARED_KEYS", keys):
+            status, output = self.score()
+        self.assertEqual(status, 1)
+        unnoticed = re.findall(r"^    unnoticed +(\w+): (.*)\n +(alter|create) table ", output, re.MULTILINE)
+        self.assertEqual(
+            sorted((key, value) for key, value, _ in unnoticed),
+            [
+                ("array_element_dimensions", "1"),
+                *[("is_nullable", "false")] * 2,
+                ("is_nullable", "true"),
+                *[("references", "null")] * 3,
+            ],
+        )
+        self.assertEqual(output.splitlines()[-1], "mutation score: 34 of 41 noticed, 82 %")
+
+    def test_in_place_the_rows_and_tables_are_afterwards_as_before(self) -> None:
+        self.database.query("insert into object_images (object_id, primary_image) values (1, 'a'), (2, null)")
+        spec = generate(self.database, "object_images", "1.0.0")
+        self.write(spec)
+        before = self.state()
+        status, output = self.score("--in-place")
+        self.assertEqual((status, output.splitlines()[-1][-5:]), (0, "100 %"), output)
+        self.assertEqual(self.state(), before)
+        spec["schema"]["table_catalog"] = "another"
+        self.write(spec)
+        status, output = self.score("--in-place")
+        self.assertEqual(status, 2)
+        self.assertIn("Table Catalog: expected another, found", output)
+
+    def test_without_the_rights_it_could_not_check(self) -> None:
+        role = f"role_of_{self.database_name}"
+        self.database.query(f"create role {role} login")
+        self.addCleanup(PostgresDB().query, f"drop role {role}")
+        self.write(generate(self.database, "object_tags", "1.0.0"))
+        parts = urlsplit(self.url)
+        url = parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
+        status, output = self.score(url=url)
+        self.assertEqual(status, 2)
+        self.assertIn("no scratch database, which takes the right CREATEDB: SQL state 42501: permission denied", output)
+        status, output = self.score("--in-place", url=url)
+        self.assertEqual(status, 2)
+        self.assertIn("SQL state 42501", output)
+        self.assertEqual(self.scratch_databases(), [])
+
+    def test_nothing_is_left_when_it_is_interrupted(self) -> None:
+        for table in TABLES:
+            self.write(generate(self.database, table))
+        before = self.state()
+        mutating_sql = (
+            "select 1 from pg_stat_activity where datname ~ '^contract_mutation_' and query ~ 'before_mutation'"
+        )
+        for number, sql in (
+            (signal.SIGINT, "select 1 from pg_database where datname ~ '^contract_mutation_'"),
+            (signal.SIGTERM, mutating_sql),
+        ):
+            with self.subTest(number.name):
+                process = subprocess.Popen(
+                    [sys.executable, "-m", MODULE, str(self.directory)],
+                    cwd=ROOT,
+                    env=os.environ | {"DATABASE_URL": self.url},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+                self.addCleanup(process.kill)
+                wait_until(lambda sql=sql: len(self.database.query(sql)) > 0)  # type: ignore[misc]
+                output = None
+                while output is None:
+                    # Not only once: the exception is lost where C code swallows those of what it calls.
+                    process.send_signal(number)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        output = process.communicate(timeout=3)[0]
+                self.assertEqual((process.returncode, output.splitlines()[-1]), (130, "stopped; nothing was changed"))
+                self.assertEqual((self.scratch_databases(), self.state()), ([], before))
