@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Literal
 
+from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, TableSchema, get_effect
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
 from data_contract_components.detection._contract_mutations import (
@@ -32,7 +33,6 @@ from data_contract_components.detection.contract_violation_detector import (
     WHOLE_TABLE,
     ContractViolationDetector,
     Violation,
-    render_value,
 )
 from data_contract_components.errors import DataContractError, QueryError
 
