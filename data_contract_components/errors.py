@@ -1,6 +1,11 @@
 """What "could not check" looks like: every error that a person can mend, with its facts as attributes."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data_contract_components.contract_definition.contract_spec import SpecProblem
 
 
 class DataContractError(Exception):
@@ -26,6 +31,18 @@ class QueryError(DataContractError):
         self.reason = reason
 
 
+class CatalogHiddenError(DataContractError):
+    """The role may not read the tables that describe the tables, so nothing was compared."""
+
+    def __init__(self, role: str, reason: str) -> None:
+        super().__init__(
+            f"could not check: role {role} may not see what the catalog is read from: {reason}\n"
+            "Grant it SELECT there, as PostgreSQL does by default, or name another role in DATABASE_URL."
+        )
+        self.role = role
+        self.reason = reason
+
+
 class StaleDatabaseError(DataContractError):
     """The database was built from other migration files than the ones that are here, so nothing was compared."""
 
@@ -44,6 +61,6 @@ class StaleDatabaseError(DataContractError):
 class InvalidContractSpecError(DataContractError):
     """Contract files cannot be read as contracts, so nothing was compared with the catalog."""
 
-    def __init__(self, problems: Sequence[object]) -> None:
+    def __init__(self, problems: list[SpecProblem]) -> None:
         super().__init__("contract files to mend, nothing was checked:\n" + "\n".join(map(str, problems)))
         self.problems = problems

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS, ContractViolationDetector
 from tests import BINARIES, start_server
 
@@ -43,7 +44,9 @@ class TestCases(unittest.TestCase):
         with TemporaryDirectory() as directory:
             shutil.copy(case / "contract_spec.json", Path(directory) / "case_contract_spec.json")
             catalog_df = get_data_catalog(database, {("public", "contracted")})
-            violations = ContractViolationDetector(directory, catalog_df).detect_constraint_violations()
+            violations = ContractViolationDetector(
+                get_data_contract_specs(directory), catalog_df
+            ).detect_constraint_violations()
         return "".join(f"{violation['column_name']}: {violation['violations']}\n" for violation in violations)
 
     def test_each_key_of_the_dialect_is_kept_in_one_case_and_broken_in_another(self) -> None:

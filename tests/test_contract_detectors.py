@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from data_contract_components.detection._get_data_catalog import get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY
+from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
 from data_contract_components.detection.contract_coverage_detector import ContractCoverageDetector
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from tests import DatabaseTestCase
@@ -71,6 +71,7 @@ create schema other;
 create table other.object_images (object_id text constraint object_images_pkey primary key);
 comment on column object_images.primary_image is 'words';
 """
+RETIRED = {"spec-version": "1.1.0", "status": "retired"}
 
 
 class DetectorTestCase(DatabaseTestCase):
@@ -94,7 +95,7 @@ class DetectorTestCase(DatabaseTestCase):
 
 class TestContractCoverageDetector(DetectorTestCase):
     def detector(self) -> ContractCoverageDetector:
-        return ContractCoverageDetector(self.directory, get_data_catalog(self.database))
+        return ContractCoverageDetector(get_data_contract_specs(self.directory), get_data_catalog(self.database))
 
     def test_the_tables_under_contract_are_listed_in_the_order_of_the_contracts(self) -> None:
         self.write_for_table("b", "object")
@@ -120,11 +121,15 @@ class TestContractCoverageDetector(DetectorTestCase):
 
 class TestContractViolationDetector(DetectorTestCase):
     def violations(self) -> list[dict[str, str]]:
-        return ContractViolationDetector(self.directory, get_data_catalog(self.database)).detect_constraint_violations()
+        return ContractViolationDetector(
+            get_data_contract_specs(self.directory), get_data_catalog(self.database)
+        ).detect_constraint_violations()
 
     def test_the_contract_in_the_catalogs_format_has_what_it_mentions_and_no_more(self) -> None:
         self.write("a", self.spec)
-        rows = ContractViolationDetector(self.directory).transform_contract_specs_to_catalog_format()
+        rows = ContractViolationDetector(
+            get_data_contract_specs(self.directory)
+        ).transform_contract_specs_to_catalog_format()
         self.assertEqual([row["column_name"] for row in rows], list(self.spec["schema"]["properties"]))
         self.assertEqual(
             rows[2],
@@ -183,6 +188,13 @@ class TestContractViolationDetector(DetectorTestCase):
         self.assertEqual(
             [violation["violations"] for violation in self.violations()], ["Numeric Precision: expected null, found 32"]
         )
+
+    def test_a_retired_contract_is_not_checked(self) -> None:
+        self.write_for_table("a", "object")
+        self.write("b", json.loads((self.directory / "a_contract_spec.json").read_text()) | RETIRED)
+        self.write("c", self.spec)
+        (self.directory / "a_contract_spec.json").unlink()
+        self.assertEqual(self.violations(), [])
 
     def test_violations_come_in_the_order_of_the_contracts_missing_columns_first(self) -> None:
         self.write("b", self.spec)

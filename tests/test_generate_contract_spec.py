@@ -6,7 +6,7 @@ from typing import Any
 
 from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.detection._get_data_catalog import get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY
+from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from tests import ROOT, DatabaseTestCase, run
 
@@ -61,7 +61,7 @@ class TestGenerateContractSpec(DatabaseTestCase):
                 with self.subTest(table, version=version):
                     self.path.unlink(missing_ok=True)
                     self.assertEqual(self.generate(table, "--spec-version", version, *OWNER)[0], 0)
-                    detector = ContractViolationDetector(self.directory, catalog_df)
+                    detector = ContractViolationDetector(get_data_contract_specs(self.directory), catalog_df)
                     self.assertEqual(detector.detect_constraint_violations(), [])
                     self.assertGreater(len(detector.transform_contract_specs_to_catalog_format()), 1)
 

@@ -2,6 +2,7 @@ import unittest
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS, COLUMN_KEY, get_data_catalog
+from data_contract_components.errors import CatalogHiddenError
 from tests import BINARIES, DatabaseTestCase, start_server
 
 TABLES_SQL = """
@@ -123,11 +124,17 @@ class TestAgreement(DatabaseTestCase):
             self.assertEqual(catalog, view, column)
 
     def test_a_role_without_any_right_sees_the_same(self) -> None:
-        before_df = get_data_catalog(self.database)
+        self.assertTrue(get_data_catalog(self.nobody()).equals(get_data_catalog(self.database)))
+
+    def test_what_a_role_may_not_see_is_not_missing(self) -> None:
+        self.database.query("revoke select on pg_catalog.pg_enum from public")
+        with self.assertRaisesRegex(CatalogHiddenError, "could not check: role nobody_at_all may not see .*pg_enum"):
+            get_data_catalog(self.nobody())
+
+    def nobody(self) -> PostgresDB:
         self.database.query("create role nobody_at_all")
         self.addCleanup(self.database.query, "drop role nobody_at_all")
-        url = f"{self.url}&options=-c%20role%3Dnobody_at_all" if "?" in self.url else self.url
-        self.assertTrue(get_data_catalog(PostgresDB(url)).equals(before_df))
+        return PostgresDB(f"{self.url}{'&' if '?' in self.url else '?'}options=-c%20role%3Dnobody_at_all")
 
     def test_only_the_tables_that_are_asked_for_are_read(self) -> None:
         catalog_df = get_data_catalog(self.database, {("public", "object"), ("public", "missing")})

@@ -61,6 +61,13 @@ class TestGetDataContractSpecs(unittest.TestCase):
             ],
         )
 
+    def test_retired_contracts_alone_are_nothing_to_check(self) -> None:
+        spec = self.spec | {"spec-version": "1.1.0", "status": "retired"}
+        self.assertEqual(
+            self.problems_of(json.dumps(spec)),
+            [f"{self.directory}:1: $: holds retired contracts only: none is checked"],
+        )
+
     @unittest.skipUnless(SHARED_DIRECTORY.exists(), "the chapter's own files are not beside this repository")
     def test_the_contract_is_the_chapters_to_the_byte(self) -> None:
         chapters = SHARED_DIRECTORY / "chapter" / f"{CONTRACT}.json"

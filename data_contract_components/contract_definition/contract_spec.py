@@ -14,12 +14,22 @@ SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
 SPEC_VERSIONS = ("1.0.0", "1.1.0")
 
 JsonPath = tuple[str | int, ...]
+Effect = Literal["binding", "reported", "unchecked"]
 
 
 class Owner(TypedDict):
     name: str
     email: str
     channel: NotRequired[str]
+
+
+class Consumer(TypedDict):
+    name: str
+    email: NotRequired[str]
+    channel: NotRequired[str]
+    role: Literal["reader", "writer"]
+    reason: str
+    columns: NotRequired[list[str]]
 
 
 class Column(TypedDict):
@@ -47,6 +57,7 @@ ContractSpec = TypedDict(
         "dataAssetResourceName": str,
         "doc": str,
         "owner": Owner,
+        "consumers": NotRequired[list[Consumer]],
         "status": NotRequired[Literal["draft", "active", "deprecated", "retired"]],
         "sunset": NotRequired[str],
         "replacedBy": NotRequired[str],
@@ -55,7 +66,7 @@ ContractSpec = TypedDict(
 )
 
 
-def get_effect(spec: ContractSpec, today: datetime.date) -> Literal["binding", "reported", "unchecked"]:
+def get_effect(spec: ContractSpec, today: datetime.date) -> Effect:
     """Whether a violation of the contract fails the check, is only reported, or is not looked for."""
     match spec.get("status", "active"):
         case "retired":

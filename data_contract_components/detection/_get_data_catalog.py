@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.errors import CatalogHiddenError, QueryError
 
 CatalogRow = dict[Hashable, Any]
 
@@ -37,6 +38,7 @@ CONSTRAINT_COLUMNS = (
     "array_element_udt_name",
     "array_element_dimensions",
 )
+INSUFFICIENT_PRIVILEGE = "42501"
 CATALOG_COLUMNS = (*COLUMN_KEY, "table_type", "data_type", "constraint_type", *CONSTRAINT_COLUMNS)
 
 # Each column is what information_schema.columns gives for it (its definition is in PostgreSQL's
@@ -51,111 +53,174 @@ CATALOG_COLUMNS = (*COLUMN_KEY, "table_type", "data_type", "constraint_type", *C
 #   - length, precision, scale and dimensions of array elements, from the column's type modifier: element_types leaves
 #     them empty, and takes minutes with thousands of tables.
 CATALOG_SQL = """
+with relations as materialized (
+    select
+        pg_class.oid,
+        pg_namespace.nspname::text as table_schema,
+        pg_class.relname::text as table_name,
+        case pg_class.relkind
+            when 'v' then 'VIEW' when 'm' then 'MATERIALIZED VIEW' when 'f' then 'FOREIGN' else 'BASE TABLE'
+        end as table_type,
+        pg_class.relkind in ('r', 'p') as is_table,
+        -- without a handler, pg_column_is_updatable fails
+        pg_class.relkind = 'v' or pg_foreign_data_wrapper.fdwhandler <> 0 as may_be_updatable
+    from pg_catalog.pg_class
+    join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+    left join pg_catalog.pg_foreign_table on pg_foreign_table.ftrelid = pg_class.oid
+    left join pg_catalog.pg_foreign_server on pg_foreign_server.oid = pg_foreign_table.ftserver
+    left join pg_catalog.pg_foreign_data_wrapper on pg_foreign_data_wrapper.oid = pg_foreign_server.srvfdw
+    where pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
+        and pg_namespace.nspname not in ('pg_catalog', 'information_schema')
+        and not pg_catalog.pg_is_other_temp_schema(pg_namespace.oid)
+        and (%(table_names)s::text[] is null or pg_class.relname = any (%(table_names)s::text[]))
+        and (%(table_schemas)s::text[] is null or pg_namespace.nspname = any (%(table_schemas)s::text[]))
+),
+attributes as materialized (
+    select pg_attribute.*
+    from relations
+    join pg_catalog.pg_attribute on pg_attribute.attrelid = relations.oid
+    where pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+),
+types as materialized (
+    select
+        used.atttypid,
+        used.atttypmod,
+        case
+            when elements.oid is not null then 'ARRAY'
+            when base_namespaces.nspname = 'pg_catalog' then pg_catalog.format_type(base_types.oid, null)
+            else 'USER-DEFINED'
+        end as data_type,
+        pg_type.typtype = 'd' and pg_type.typnotnull as is_not_null,
+        information_schema._pg_char_max_length(base_types.oid, modifiers.typmod) as character_maximum_length,
+        information_schema._pg_numeric_precision(base_types.oid, modifiers.typmod) as numeric_precision,
+        information_schema._pg_numeric_scale(base_types.oid, modifiers.typmod) as numeric_scale,
+        information_schema._pg_datetime_precision(base_types.oid, modifiers.typmod) as datetime_precision,
+        information_schema._pg_interval_type(base_types.oid, modifiers.typmod) as interval_type,
+        base_types.typname::text as udt_name,
+        case when pg_type.typtype = 'd' then pg_type.typname::text end as domain_name,
+        (
+            select array_agg(pg_enum.enumlabel::text order by pg_enum.enumsortorder)
+            from pg_catalog.pg_enum
+            where pg_enum.enumtypid = coalesce(elements.oid, base_types.oid)
+        ) as enum,
+        case
+            when elements.oid is null then null
+            when element_namespaces.nspname = 'pg_catalog' then pg_catalog.format_type(elements.oid, null)
+            else 'USER-DEFINED'
+        end as element_data_type,
+        information_schema._pg_char_max_length(elements.oid, modifiers.typmod) as element_character_maximum_length,
+        information_schema._pg_numeric_precision(elements.oid, modifiers.typmod) as element_numeric_precision,
+        information_schema._pg_numeric_scale(elements.oid, modifiers.typmod) as element_numeric_scale,
+        information_schema._pg_datetime_precision(elements.oid, modifiers.typmod) as element_datetime_precision,
+        elements.typname::text as element_udt_name,
+        case when pg_type.typtype = 'd' then pg_type.typndims::integer end as domain_dimensions
+    from (select distinct attributes.atttypid, attributes.atttypmod from attributes) as used
+    join pg_catalog.pg_type on pg_type.oid = used.atttypid
+    join pg_catalog.pg_type as base_types
+        on base_types.oid = case when pg_type.typtype = 'd' then pg_type.typbasetype else pg_type.oid end
+    join pg_catalog.pg_namespace as base_namespaces on base_namespaces.oid = base_types.typnamespace
+    cross join lateral (
+        select case when pg_type.typtype = 'd' then pg_type.typtypmod else used.atttypmod end as typmod
+    ) as modifiers
+    left join pg_catalog.pg_type as elements on elements.oid = base_types.typelem and base_types.typlen = -1
+    left join pg_catalog.pg_namespace as element_namespaces on element_namespaces.oid = elements.typnamespace
+),
+primary_keys as materialized (
+    select pg_constraint.conrelid, keys.attnum
+    from relations
+    join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype = 'p'
+    cross join lateral unnest(pg_constraint.conkey) as keys (attnum)
+),
+unique_columns as materialized (
+    select distinct pg_index.indrelid, pg_index.indkey[0] as attnum
+    from relations
+    join pg_catalog.pg_index on pg_index.indrelid = relations.oid
+    where pg_index.indisunique and not pg_index.indisprimary and pg_index.indisvalid
+        and pg_index.indnkeyatts = 1 and pg_index.indpred is null
+),
+foreign_keys as materialized (
+    select
+        pg_constraint.conrelid,
+        keys.attnum,
+        json_agg(
+            json_build_object(
+                'table_schema', pg_namespace.nspname,
+                'table_name', pg_class.relname,
+                'column_name', pg_attribute.attname
+            )
+            order by pg_constraint.conname
+        ) as targets
+    from relations
+    join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid
+        and pg_constraint.contype = 'f' and pg_constraint.conparentid = 0
+    cross join lateral unnest(pg_constraint.conkey, pg_constraint.confkey) as keys (attnum, target_attnum)
+    join pg_catalog.pg_class on pg_class.oid = pg_constraint.confrelid
+    join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+    join pg_catalog.pg_attribute
+        on pg_attribute.attrelid = pg_class.oid and pg_attribute.attnum = keys.target_attnum
+    group by pg_constraint.conrelid, keys.attnum
+)
 select
     pg_catalog.current_database()::text as table_catalog,
-    namespaces.nspname::text as table_schema,
-    relations.relname::text as table_name,
+    relations.table_schema,
+    relations.table_name,
     attributes.attname::text as column_name,
-    case relations.relkind
-        when 'v' then 'VIEW' when 'm' then 'MATERIALIZED VIEW' when 'f' then 'FOREIGN' else 'BASE TABLE'
-    end as table_type,
+    relations.table_type,
+    types.data_type,
+    case when primary_keys.attnum is not null then 'PRIMARY KEY' end as constraint_type,
+    not (attributes.attnotnull or types.is_not_null) as is_nullable,
     case
-        when base_types.typelem <> 0 and base_types.typlen = -1 then 'ARRAY'
-        when base_namespaces.nspname = 'pg_catalog' then pg_catalog.format_type(base_types.oid, null)
-        else 'USER-DEFINED'
-    end as data_type,
-    case when attributes.attnum = any (primary_keys.conkey) then 'PRIMARY KEY' end as constraint_type,
-    not (attributes.attnotnull or types.typtype = 'd' and types.typnotnull) as is_nullable,
-    case
-        when relations.relkind in ('r', 'p') then true
-        when relations.relkind = 'v' or wrappers.fdwhandler <> 0 -- without a handler, the function fails
+        when relations.is_table then true
+        when relations.may_be_updatable
             then pg_catalog.pg_column_is_updatable(relations.oid, attributes.attnum, false)
         else false
     end as is_updatable,
-    information_schema._pg_char_max_length(base_types.oid, modifiers.typmod) as character_maximum_length,
-    information_schema._pg_numeric_precision(base_types.oid, modifiers.typmod) as numeric_precision,
-    information_schema._pg_numeric_scale(base_types.oid, modifiers.typmod) as numeric_scale,
-    information_schema._pg_datetime_precision(base_types.oid, modifiers.typmod) as datetime_precision,
-    information_schema._pg_interval_type(base_types.oid, modifiers.typmod) as interval_type,
-    base_types.typname::text as udt_name,
-    case when types.typtype = 'd' then types.typname::text end as domain_name,
-    case when collations.collname <> 'default' then collations.collname::text end as collation_name,
-    case when attributes.attgenerated = '' then pg_catalog.pg_get_expr(defaults.adbin, defaults.adrelid) end
+    types.character_maximum_length,
+    types.numeric_precision,
+    types.numeric_scale,
+    types.datetime_precision,
+    types.interval_type,
+    types.udt_name,
+    types.domain_name,
+    case when pg_collation.collname <> 'default' then pg_collation.collname::text end as collation_name,
+    case when attributes.attgenerated = '' then pg_catalog.pg_get_expr(pg_attrdef.adbin, pg_attrdef.adrelid) end
         as column_default,
     attributes.attidentity <> '' as is_identity,
     attributes.attgenerated <> '' as is_generated,
-    (
-        select array_agg(labels.enumlabel::text order by labels.enumsortorder)
-        from pg_catalog.pg_enum as labels
-        where labels.enumtypid = coalesce(elements.oid, base_types.oid)
-    ) as enum,
-    exists (
-        select from pg_catalog.pg_index as indexes
-        where indexes.indrelid = relations.oid and indexes.indisunique and not indexes.indisprimary
-            and indexes.indisvalid and indexes.indnkeyatts = 1 and indexes.indkey[0] = attributes.attnum
-            and indexes.indpred is null
-    ) as unique,
-    (
-        select json_agg(
-            json_build_object(
-                'table_schema', target_namespaces.nspname,
-                'table_name', targets.relname,
-                'column_name', target_attributes.attname
-            )
-            order by foreign_keys.conname
-        )
-        from pg_catalog.pg_constraint as foreign_keys
-        join pg_catalog.pg_class as targets on targets.oid = foreign_keys.confrelid
-        join pg_catalog.pg_namespace as target_namespaces on target_namespaces.oid = targets.relnamespace
-        join pg_catalog.pg_attribute as target_attributes
-            on target_attributes.attrelid = targets.oid
-            and target_attributes.attnum
-                = foreign_keys.confkey[array_position(foreign_keys.conkey, attributes.attnum)]
-        where foreign_keys.conrelid = relations.oid and foreign_keys.contype = 'f'
-            and foreign_keys.conparentid = 0
-    ) as references,
-    case
-        when elements.oid is null then null
-        when element_namespaces.nspname = 'pg_catalog' then pg_catalog.format_type(elements.oid, null)
-        else 'USER-DEFINED'
-    end as array_element_data_type,
-    information_schema._pg_char_max_length(elements.oid, modifiers.typmod) as array_element_character_maximum_length,
-    information_schema._pg_numeric_precision(elements.oid, modifiers.typmod) as array_element_numeric_precision,
-    information_schema._pg_numeric_scale(elements.oid, modifiers.typmod) as array_element_numeric_scale,
-    information_schema._pg_datetime_precision(elements.oid, modifiers.typmod) as array_element_datetime_precision,
-    elements.typname::text as array_element_udt_name,
-    case
-        when elements.oid is null then null
-        when types.typtype = 'd' then types.typndims::integer
-        else attributes.attndims::integer
-    end as array_element_dimensions
-from pg_catalog.pg_class as relations
-join pg_catalog.pg_namespace as namespaces on namespaces.oid = relations.relnamespace
-join pg_catalog.pg_attribute as attributes
-    on attributes.attrelid = relations.oid and attributes.attnum > 0 and not attributes.attisdropped
-join pg_catalog.pg_type as types on types.oid = attributes.atttypid
-join pg_catalog.pg_type as base_types
-    on base_types.oid = case when types.typtype = 'd' then types.typbasetype else types.oid end
-join pg_catalog.pg_namespace as base_namespaces on base_namespaces.oid = base_types.typnamespace
-cross join lateral (
-    select case when types.typtype = 'd' then types.typtypmod else attributes.atttypmod end as typmod
-) as modifiers
-left join pg_catalog.pg_type as elements on elements.oid = base_types.typelem and base_types.typlen = -1
-left join pg_catalog.pg_namespace as element_namespaces on element_namespaces.oid = elements.typnamespace
-left join pg_catalog.pg_collation as collations on collations.oid = attributes.attcollation
-left join pg_catalog.pg_attrdef as defaults
-    on defaults.adrelid = relations.oid and defaults.adnum = attributes.attnum
-left join pg_catalog.pg_constraint as primary_keys
-    on primary_keys.conrelid = relations.oid and primary_keys.contype = 'p'
-left join pg_catalog.pg_foreign_table as foreign_tables on foreign_tables.ftrelid = relations.oid
-left join pg_catalog.pg_foreign_server as servers on servers.oid = foreign_tables.ftserver
-left join pg_catalog.pg_foreign_data_wrapper as wrappers on wrappers.oid = servers.srvfdw
-where relations.relkind in ('r', 'p', 'v', 'm', 'f')
-    and namespaces.nspname not in ('pg_catalog', 'information_schema')
-    and not pg_catalog.pg_is_other_temp_schema(namespaces.oid)
-    and (%(table_names)s::text[] is null or relations.relname = any (%(table_names)s::text[]))
-    and (%(table_schemas)s::text[] is null or namespaces.nspname = any (%(table_schemas)s::text[]))
-order by table_schema, table_name, attributes.attnum
+    types.enum,
+    unique_columns.attnum is not null as unique,
+    foreign_keys.targets as references,
+    types.element_data_type as array_element_data_type,
+    types.element_character_maximum_length as array_element_character_maximum_length,
+    types.element_numeric_precision as array_element_numeric_precision,
+    types.element_numeric_scale as array_element_numeric_scale,
+    types.element_datetime_precision as array_element_datetime_precision,
+    types.element_udt_name as array_element_udt_name,
+    case when types.element_data_type is not null then coalesce(types.domain_dimensions, attributes.attndims) end
+        as array_element_dimensions
+from relations
+join attributes on attributes.attrelid = relations.oid
+join types on types.atttypid = attributes.atttypid and types.atttypmod = attributes.atttypmod
+left join primary_keys on primary_keys.conrelid = relations.oid and primary_keys.attnum = attributes.attnum
+left join unique_columns on unique_columns.indrelid = relations.oid and unique_columns.attnum = attributes.attnum
+left join foreign_keys on foreign_keys.conrelid = relations.oid and foreign_keys.attnum = attributes.attnum
+left join pg_catalog.pg_collation on pg_collation.oid = attributes.attcollation
+left join pg_catalog.pg_attrdef
+    on pg_attrdef.adrelid = relations.oid and pg_attrdef.adnum = attributes.attnum
+order by relations.table_schema, relations.table_name, attributes.attnum
+"""
+
+
+TABLES_SQL = """
+select pg_namespace.nspname::text as table_schema, pg_class.relname::text as table_name
+from pg_catalog.pg_class
+join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+where pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
+    and pg_namespace.nspname not in ('pg_catalog', 'information_schema')
+    and pg_namespace.nspname !~ '^pg_(temp|toast)'
+    and not pg_class.relispartition
+    and pg_class.relname <> 'alembic_version'
+order by table_schema, table_name
 """
 
 
@@ -167,7 +232,7 @@ def get_data_catalog(
     Shape: one row per (table_catalog, table_schema, table_name, column_name), unique, ordered by table and position;
         columns are CATALOG_COLUMNS, NULL is pd.NA (None for the lists `enum` and `references`).
     Units: numeric_precision in bits for integers, decimal digits for numeric; datetime_precision in digits of a second.
-    Raises: DatabaseUnavailableError, QueryError; nothing is changed in the database, and no row of a table is read.
+    Raises: DatabaseUnavailableError, CatalogHiddenError, QueryError; nothing is changed, and no row of a table read.
     Source: PostgreSQL manual, "information_schema.columns", "pg_attribute", "pg_type", "pg_constraint" and "pg_index".
     """
     # Two simple conditions, as a join with the pairs takes longer; the few tables too many do no harm.
@@ -175,11 +240,24 @@ def get_data_catalog(
         "table_schemas": None if tables is None else sorted({schema for schema, _ in tables}),
         "table_names": None if tables is None else sorted({name for _, name in tables}),
     }
-    return (database or PostgresDB()).query(CATALOG_SQL, parameters)
+    database = database or PostgresDB()
+    try:
+        return database.query(CATALOG_SQL, parameters)
+    except QueryError as error:
+        if error.sql_state != INSUFFICIENT_PRIVILEGE:
+            raise
+        role = str(database.query("select current_user::text as role")["role"][0])
+        raise CatalogHiddenError(role, error.reason) from error
+
+
+def get_table_names(database: PostgresDB | None = None) -> list[tuple[str, str]]:
+    """Schema and name of every table and view, in their order, without alembic's own and the parts of a table."""
+    tables_df = (database or PostgresDB()).query(TABLES_SQL)
+    return list(tables_df.itertuples(index=False, name=None))
 
 
 def to_rows(df: pd.DataFrame) -> list[CatalogRow]:
     """The rows as dicts of Python's own values, NULL as None."""
-    values = df.astype("object").where(df.notna(), None).to_numpy().tolist()
-    # DataFrame.to_dict takes five times as long.
-    return [dict(zip(df.columns, row, strict=True)) for row in values]
+    # Column by column: DataFrame.to_dict takes ten times as long.
+    values = (df[name].array.to_numpy(dtype="object", na_value=None).tolist() for name in df.columns)
+    return [dict(zip(df.columns, row, strict=True)) for row in zip(*values, strict=True)]

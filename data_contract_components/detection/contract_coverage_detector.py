@@ -1,14 +1,12 @@
 """Step 5 of the flow, for tables: which tables under contract are not in the catalog."""
 
 import datetime
-from pathlib import Path
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import get_effect
+from data_contract_components.contract_definition.contract_spec import ContractSpec, get_effect
 from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import (
-    CONTRACT_DIRECTORY,
     get_data_contract_specs,
     get_table_key,
     get_tables,
@@ -16,23 +14,23 @@ from data_contract_components.detection._get_data_contract_specs import (
 
 
 class ContractCoverageDetector:
-    """The contracts that bind, beside the tables of the catalog (read from the database where it is not given).
+    """Contracts (the project's own where they are not given) beside the catalog (the database's, read when needed).
 
     `today` decides whether a deprecated contract still binds; None is the day in UTC.
     """
 
     def __init__(
         self,
-        contract_directory: Path | str = CONTRACT_DIRECTORY,
+        contract_specs: dict[str, ContractSpec] | None = None,
         catalog_df: pd.DataFrame | None = None,
         today: datetime.date | None = None,
     ) -> None:
-        self.contract_specs = get_data_contract_specs(contract_directory)
+        self.contract_specs = get_data_contract_specs() if contract_specs is None else contract_specs
         self.catalog_df = catalog_df
         self.today = today or datetime.datetime.now(datetime.UTC).date()
 
     def get_contract_spec_coverage(self) -> list[dict[str, str]]:
-        """The table of each contract: a dict with the keys TABLE_KEY, in the order of the contracts."""
+        """The table of each contract that binds: a dict with the keys TABLE_KEY, in the order of the contracts."""
         return [
             get_table_key(spec) for spec in self.contract_specs.values() if get_effect(spec, self.today) == "binding"
         ]

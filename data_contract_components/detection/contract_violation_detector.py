@@ -1,14 +1,14 @@
 """Step 5 of the flow, for columns: where the catalog is not what the contracts say."""
 
 import datetime
-import json
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import ContractSpec, get_effect
+from data_contract_components.contract_definition._json_text import render_value
+from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, get_effect
 from data_contract_components.detection._get_data_catalog import (
     COLUMN_KEY,
     CONSTRAINT_COLUMNS,
@@ -18,7 +18,6 @@ from data_contract_components.detection._get_data_catalog import (
     to_rows,
 )
 from data_contract_components.detection._get_data_contract_specs import (
-    CONTRACT_DIRECTORY,
     get_data_contract_specs,
     get_table_key,
     get_tables,
@@ -30,19 +29,43 @@ COMPARED_KEYS = ("data_type", "primaryKey", *CONSTRAINT_COLUMNS)
 WHOLE_TABLE = "(table)"
 
 
+@dataclass(frozen=True)
+class Violation:
+    """One clause of a contract that the catalog does not keep.
+
+    `key` is one of COMPARED_KEYS, "column_name" (the column is missing), "additionalColumns" (a column that is not
+    listed), or, of the WHOLE_TABLE, "table_type" or "table_catalog".
+    """
+
+    contract_name: str
+    table_name: str
+    column_name: str
+    key: str
+    expected: Any
+    found: Any
+
+    def __str__(self) -> str:
+        if self.key == "column_name":
+            return f"Column '{self.expected}' is defined in contract but missing from data catalog"
+        if self.key == "additionalColumns":
+            return f"Column '{self.found}' is in data catalog but not defined in contract"
+        words = "".join(f" {letter}" if letter.isupper() else letter for letter in self.key).replace("_", " ")
+        return f"{words.title()}: expected {render_value(self.expected)}, found {render_value(self.found)}"
+
+
 class ContractViolationDetector:
-    """The contracts of a directory beside the columns of the catalog (read from the database where it is not given).
+    """Contracts (the project's own where they are not given) beside the catalog (the database's, read when needed).
 
     `today` decides whether a deprecated contract still binds; None is the day in UTC.
     """
 
     def __init__(
         self,
-        contract_directory: Path | str = CONTRACT_DIRECTORY,
+        contract_specs: dict[str, ContractSpec] | None = None,
         catalog_df: pd.DataFrame | None = None,
         today: datetime.date | None = None,
     ) -> None:
-        self.contract_specs = get_data_contract_specs(contract_directory)
+        self.contract_specs = get_data_contract_specs() if contract_specs is None else contract_specs
         self.catalog_df = catalog_df
         self.today = today or datetime.datetime.now(datetime.UTC).date()
 
@@ -69,73 +92,73 @@ class ContractViolationDetector:
 
         Shape: one dict a violation, with the keys `contract_name`, `table_name`, `column_name`, `violations` (words).
         """
-        return self._detect("binding")
+        return [
+            {
+                "contract_name": violation.contract_name,
+                "table_name": violation.table_name,
+                "column_name": violation.column_name,
+                "violations": str(violation),
+            }
+            for violation in self.find_violations("binding")
+        ]
 
-    def detect_reported_violations(self) -> list[dict[str, str]]:
-        """The same of the contracts that do not bind but are checked: drafts, and deprecated after sunset."""
-        return self._detect("reported")
-
-    def _detect(self, effect: str) -> list[dict[str, str]]:
+    def find_violations(self, effect: Effect) -> list[Violation]:
+        """The same as facts, of the contracts with this effect."""
         if self.catalog_df is None:
             self.catalog_df = get_data_catalog(tables=get_tables(self.contract_specs))
         contract_rows = self.transform_contract_specs_to_catalog_format()
-        contract_df = pd.DataFrame(contract_rows, columns=list(COLUMN_KEY), dtype="string")
-        merged_df = contract_df.merge(
-            self.catalog_df, on=list(COLUMN_KEY), how="left", validate="many_to_one", indicator=True
+        catalog_rows = to_rows(self.catalog_df)
+        key = list(COLUMN_KEY)
+        merged_df = pd.DataFrame(contract_rows, columns=key, dtype="string").merge(
+            self.catalog_df[key].assign(position=range(len(catalog_rows))), on=key, how="left", validate="many_to_one"
         )
-        rows_of_contract: dict[str, list[tuple[dict[str, Any], CatalogRow]]] = {}
-        for contract_row, catalog_row in zip(contract_rows, to_rows(merged_df), strict=True):
+        rows_of_contract: dict[str, list[tuple[dict[str, Any], CatalogRow | None]]] = {}
+        for contract_row, (_, position) in zip(contract_rows, merged_df["position"].items(), strict=True):
+            catalog_row = None if pd.isna(position) else catalog_rows[int(position)]
             rows_of_contract.setdefault(contract_row["contract_name"], []).append((contract_row, catalog_row))
         rows_of_table: dict[tuple[Any, ...], list[CatalogRow]] = {}
-        for catalog_row in to_rows(self.catalog_df):
+        for catalog_row in catalog_rows:
             rows_of_table.setdefault(tuple(catalog_row[key] for key in TABLE_KEY), []).append(catalog_row)
         return [
-            {
-                "contract_name": contract_name,
-                "table_name": spec["schema"]["table_name"],
-                "column_name": column_name,
-                "violations": violation,
-            }
+            Violation(contract_name, spec["schema"]["table_name"], *facts)
             for contract_name, spec in self.contract_specs.items()
             if get_effect(spec, self.today) == effect
-            for column_name, violation in _find_violations(spec, rows_of_contract[contract_name], rows_of_table)
+            for facts in _find_violations(spec, rows_of_contract[contract_name], rows_of_table)
         ]
 
 
 def _find_violations(
     spec: ContractSpec,
-    rows: list[tuple[dict[str, Any], CatalogRow]],
+    rows: list[tuple[dict[str, Any], CatalogRow | None]],
     rows_of_table: dict[tuple[Any, ...], list[CatalogRow]],
-) -> Iterator[tuple[str, str]]:
-    """The column and the words of each violation of one contract."""
+) -> Iterator[tuple[str, str, Any, Any]]:
+    """Column, key, expected and found of each violation of one contract."""
     schema, table_rows = spec["schema"], rows_of_table.get(tuple(get_table_key(spec).values()), [])
     if not table_rows:
         names = (schema["table_schema"], schema["table_name"])
         if other_catalog := next((key[0] for key in rows_of_table if key[1:] == names), None):
-            yield WHOLE_TABLE, _render_difference("table_catalog", schema["table_catalog"], other_catalog)
+            yield WHOLE_TABLE, "table_catalog", schema["table_catalog"], other_catalog
             return
     for contract_row, catalog_row in rows:
-        if catalog_row["_merge"] == "left_only":
-            name = contract_row["column_name"]
-            yield name, f"Column '{name}' is defined in contract but missing from data catalog"
+        if catalog_row is None:
+            yield contract_row["column_name"], "column_name", contract_row["column_name"], None
     if table_rows and "table_type" in schema and schema["table_type"] != table_rows[0]["table_type"]:
-        yield WHOLE_TABLE, _render_difference("table_type", schema["table_type"], table_rows[0]["table_type"])
+        yield WHOLE_TABLE, "table_type", schema["table_type"], table_rows[0]["table_type"]
     for contract_row, catalog_row in rows:
-        if catalog_row["_merge"] == "both":
-            for violation in find_column_violations(contract_row, catalog_row):
-                yield contract_row["column_name"], violation
+        if catalog_row is not None:
+            for facts in find_column_violations(contract_row, catalog_row):
+                yield contract_row["column_name"], *facts
     if not schema.get("additionalColumns", True):
         for catalog_row in table_rows:
-            name = catalog_row["column_name"]
-            if name not in schema["properties"]:
-                yield name, f"Column '{name}' is in data catalog but not defined in contract"
+            if catalog_row["column_name"] not in schema["properties"]:
+                yield catalog_row["column_name"], "additionalColumns", None, catalog_row["column_name"]
 
 
-def find_column_violations(contract_row: dict[str, Any], catalog_row: CatalogRow) -> list[str]:
-    """What differs between a column under contract and the same column in the catalog, in words."""
+def find_column_violations(contract_row: dict[str, Any], catalog_row: CatalogRow) -> list[tuple[str, Any, Any]]:
+    """Key, expected and found of what differs between a column under contract and the same column in the catalog."""
     found_row = catalog_row | {"primaryKey": catalog_row["constraint_type"] == "PRIMARY KEY"}
     return [
-        _render_difference(key, contract_row[key], found_row[key])
+        (key, contract_row[key], found_row[key])
         for key in COMPARED_KEYS
         if key in contract_row and not _holds(key, contract_row[key], found_row[key])
     ]
@@ -146,15 +169,3 @@ def _holds(key: str, expected: Any, found: Any) -> bool:
     if key == "references" and expected is not None:
         return expected in (found or [])
     return bool(expected == found)
-
-
-def _render_difference(key: str, expected: Any, found: Any) -> str:
-    words = "".join(f" {letter}" if letter.isupper() else letter for letter in key).replace("_", " ")
-    return f"{words.title()}: expected {_render_value(expected)}, found {_render_value(found)}"
-
-
-def _render_value(value: Any) -> str:
-    """A value as a contract has it, words without quotes and 32.0 as 32."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, ensure_ascii=False)

@@ -2,8 +2,7 @@
 
 import functools
 import unittest
-
-import pandas as pd
+from typing import Any
 
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
 from data_contract_components.detection._get_data_catalog import get_data_catalog
@@ -16,25 +15,27 @@ class TestContractViolations(unittest.TestCase):
     """FAIL is a broken contract; ERROR says that it could not be checked."""
 
     def setUp(self) -> None:
-        self.catalog_df = get_current_catalog()
+        # Here, so that each test ends in ERROR by itself when there is nothing to compare.
+        self.state = get_current_state()
 
     def test_all_contract_assets_present_in_catalog(self) -> None:
         """Test that all assets under contract are present in the data catalog"""
-        tables = ContractCoverageDetector(catalog_df=self.catalog_df).detect_coverage_in_data_catalog()
+        tables = ContractCoverageDetector(*self.state).detect_coverage_in_data_catalog()
         self.assertTrue(not tables, f"All assets under contract should be present in data catalog.\nMissing: {tables}")
 
     def test_data_contracts_against_data_catalog(self) -> None:
         """Test that all data contract constraints match the data catalog."""
-        violations = ContractViolationDetector(catalog_df=self.catalog_df).detect_constraint_violations()
+        violations = ContractViolationDetector(*self.state).detect_constraint_violations()
         if violation_text := render_violations(violations):
             self.fail(f"All data contract constraints should match the data catalog.\n\nViolations:\n{violation_text}")
 
 
 @functools.cache
-def get_current_catalog() -> pd.DataFrame:
-    """The catalog of a database that the migrations of this checkout built; read once for both tests."""
+def get_current_state() -> tuple[Any, Any]:
+    """The contracts, and the catalog of a database that this checkout's migrations built; read once for both tests."""
     ensure_applied_revisions_are_current()
-    return get_data_catalog(tables=get_tables(get_data_contract_specs()))
+    contract_specs = get_data_contract_specs()
+    return contract_specs, get_data_catalog(tables=get_tables(contract_specs))
 
 
 def render_violations(violations: list[dict[str, str]]) -> str:

@@ -1,8 +1,9 @@
-"""Where in a JSON text a value stands: Python's own decoder tells it of mistakes only."""
+"""JSON as people meet it: on which line of a file a value stands, and how a value is written in a message."""
 
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 BLANKS = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder()
@@ -11,7 +12,7 @@ DECODER = json.JSONDecoder()
 def find_json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
     """The path of each value in `text`, which is JSON, and the line on which it (its key, in an object) begins.
 
-    In the text's order; a path comes twice when its key does.
+    In the text's order; a path comes twice when its key does. (Python's own decoder tells the lines of mistakes only.)
     """
     yield (), 1
     yield from _find_lines(text, _skip_blanks(text, 0), ())
@@ -42,3 +43,10 @@ def _find_lines(text: str, position: int, path: tuple[str | int, ...]) -> Iterat
 def _skip_blanks(text: str, position: int) -> int:
     match = BLANKS.match(text, position)
     return match.end() if match else position
+
+
+def render_value(value: Any) -> str:
+    """A value as a contract has it, words without quotes and 32.0 as 32."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, ensure_ascii=False)

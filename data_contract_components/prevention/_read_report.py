@@ -1,0 +1,32 @@
+"""The report as a file: read it, or make the one of a check that could not be made. Needs Python's own library only."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+Report = dict[str, Any]
+
+COULD_NOT_CHECK = "could not check"
+
+
+def make_failure_report(error: str, problems: list[dict[str, Any]] | None = None) -> Report:
+    """The report of a check that could not be made; `problems` are those of contract files, with path and line."""
+    return {
+        "outcome": COULD_NOT_CHECK,
+        "error": error,
+        "problems": problems or [],
+        "contracts": [],
+        "tables_without_contract": [],
+        "comparison": None,
+    }
+
+
+def read_report(path: Path) -> Report:
+    """The report in `path`; where there is none that can be read, one that says so."""
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(report, dict) or "outcome" not in report:
+            raise ValueError("it is no report")
+    except (OSError, ValueError, RecursionError) as error:
+        return make_failure_report(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}")
+    return report

@@ -1,0 +1,280 @@
+"""A report as Markdown: the pull request's comment, and the job's summary.
+
+Whatever comes from a contract, a database or a log is made plain text here: it can neither end the place that it
+stands in, nor become a link, an element of the page or a message to somebody.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from data_contract_components.contract_definition._json_text import render_value
+from data_contract_components.prevention._render_text import (
+    remove_control_characters,
+    render_coverage,
+    render_violation,
+)
+
+# GitHub takes 65,536 characters in a comment, and 1,048,576 bytes in a summary.
+COMMENT_CHARACTERS = 60_000
+SUMMARY_CHARACTERS = 240_000
+LOG_CHARACTERS = 20_000
+TEXT_CHARACTERS = 200
+SHOWN_ROWS = 30
+SHOWN_CONSUMERS = 10
+NOTHING_IS_KNOWN = "This says nothing of the contracts, neither good nor bad. Mend what is named here, and push again."
+FAILS_NOTHING = "What follows does not bind (drafts, and contracts after their sunset), and fails nothing:"
+NEXT_STEPS = """\
+**What to do next**
+
+1. Talk to the owner. They know who depends on the table, and for how long.
+2. Keep the table as it is, and put the change into a new one with a contract of its own; the old one goes when
+   everybody has moved.
+3. Or change the contract together, in this pull request, once the owner and those who depend on it agree."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run of the workflow that speaks; (number, attempt) says which of two is newer."""
+
+    server_url: str
+    repository: str
+    run_id: int
+    number: int
+    attempt: int
+    sha: str
+
+    @property
+    def url(self) -> str:
+        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}/attempts/{self.attempt}"
+
+
+def get_run(environment: Mapping[str, str]) -> Run | None:
+    """The run that GitHub's variables speak of; None outside of a workflow."""
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return None
+    return Run(
+        environment["GITHUB_SERVER_URL"],
+        environment["GITHUB_REPOSITORY"],
+        int(environment["GITHUB_RUN_ID"]),
+        int(environment["GITHUB_RUN_NUMBER"]),
+        int(environment["GITHUB_RUN_ATTEMPT"]),
+        environment["GITHUB_SHA"],
+    )
+
+
+def render_comment(report: dict[str, Any], log: str, run: Run) -> str:
+    """What the pull request is told of violations, or of a check that could not be made; under 60,000 characters."""
+    head, parts, tail = _render_findings(report, run)
+    return _join(head, parts, [*tail, _render_log(log), _render_source(run)], COMMENT_CHARACTERS)
+
+
+def render_resolved(run: Run) -> str:
+    """What takes the comment's place when the contracts are kept again."""
+    return f"✅ Data contract violations resolved in {run.sha}\n\n{_render_source(run)}\n"
+
+
+def render_summary(report: dict[str, Any], log: str, run: Run | None) -> str:
+    """What the job's page says, also when all is well; under 1 MB."""
+    head, parts, tail = _render_findings(report, run)
+    is_checked = report["outcome"] != "could not check"
+    tail.append(f"Coverage: {escape(render_coverage(report), LOG_CHARACTERS)}." if is_checked else _render_log(log))
+    return _join(head, parts, tail, SUMMARY_CHARACTERS)
+
+
+def _join(head: str, parts: list[str], tail: list[str], limit: int) -> str:
+    """All of it with empty lines between, but for those parts for which there is no room, which are counted."""
+    tail = [part for part in tail if part]
+    room = limit - sum(len(part) + 2 for part in (head, *tail)) - TEXT_CHARACTERS
+    shown: list[str] = []
+    for part in parts:
+        room -= len(part) + 2
+        if room < 0:
+            left_out = len(parts) - len(shown)
+            shown.append(f"… {left_out} more of these did not fit in here; `contract_report.json` has them all.")
+            break
+        shown.append(part)
+    return "\n\n".join([head, *shown, *tail]) + "\n"
+
+
+def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list[str], list[str]]:
+    """The head line, a part for each contract that has violations, and what stands below them."""
+    if report["outcome"] == "could not check":
+        error = _fence(_cut_middle(report["error"] or "no reason is given", LOG_CHARACTERS))
+        return "⚠️ Data contracts could not be checked:", [error], [NOTHING_IS_KNOWN]
+    broken = [contract for contract in report["contracts"] if contract["violations"]]
+    parts = [_render_contract(contract, run) for contract in broken if contract["effect"] == "binding"]
+    tail = [NEXT_STEPS] if parts else []
+    if reported := [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]:
+        parts += [
+            "What follows does not bind (drafts, and contracts after their sunset), and fails nothing:",
+            *reported,
+        ]
+    if report["outcome"] == "passed":
+        return "✅ All data contracts are kept.", parts, tail
+    return "❌ Data contract violations detected:", parts, tail
+
+
+def _render_contract(contract: dict[str, Any], run: Run | None) -> str:
+    owner = contract["owner"]
+    table = f"{contract['table_schema']}.{contract['table_name']}"
+    blocks = [
+        f"### {_code(contract['contract_name'])}, the contract of {_code(table)}",
+        f"Owner: **{escape(owner['name'])}**, {_render_addresses(owner)}",
+        _render_consumers(contract["consumers"]),
+        _render_violations(contract, run),
+        _fold("A message to the owner, ready to send", _fence(render_message(contract, run))),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _render_addresses(person: dict[str, Any]) -> str:
+    return ", ".join(escape(person[key]) for key in ("email", "channel") if person[key])
+
+
+def _render_consumers(consumers: list[dict[str, Any]]) -> str:
+    lines = []
+    for consumer in consumers[:SHOWN_CONSUMERS]:
+        addresses = _render_addresses(consumer)
+        line = f"- **{escape(consumer['name'])}** ({consumer['role']}{f', {addresses}' if addresses else ''}): "
+        line += escape(consumer["reason"])
+        if consumer["columns"]:
+            line += f" ({', '.join(_code(name) for name in consumer['columns'][:SHOWN_CONSUMERS])})"
+        lines.append(line)
+    if len(consumers) > SHOWN_CONSUMERS:
+        lines.append(f"- and {len(consumers) - SHOWN_CONSUMERS} more")
+    return "\n".join(["Who depends on it:", "", *lines]) if lines else ""
+
+
+def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
+    """A table, a row a violation; one row for a table that is gone."""
+    violations = contract["violations"]
+    has_cause = any(violation["cause"] for violation in violations)
+    if contract["is_table_missing"] and violations[0]["key"] == "column_name":
+        gone = {"column_name": "(table)", "key": "table_name", "line": contract["line"]}
+        violations = [violations[0] | gone | {"expected": contract["table_name"], "likely_renamed_to": None}]
+    rows = [["column", "key", "expected", "found", "promised in", *(["broken by"] if has_cause else [])]]
+    rows.append(["---"] * len(rows[0]))
+    for violation in violations[:SHOWN_ROWS]:
+        row = [
+            _code(violation["column_name"]),
+            _code(violation["key"]),
+            _render_expected(violation),
+            _render_found(violation),
+            _link(f"line {violation['line']}", contract["path"], violation["line"], run),
+        ]
+        if has_cause:
+            row.append(_render_cause(violation["cause"], run))
+        rows.append(row)
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    if len(violations) > SHOWN_ROWS:
+        lines.append(f"\n… and {len(violations) - SHOWN_ROWS} more of this contract.")
+    return "\n".join(lines)
+
+
+def _render_expected(violation: dict[str, Any]) -> str:
+    words = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
+    return words.get(violation["key"]) or _code(render_value(violation["expected"]))
+
+
+def _render_found(violation: dict[str, Any]) -> str:
+    words = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
+    text = words.get(violation["key"]) or _code(render_value(violation["found"]))
+    name = violation["likely_renamed_to"]
+    return f"{text}, seems renamed to {_code(name)}" if name else text
+
+
+def _render_cause(cause: dict[str, Any] | None, run: Run | None) -> str:
+    """The line of the migration."""
+    if cause is None:
+        return ""
+    place = f"{cause['revision']}, line {cause['line']}" if cause["line"] else str(cause["revision"])
+    return _link(place, cause["path"], cause["line"], run)
+
+
+def render_message(contract: dict[str, Any], run: Run | None) -> str:
+    """What a developer may send to a contract's owner, as plain text."""
+    owner, table = contract["owner"], f"{contract['table_schema']}.{contract['table_name']}"
+    violations = [
+        f"- {violation['column_name']}: {render_violation(violation)}" for violation in contract["violations"]
+    ]
+    if len(violations) > SHOWN_ROWS:
+        violations[SHOWN_ROWS:] = [f"- and {len(violations) - SHOWN_ROWS} more"]
+    lines = [
+        f"To: {owner['email']}",
+        f"Subject: a change of {table} would break {contract['contract_name']}",
+        "",
+        f"Hello {owner['name']},",
+        "",
+        f"a change of mine would break your data contract {contract['contract_name']}:",
+        *violations,
+        "",
+        "Could we agree on how to go on? I could leave the table as it is and put",
+        "the change into a new one until everybody has moved; or we change the",
+        "contract together.",
+        *([f"The check: {run.url}"] if run else []),
+    ]
+    return _cut_middle("\n".join(lines), LOG_CHARACTERS)
+
+
+def _render_log(log: str) -> str:
+    return _fold("The full log", _fence(_cut_middle(log, LOG_CHARACTERS))) if log.strip() else ""
+
+
+def _render_source(run: Run) -> str:
+    return f"[Run {run.number}]({run.url}) of {run.sha[:12]}"
+
+
+def _link(text: str, path: str, line: int | None, run: Run | None) -> str:
+    """A place in the repository, as it was in the run."""
+    if run is None:
+        return escape(text)
+    url = f"{run.server_url}/{run.repository}/blob/{run.sha}/{quote(path)}{f'#L{line}' if line else ''}"
+    return f"[{escape(text)}]({url})"
+
+
+def _fold(title: str, text: str) -> str:
+    return f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
+
+
+def _cut_middle(text: str, characters: int) -> str:
+    if len(text) <= characters:
+        return text
+    half = characters // 2
+    return f"{text[:half]}\n\n… {len(text) - 2 * half:,} characters are left out here …\n\n{text[-half:]}"
+
+
+def _fence(text: str) -> str:
+    """A block of code that ends where it should."""
+    text = remove_control_characters(text).strip("\n")
+    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _code(text: str) -> str:
+    """`text` as code within a line or a table's cell."""
+    text = " ".join(remove_control_characters(_cut(text)).split()) or " "
+    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
+    ticks = "`" * (longest + 1)
+    blank = " " if text.startswith("`") or text.endswith("`") else ""
+    # In a table, GitHub takes "|" for the end of the cell even inside of code, unless a backslash is before it.
+    return f"{ticks}{blank}{text.replace('|', chr(92) + '|')}{blank}{ticks}"
+
+
+def escape(text: str, characters: int = TEXT_CHARACTERS) -> str:
+    """`text` as words within a line or a table's cell."""
+    text = " ".join(remove_control_characters(_cut(text, characters)).split())
+    # A mention and a number of an issue are found in the finished page, where an entity is a character again.
+    text = re.sub(r"(?<!\w)@|#(?=\d)", lambda match: f"{match[0]}\u200b", text)
+    return re.sub(r"[&<>*`\[\]|~$\\]|(?<!\w)_|_(?!\w)|(?<=\w):(?=//)|(?<=www)\.", _to_entity, text)
+
+
+def _to_entity(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};"
+
+
+def _cut(text: str, characters: int = TEXT_CHARACTERS) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"

@@ -1,0 +1,593 @@
+import copy
+import http.server
+import itertools
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+from data_contract_components.prevention._render_html import LONGEST_TEXT, render_html
+from tests import WAIT_SECONDS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+CHROMIUM_OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--remote-debugging-pipe",
+)
+HOSTILE_TEXT = (
+    "</p></style></title></script><script>window.ran = 1</script><img src=/x onerror='window.ran = 1'>"
+    '" autofocus tabindex=1 onfocus="window.ran = 1" style="position: fixed" \' javascript:window.ran=1 <!-- ]]> '
+    "&lt;b&gt; &#60; ``` | @all ::error:: \x1b[31m \x00 \u202egnp.exe \u2066 \ud800 \u00a0 \r\n é"
+)
+
+BROKEN_CONTRACT: dict[str, Any] = {
+    "contract_name": "object_images_contract_spec",
+    "path": "contract_definition/object_images_contract_spec.json",
+    "name": "object-images-contract-spec",
+    "namespace": "met-museum-data",
+    "doc": "The images of the objects.",
+    "status": "deprecated",
+    "sunset": "2031-12-31",
+    "effect": "binding",
+    "owner": {"name": "Data Engineering Team", "email": "data-eng@museum.org", "channel": "#data-eng"},
+    "consumers": [
+        {
+            "name": "Data Science",
+            "email": "ds@museum.org",
+            "channel": "#ds",
+            "role": "reader",
+            "reason": "trains the model on the links",
+            "columns": ["primary_image"],
+        }
+    ],
+    "table_catalog": "postgres",
+    "table_schema": "public",
+    "table_name": "object_images",
+    "line": 16,
+    "is_table_missing": False,
+    "clauses": [
+        {"column_name": "object_id", "key": "data_type", "line": 23, "expected": "integer", "state": "broken"},
+        {"column_name": "object_id", "key": "numeric_precision", "line": 24, "expected": 32.0, "state": "kept"},
+        {"column_name": "primary_image", "key": "data_type", "line": 33, "expected": "text", "state": "missing"},
+    ],
+    "violations": [
+        {
+            "column_name": "primary_image",
+            "key": "column_name",
+            "line": 29,
+            "expected": "primary_image",
+            "found": None,
+            "message": "Column 'primary_image' is defined in contract but missing from data catalog",
+            "cause": {"path": "versions/1_x.py", "line": 120, "revision": "00e9b33", "statement": "op.drop_column()"},
+            "likely_renamed_to": "image",
+        },
+        {
+            "column_name": "object_id",
+            "key": "data_type",
+            "line": 23,
+            "expected": "integer",
+            "found": "bigint",
+            "message": "Data Type: expected integer, found bigint",
+            "cause": None,
+            "likely_renamed_to": None,
+        },
+    ],
+}
+KEPT_CONTRACT = BROKEN_CONTRACT | {
+    "contract_name": "object_contract_spec",
+    "table_name": "object",
+    "status": "active",
+    "sunset": None,
+    "owner": {"name": "Backend", "email": "backend@museum.org", "channel": None},
+    "consumers": [
+        {"name": "App", "email": None, "channel": None, "role": "writer", "reason": "shows them", "columns": None}
+    ],
+    "clauses": [
+        {"column_name": name, "key": "data_type", "line": 23, "expected": "text", "state": "kept"}
+        for name in ("title", "medium")
+    ],
+    "violations": [],
+}
+COMPARISON = {
+    "base": "main",
+    "base_commit": "4f0c" * 10,
+    "error": "no such revision",
+    "changes": [{"table_name": "object_images", "before": "text", "after": None}],
+    "contract_changes": [{"contract_name": "object_images_contract_spec", "kind": "removed"}],
+}
+
+
+def make_report(**changes: Any) -> dict[str, Any]:
+    report = {
+        "outcome": "violations",
+        "error": None,
+        "contracts": [KEPT_CONTRACT, BROKEN_CONTRACT],
+        "tables_without_contract": [{"table_schema": "public", "table_name": "object_tags"}],
+        "comparison": None,
+    }
+    return copy.deepcopy(report | changes)
+
+
+def with_every_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A copy of a part of a report, with each text changed that is not one of a few fixed words."""
+    if isinstance(value, dict):
+        fixed = ("outcome", "effect", "state")
+        return {key: part if key in fixed else with_every_text(part, change) for key, part in value.items()}
+    if isinstance(value, list):
+        return [with_every_text(part, change) for part in value]
+    return change(value) if isinstance(value, str) else value
+
+
+class Page(HTMLParser):
+    """What a page consists of: its tags with their attributes, and its text without style and script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem is None:
+            self.text += data
+
+
+class TestPage(unittest.TestCase):
+    def test_every_text_of_the_report_is_on_the_page(self) -> None:
+        texts: list[str] = []
+        report = make_report(error="a reason", comparison=COMPARISON)
+        with_every_text(report, lambda text: texts.append(text) or text)
+        page = Page(render_html(report)).text
+        self.assertGreater(len(texts), 60)
+        self.assertEqual([text for text in texts if text not in page and text != "postgres"], [])
+
+    def test_the_outcome_is_said_in_words_before_anything_else(self) -> None:
+        for outcome, words in {
+            "passed": "Passed: no contract is broken.",
+            "violations": "Violations: 1 of 2 contracts broken.",
+            "could not check": "Could not check: the contracts were not compared with the database.",
+        }.items():
+            with self.subTest(outcome):
+                page = render_html(make_report(outcome=outcome))
+                lines = page.partition("<h1>")[2].splitlines()
+                self.assertIn(words, lines[1])
+
+    def test_broken_contracts_come_before_those_that_are_reported_not_checked_or_kept(self) -> None:
+        contracts = [
+            KEPT_CONTRACT | {"contract_name": "kept"},
+            KEPT_CONTRACT | {"contract_name": "retired", "effect": "unchecked"},
+            BROKEN_CONTRACT | {"contract_name": "draft", "effect": "reported"},
+            BROKEN_CONTRACT | {"contract_name": "broken"},
+            KEPT_CONTRACT | {"contract_name": "gone", "is_table_missing": True},
+        ]
+        page = render_html(make_report(contracts=contracts))
+        heads = [line for line in page.splitlines() if line.startswith("<h3")]
+        self.assertEqual(
+            [head.removesuffix("</h3>").rpartition(">")[2] for head in heads],
+            ["broken", "gone", "draft", "retired", "kept"],
+        )
+        text = Page(page).text
+        for words in (
+            "Broken: 2 violations",
+            "The table is not in the database.",
+            "Differs, only reported: 2 violations",
+            "Not checked",
+            "Kept",
+            "A contract that is a draft or past its sunset differs, too, which fails nothing.",
+        ):
+            self.assertIn(words, text)
+
+    def test_expected_and_found_are_written_as_in_a_contract(self) -> None:
+        def render_cells(**changes: Any) -> str:
+            violation = BROKEN_CONTRACT["violations"][1] | changes
+            return render_html(make_report(contracts=[BROKEN_CONTRACT | {"violations": [violation]}]))
+
+        for changes, cells in (
+            ({"expected": 32.0, "found": None}, "<td>32</td><td>null</td>"),
+            ({"expected": False, "found": True}, "<td>false</td><td>true</td>"),
+            ({"expected": ["a", "b"], "found": 1}, "<td>[&quot;a&quot;, &quot;b&quot;]</td><td>1</td>"),
+            ({"key": "column_name", "expected": "a", "found": None}, "<td>a</td><td>missing</td>"),
+            ({"key": "additionalColumns", "expected": None, "found": "a"}, "<td>no such column</td><td>a</td>"),
+        ):
+            with self.subTest(changes):
+                self.assertIn(cells, render_cells(**changes))
+
+    def test_when_nothing_was_checked_no_contract_is_kept_and_the_tables_are_not_known(self) -> None:
+        report = make_report(
+            outcome="could not check", error="no database", contracts=[KEPT_CONTRACT], tables_without_contract=[]
+        )
+        text = Page(render_html(report)).text
+        self.assertIn("Not checked1", text)
+        self.assertIn("Kept0", text)
+        self.assertIn("Tables without a contractnot known", text)
+        self.assertIn("which tables have no contract is not known", text)
+
+    def test_a_report_with_nothing_in_it_is_a_page_too(self) -> None:
+        page = Page(render_html(make_report(outcome="passed", contracts=[], tables_without_contract=[])))
+        self.assertIn("There is no contract to show.", page.text)
+        self.assertIn("At a glance: 0 contracts", page.text)
+
+    def test_what_changed_is_shown_only_when_something_was_compared(self) -> None:
+        self.assertNotIn('id="changes"', render_html(make_report()))
+        text = Page(render_html(make_report(comparison=COMPARISON))).text
+        self.assertIn("Since main (4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c): 2 changes.", text)
+        self.assertIn("table_name: object_images, before: text, after: null", text)
+
+    def test_no_text_adds_a_tag_or_an_attribute(self) -> None:
+        report = make_report(error="a reason", comparison=COMPARISON)
+
+        def read_tags(text: str) -> list[tuple[str, dict[str, str | None]]]:
+            tags = Page(render_html(with_every_text(report, lambda _: text))).tags
+            return [(tag, attributes) for tag, attributes in tags if tag != "bdi"]
+
+        self.assertEqual(read_tags(HOSTILE_TEXT), read_tags("plain"))
+
+    def test_characters_that_cannot_be_seen_are_written_out(self) -> None:
+        page = render_html(with_every_text(make_report(), lambda _: HOSTILE_TEXT))
+        self.assertEqual({character for character in page if not character.isprintable()}, {"\n"})
+        self.assertIn(r"\x1b[31m \x00 \u202egnp.exe \u2066 \ud800 \xa0", page)
+        page.encode()
+
+    def test_letters_of_another_direction_of_writing_keep_to_themselves(self) -> None:
+        page = render_html(with_every_text(make_report(), lambda _: "צוות"))
+        self.assertEqual(page.count("<bdi>צוות</bdi>"), page.count("צוות"))
+
+    def test_of_a_very_long_text_the_beginning_and_the_end_are_kept(self) -> None:
+        page = render_html(make_report(outcome="could not check", error="first" + "x" * 1_000_000 + "last"))
+        self.assertIn("first", page)
+        self.assertIn(f" … {1_000_009 - LONGEST_TEXT:,} characters left out … ", page)
+        self.assertIn("xlast<", page)
+        self.assertLess(len(page), 50_000)
+
+    def test_only_a_plain_mail_address_is_a_link(self) -> None:
+        for address, is_link in {
+            "data-eng@museum.org": True,
+            "javascript:alert(1)//@museum.org": False,
+            "a@museum.org?bcc=b@museum.org": False,
+            "a@museum.org\n": False,
+            "": False,
+        }.items():
+            with self.subTest(address):
+                contract = KEPT_CONTRACT | {"owner": {"name": "x", "email": address, "channel": None}}
+                tags = Page(render_html(make_report(contracts=[contract]))).tags
+                links = [str(attributes["href"]) for tag, attributes in tags if tag == "a"]
+                self.assertEqual(f"mailto:{address}" in links, is_link)
+                self.assertEqual({link[:1] for link in links if not link.startswith("mailto:")}, {"#"})
+
+    def test_headings_descend_by_one_ids_are_unique_and_links_lead_somewhere(self) -> None:
+        tags = Page(render_html(make_report(comparison=COMPARISON))).tags
+        levels = [int(tag[1]) for tag, _ in tags if tag in ("h1", "h2", "h3", "h4")]
+        self.assertEqual(levels[0], 1)
+        self.assertEqual(levels.count(1), 1)
+        self.assertTrue(all(after - before <= 1 for before, after in itertools.pairwise(levels)))
+        ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+        self.assertEqual(len(ids), len(set(ids)))
+        targets = {str(a["href"])[1:] for _, a in tags if str(a.get("href")).startswith("#")}
+        targets |= {str(a[key]) for _, a in tags for key in ("aria-labelledby", "aria-describedby", "for") if key in a}
+        self.assertLessEqual(targets, set(ids))
+        self.assertTrue(all("scope" in attributes for tag, attributes in tags if tag == "th"))
+
+
+class Chromium:
+    """A headless Chromium, spoken to over the pipe of its DevTools protocol: JSON texts that end in a zero byte."""
+
+    def __init__(self, test_class: type[unittest.TestCase]) -> None:
+        profile = tempfile.mkdtemp(prefix="chromium-")
+        test_class.addClassCleanup(shutil.rmtree, profile, ignore_errors=True)
+        commands, self.commands = os.pipe()
+        self.answers, answers = os.pipe()
+
+        def place_pipes() -> None:
+            # It reads from 3 and writes to 4; either may be the other's number here.
+            high = os.dup(answers)
+            os.dup2(os.dup(commands), 3)
+            os.dup2(high, 4)
+
+        self.process = subprocess.Popen(
+            [str(CHROMIUM), *CHROMIUM_OPTIONS, f"--user-data-dir={profile}", "about:blank"],
+            preexec_fn=place_pipes,
+            pass_fds=(3, 4),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        test_class.addClassCleanup(self.close)
+        os.close(commands)
+        os.close(answers)
+        self.received = b""
+        self.number = 0
+        self.events: list[dict[str, Any]] = []
+        self.session: dict[str, str] = {}
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = {"sessionId": self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
+        for domain in ("Page", "Network", "Runtime", "Log", "Accessibility"):
+            self.call(f"{domain}.enable")
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(WAIT_SECONDS)
+        os.close(self.commands)
+        os.close(self.answers)
+
+    def call(self, method: str, **parameters: Any) -> Any:
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters} | self.session
+        os.write(self.commands, json.dumps(message).encode() + b"\0")
+        return self.wait_for(lambda answer: answer.get("id") == self.number)["result"]
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The next message that is so; the others are events."""
+        while True:
+            while b"\0" not in self.received:
+                if not select.select([self.answers], [], [], WAIT_SECONDS)[0]:
+                    raise TimeoutError("Chromium does not answer")
+                part = os.read(self.answers, 1 << 20)
+                if not part:
+                    raise EOFError("Chromium has ended")
+                self.received += part
+            message, _, self.received = self.received.partition(b"\0")
+            answer = json.loads(message)
+            if condition(answer):
+                return answer
+            self.events.append(answer)
+
+    def open(self, url: str) -> None:
+        self.events.clear()
+        self.call("Page.navigate", url=url)
+        if not any(event["method"] == "Page.loadEventFired" for event in self.events):
+            self.wait_for(lambda answer: answer.get("method") == "Page.loadEventFired")
+
+    def evaluate(self, expression: str) -> Any:
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        if "exceptionDetails" in result:
+            raise AssertionError(result["exceptionDetails"]["exception"]["description"])
+        return result["result"].get("value")
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, text=text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
+
+    def get_events(self, *methods: str) -> list[dict[str, Any]]:
+        return [event["params"] for event in self.events if event["method"] in methods]
+
+
+@unittest.skipUnless(CHROMIUM, "neither chromium nor google-chrome is installed")
+class TestPageInChromium(unittest.TestCase):
+    browser: Chromium
+    pages: dict[str, str]
+    requests: list[str]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.pages, cls.requests = {}, []
+        cls.browser = Chromium(cls)  # before there is a second thread, as it is forked
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                cls.requests.append(self.path)
+                page = cls.pages.get(self.path, "").encode()
+                self.send_response(200 if page else 404)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(page)))
+                self.end_headers()
+                self.wfile.write(page)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        cls.addClassCleanup(server.server_close)
+        cls.addClassCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        cls.address = f"http://127.0.0.1:{server.server_port}"
+
+    def setUp(self) -> None:
+        self.set_screen(1280)
+        self.requests.clear()
+
+    def set_screen(self, width: int, scheme: str = "light") -> None:
+        self.browser.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500
+        )
+        self.browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def open(self, page: str) -> None:
+        self.pages["/report.html"] = page
+        self.browser.open(f"{self.address}/report.html")
+
+    def search(self, words: str) -> None:
+        self.browser.evaluate("search.focus(); search.select()")
+        self.browser.call("Input.insertText", text=words)
+        if not words:
+            self.browser.press("Backspace", 8)
+
+    def get_shown(self, selector: str) -> list[str]:
+        return self.browser.evaluate(
+            f"[...document.querySelectorAll({json.dumps(selector)})].filter(part => part.checkVisibility())"
+            ".map(part => part.innerText)"
+        )
+
+    def get_complaints(self) -> list[dict[str, Any]]:
+        return self.browser.get_events("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+
+    def test_the_search_finds_contracts_tables_columns_and_owners(self) -> None:
+        self.open(render_html(make_report()))
+        for words, contracts, announced in (
+            ("object_images", ["object_images_contract_spec"], "1 of 2 contracts and 1 of 3 tables match."),
+            ("BACKEND  museum", ["object_contract_spec"], "1 of 2 contracts and 0 of 3 tables match."),
+            ("medium", ["object_contract_spec"], "1 of 2 contracts and 0 of 3 tables match."),
+            ("object_tags", [], "0 of 2 contracts and 1 of 3 tables match."),
+            ("", ["object_images_contract_spec", "object_contract_spec"], ""),
+        ):
+            with self.subTest(words):
+                self.search(words)
+                self.assertEqual(self.get_shown("h3"), contracts)
+                self.assertEqual(self.browser.evaluate("matches.textContent"), announced)
+
+    def test_a_column_that_is_found_is_unfolded_and_folded_again(self) -> None:
+        self.open(render_html(make_report()))
+        columns = "details.clauses tbody th"
+        self.assertEqual(self.get_shown(columns), [])
+        self.search("medium")
+        self.assertEqual(self.get_shown(columns), ["medium"])
+        self.search("")
+        self.assertEqual(self.get_shown(columns), [])
+        self.browser.evaluate("document.querySelectorAll('details.clauses')[1].open = true")
+        self.search("medium")
+        self.search("")
+        self.assertEqual(self.get_shown(columns), ["title", "medium"])
+
+    def test_the_keyboard_reaches_and_folds_everything_and_the_focus_is_seen(self) -> None:
+        self.open(render_html(make_report()))
+        order = [
+            "A Contracts",
+            "A Tables",
+            "INPUT search",
+            "A data-eng@museum.org",
+            "DIV Violations",
+            "SUMMARY 1 consumer",
+            "A ds@museum.org",
+            "SUMMARY 3 clauses: 1 broken, 1 missing, 1 kept",
+            "A backend@museum.org",
+            "SUMMARY 1 consumer",
+            "SUMMARY 2 clauses: 2 kept",
+            "DIV Tables and their contracts",
+            "A object_contract_spec",
+            "A object_images_contract_spec",
+        ]
+        for expected in order:
+            self.browser.press("Tab", 9)
+            focused = self.browser.evaluate(
+                "(({tagName, innerText, ariaLabel, id}) => tagName + ' ' + (id || ariaLabel || innerText))"
+                "(document.activeElement)"
+            )
+            self.assertEqual(focused, expected)
+            self.assertEqual(
+                self.browser.evaluate("getComputedStyle(document.activeElement).outline"), "rgb(11, 87, 176) solid 3px"
+            )
+            if focused.startswith("SUMMARY 3 clauses"):
+                self.browser.press("Enter", 13, "\r")
+                self.assertEqual(self.get_shown("#contract-1 details.clauses tbody th"), ["object_id", "primary_image"])
+                self.browser.press(" ", 32, " ")
+                self.assertEqual(self.get_shown("#contract-1 details.clauses tbody th"), [])
+
+    def test_a_screen_reader_is_told_landmarks_labels_states_and_table_headers(self) -> None:
+        self.open(render_html(make_report(contracts=[BROKEN_CONTRACT, *[KEPT_CONTRACT] * 50])))
+        self.browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
+        told = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+        # content-visibility: auto took away all that was not on the screen.
+        self.assertEqual(told.count(("article", "object_contract_spec")), 50)
+        self.assertLessEqual(
+            {
+                ("banner", ""),
+                ("navigation", "On this page"),
+                ("main", ""),
+                ("search", ""),
+                ("searchbox", "Search contracts, tables, columns and owners"),
+                ("status", ""),
+                ("article", "object_images_contract_spec"),
+                ("StaticText", "Broken: 2 violations"),
+                ("table", "Violations"),
+                ("columnheader", "Expected"),
+                ("rowheader", "object_id data_type, line 23"),
+                ("rowheader", "medium"),
+                ("DisclosureTriangle", "2 clauses: 2 kept"),
+            },
+            set(told),
+        )
+
+    def test_the_text_has_contrast_in_light_and_in_dark(self) -> None:
+        contracts = [
+            BROKEN_CONTRACT,
+            BROKEN_CONTRACT | {"effect": "reported"},
+            KEPT_CONTRACT,
+            KEPT_CONTRACT | {"effect": "unchecked"},
+        ]
+        for scheme, background in (("light", "rgb(246, 247, 248)"), ("dark", "rgb(20, 23, 27)")):
+            for outcome in ("passed", "violations", "could not check"):
+                with self.subTest(scheme, outcome=outcome):
+                    self.set_screen(1280, scheme)
+                    self.open(render_html(make_report(outcome=outcome, contracts=contracts, error="a reason")))
+                    body = "getComputedStyle(document.body).backgroundColor"
+                    self.assertEqual(self.browser.evaluate(body), background)
+                    contrasts = self.browser.evaluate(
+                        """
+                        const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+                        const light = (colour) => numbers(colour).slice(0, 3).map((part) => part / 255)
+                          .map((part) => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4)
+                          .reduce((sum, part, index) => sum + part * [.2126, .7152, .0722][index], 0);
+                        const behind = (part) => numbers(getComputedStyle(part).backgroundColor)[3] === 0
+                          ? behind(part.parentElement) : getComputedStyle(part).backgroundColor;
+                        [...document.body.querySelectorAll("*")].map((part) => {
+                          const both = [light(getComputedStyle(part).color), light(behind(part))];
+                          return (Math.max(...both) + .05) / (Math.min(...both) + .05);
+                        })
+                        """
+                    )
+                    self.assertGreater(len(contrasts), 100)
+                    self.assertGreaterEqual(min(contrasts), 4.5)
+
+    def test_the_page_never_scrolls_sideways(self) -> None:
+        for width in (320, 375, 1280):
+            for text in ("word" * 500, HOSTILE_TEXT * 20):
+                with self.subTest(width, text=text[:4]):
+                    self.set_screen(width)
+                    report = with_every_text(make_report(error="why", comparison=COMPARISON), lambda _, t=text: t)
+                    self.open(render_html(report))
+                    self.browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+                    self.assertLessEqual(self.browser.evaluate("document.documentElement.scrollWidth"), width)
+
+    def test_nothing_in_the_report_runs_is_loaded_or_makes_the_browser_complain(self) -> None:
+        report = make_report(error="a reason", comparison=COMPARISON)
+        for text in (HOSTILE_TEXT, HOSTILE_TEXT * 5_000):
+            with self.subTest(len(text)):
+                self.requests.clear()
+                self.open(render_html(with_every_text(report, lambda _, t=text: t)))
+                self.search("zzz")
+                self.search("window.ran")
+                self.assertEqual(len(self.get_shown("article")), 2)
+                self.assertIsNone(self.browser.evaluate("window.ran"))
+                self.assertEqual(self.get_complaints(), [])
+                self.assertEqual(self.requests, ["/report.html"])
+                sent = [event["request"]["url"] for event in self.browser.get_events("Network.requestWillBeSent")]
+                self.assertEqual(sent, [f"{self.address}/report.html"])
+
+    def test_even_markup_that_slipped_in_would_not_run_or_load_anything(self) -> None:
+        markup = """
+            <script>window.ran = 1</script><script src="/x.js"></script><img src="/x.png" onerror="window.ran = 1">
+            <link rel="stylesheet" href="/x.css"><iframe src="/x.html"></iframe><base href="/x/">
+            <p id="probe" style="position: fixed">
+        """
+        page = render_html(make_report())
+        self.open(page.replace("<main>", f"<main>{markup}"))
+        self.assertIsNone(self.browser.evaluate("window.ran"))
+        self.assertEqual(self.browser.evaluate("getComputedStyle(probe).position"), "static")
+        self.assertEqual(self.requests, ["/report.html"])
+        self.assertGreater(len(self.get_complaints()), 5)
+
+    def test_without_javascript_only_the_search_is_missing(self) -> None:
+        self.browser.call("Emulation.setScriptExecutionDisabled", value=True)
+        self.addCleanup(self.browser.call, "Emulation.setScriptExecutionDisabled", value=False)
+        self.open(render_html(make_report()))
+        nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
+        told = {node["role"]["value"] for node in nodes if not node["ignored"]}
+        self.assertNotIn("search", told)
+        self.assertLessEqual({"banner", "navigation", "main", "article", "table", "DisclosureTriangle"}, told)

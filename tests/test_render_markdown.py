@@ -1,0 +1,162 @@
+import re
+import unittest
+from typing import Any
+
+import cmarkgfm
+from cmarkgfm.cmark import Options
+
+from data_contract_components.prevention._read_report import make_failure_report
+from data_contract_components.prevention._render_markdown import (
+    COMMENT_CHARACTERS,
+    Run,
+    escape,
+    render_comment,
+    render_resolved,
+    render_summary,
+)
+from tests.test_report import CONSUMER, CONTRACT, MIGRATION, example_report, example_violation
+
+RUN = Run("https://github.example", "museum/guide", 77, 12, 1, "0123456789abcdef0123456789abcdef01234567")
+HOSTILE = (
+    "a | b\n\n# c",
+    "```\n</details>\n````text\n",
+    "`x` ``y`` `",
+    "@museum/everybody @mona a@museum.org",
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "[link](javascript:alert(1)) ![image](http://evil.example) <http://evil.example>",
+    "https://evil.example www.evil.example",
+    "::error::x\n::set-output name=a::b",
+    "\x1b[31mred\x1b[0m\x00\u202e",
+    "**bold** _under_ ~~gone~~ $x$ \\",
+    "<!-- data-contract-report run=999 -->",
+    "&lt;b&gt; &amp;",
+    "| --- | --- |",
+    "x" * 1_000_000,
+    "",
+)
+
+
+def to_html(markdown: str) -> str:
+    return str(cmarkgfm.github_flavored_markdown_to_html(markdown, Options.CMARK_OPT_UNSAFE))
+
+
+def find_tags(markdown: str) -> list[str]:
+    """The elements of the finished page, with their attributes, but for the links of mail addresses."""
+    html = re.sub(r'<a href="mailto:[^"]*">(.*?)</a>', r"\1", to_html(markdown))
+    return re.findall(r"<[^>]+>", re.sub(r"<!--.*?-->", "<comment>", html, flags=re.DOTALL))
+
+
+def report_of(text: str) -> dict[str, Any]:
+    """The example, with `text` in every place that somebody else writes."""
+    person = {"name": text, "email": text, "channel": text}
+    violation = example_violation(column_name=text, expected=text, found=text, message=text, likely_renamed_to=text)
+    return example_report(
+        owner=person,
+        consumers=[CONSUMER | person | {"reason": text, "columns": [text]}],
+        table_schema=text,
+        table_name=text,
+        contract_name=text,
+        doc=text,
+        violations=[violation],
+    )
+
+
+class TestRenderComment(unittest.TestCase):
+    def test_it_names_contract_owner_consumers_columns_and_lines(self) -> None:
+        text = render_comment(example_report(), "the log", RUN)
+        self.assertTrue(text.startswith("❌ Data contract violations detected:\n\n### `object_images_contract_spec`"))
+        self.assertIn("Owner: **Data Engineering Team**, data-eng@museum.org, #data-eng\n", text)
+        self.assertIn("- **Data Science** (reader, ds@museum.org): trains the model (`primary_image`)\n", text)
+        link = f"https://github.example/museum/guide/blob/{RUN.sha}/{CONTRACT}#L26"
+        self.assertIn(
+            "| column | key | expected | found | promised in |\n"
+            "| --- | --- | --- | --- | --- |\n"
+            f"| `object_id` | `data_type` | `integer` | `bigint` | [line 26]({link}) |\n",
+            text,
+        )
+        self.assertIn("To: data-eng@museum.org\n", text)
+        self.assertIn("\nthe log\n", text)
+        self.assertIn("https://github.example/museum/guide/actions/runs/77/attempts/1", text)
+
+    def test_the_migrations_line_and_the_likely_new_name_are_in_the_table(self) -> None:
+        cause = {"path": MIGRATION, "line": 120, "revision": "00e9b3375a5f", "statement": "op.create_table"}
+        violation = example_violation(
+            key="column_name", column_name="a", expected="a", found=None, cause=cause, likely_renamed_to="b"
+        )
+        text = render_comment(example_report(violations=[violation]), "", RUN)
+        self.assertIn("| promised in | broken by |", text)
+        self.assertIn("| present | missing, seems renamed to `b` |", text)
+        self.assertIn(
+            f"| [00e9b3375a5f, line 120](https://github.example/museum/guide/blob/{RUN.sha}/{MIGRATION}#L120) |", text
+        )
+
+    def test_a_table_that_is_gone_is_one_row(self) -> None:
+        violations = [example_violation(key="column_name", column_name=f"c{index}", found=None) for index in range(20)]
+        text = render_comment(example_report(violations=violations, is_table_missing=True), "", RUN)
+        self.assertIn("| `(table)` | `table_name` | present | missing |", text)
+        self.assertNotIn("| `c1` |", text)
+
+    def test_a_check_that_could_not_be_made_says_why(self) -> None:
+        text = render_comment(make_failure_report("no database"), "the end of the log", RUN)
+        self.assertTrue(text.startswith("⚠️ Data contracts could not be checked:\n\n```text\nno database\n```\n"))
+        self.assertIn("the end of the log", text)
+        self.assertNotIn("violations detected", text)
+
+    def test_it_stays_short_whatever_there_is_to_tell_and_says_what_it_leaves_out(self) -> None:
+        report = example_report()
+        report["contracts"] = 500 * report["contracts"]
+        text = render_comment(report, "line\n" * 100_000, RUN)
+        self.assertLess(len(text), COMMENT_CHARACTERS)
+        self.assertRegex(text, r"… \d{3} more of these did not fit in here")
+        self.assertRegex(text, r"… [\d,]+ characters are left out here …")
+        self.assertIn("characters are left out", text)
+        for part in ("What to do next", "actions/runs/77"):
+            self.assertIn(part, text)
+        violations = [example_violation(column_name=f"c{index}") for index in range(1000)]
+        text = render_comment(example_report(violations=violations), "", RUN)
+        self.assertIn("… and 970 more of this contract.", text)
+        for hostile in HOSTILE:
+            for report in (report_of(hostile), make_failure_report(hostile)):
+                self.assertLess(len(render_comment(report, hostile, RUN)), COMMENT_CHARACTERS)
+
+    def test_no_text_changes_what_the_page_is_made_of(self) -> None:
+        expected = find_tags(render_comment(report_of("harmless"), "harmless", RUN))
+        self.assertGreater(len(expected), 60)
+        for hostile in HOSTILE:
+            with self.subTest(hostile[:50]):
+                text = render_comment(report_of(hostile or "harmless"), hostile or "harmless", RUN)
+                self.assertEqual(find_tags(text), expected)
+
+    def test_nobody_is_called_and_no_number_refers_to_an_issue(self) -> None:
+        html = to_html(render_comment(report_of("@mona #12 (@museum/all) x@museum.org"), "@mona", RUN))
+        words = re.sub(r"<(code|pre).*?</\1>", "", html, flags=re.DOTALL)
+        words = re.sub(r"<[^>]+>", "", words)
+        self.assertIn("x@museum.org", words)
+        self.assertNotRegex(words, r"(?<!\w)@\w|#\d")
+
+    def test_words_are_shown_as_they_were_written(self) -> None:
+        for text in ("a*b_c `d` [e](f) <g> & h | i", "snake_case and data-eng@museum.org", "100 % ~ $5 \\ ok!"):
+            html = to_html(escape(text))
+            shown = re.sub(r"<[^>]+>", "", html).strip().replace("&lt;", "<").replace("&gt;", ">")
+            self.assertEqual(shown.replace("&amp;", "&"), text)
+
+
+class TestOtherMarkdown(unittest.TestCase):
+    def test_mended_contracts_name_the_commit(self) -> None:
+        self.assertIn(f"resolved in {RUN.sha}", render_resolved(RUN))
+
+    def test_the_summary_also_says_that_all_is_well(self) -> None:
+        report = example_report(violations=[]) | {"outcome": "passed"}
+        text = render_summary(report, "", RUN)
+        self.assertTrue(text.startswith("✅ All data contracts are kept.\n"))
+        self.assertIn("1 of 2 tables under contract; without: public.object.", text)
+
+    def test_the_summary_needs_no_run_of_a_workflow_and_stays_under_a_megabyte(self) -> None:
+        report = example_report()
+        self.assertIn("| line 26 |", render_summary(report, "", None))
+        report["contracts"] = 5000 * report["contracts"]
+        self.assertLess(len(render_summary(report, "x" * 2_000_000, RUN).encode()), 1_000_000)
+        expected = find_tags(render_summary(report_of("harmless"), "harmless", None))
+        for hostile in HOSTILE[:-1]:
+            with self.subTest(hostile[:50]):
+                self.assertEqual(find_tags(render_summary(report_of(hostile), hostile, None)), expected)

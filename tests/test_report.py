@@ -1,0 +1,207 @@
+import json
+import unittest
+from typing import Any
+
+from data_contract_components.prevention._render_annotations import render_annotations
+from data_contract_components.prevention._render_text import render_text
+from tests import DatabaseTestCase, ProjectTestCase, run
+
+REPORT = ["data_contract_components.prevention.report"]
+MIGRATION = "data_contract_components/data_assets/db_migrations/versions/00e9b3375a5f_create_met_museum_seed_tables.py"
+CONTRACTS = "data_contract_components/contract_definition"
+CONTRACT = f"{CONTRACTS}/object_images_contract_spec.json"
+CONSUMER = {"name": "Data Science", "role": "reader", "reason": "trains the model", "columns": ["primary_image"]}
+
+
+def example_report(**changes: Any) -> dict[str, Any]:
+    """A report with one contract that is broken in one column; `changes` are of the contract."""
+    contract = {
+        "contract_name": "object_images_contract_spec",
+        "path": CONTRACT,
+        "name": "object-images-contract-spec",
+        "namespace": "met-museum-data",
+        "doc": "About images.",
+        "status": "active",
+        "sunset": None,
+        "effect": "binding",
+        "owner": {"name": "Data Engineering Team", "email": "data-eng@museum.org", "channel": "#data-eng"},
+        "consumers": [CONSUMER | {"email": "ds@museum.org", "channel": None}],
+        "table_catalog": "postgres",
+        "table_schema": "public",
+        "table_name": "object_images",
+        "line": 18,
+        "is_table_missing": False,
+        "clauses": [
+            {"column_name": "object_id", "key": "data_type", "line": 26, "expected": "integer", "state": "broken"},
+            {"column_name": "object_id", "key": "is_nullable", "line": 28, "expected": False, "state": "kept"},
+        ],
+        "violations": [example_violation()],
+    }
+    return {
+        "outcome": "violations",
+        "error": None,
+        "problems": [],
+        "contracts": [contract | changes],
+        "tables_without_contract": [{"table_schema": "public", "table_name": "object"}],
+        "comparison": None,
+    }
+
+
+def example_violation(**changes: Any) -> dict[str, Any]:
+    violation = {
+        "column_name": "object_id",
+        "key": "data_type",
+        "line": 26,
+        "expected": "integer",
+        "found": "bigint",
+        "message": "Data Type: expected integer, found bigint",
+        "cause": None,
+        "likely_renamed_to": None,
+    }
+    return violation | changes
+
+
+class TestReport(DatabaseTestCase, ProjectTestCase):
+    """Each test has a copy of the project, and a database of its own that is under contract there."""
+
+    def setUp(self) -> None:
+        DatabaseTestCase.setUp(self)
+        ProjectTestCase.setUp(self)
+        path = self.project / CONTRACT
+        path.write_text(
+            path.read_text().replace('"table_catalog": "postgres"', f'"table_catalog": "{self.database_name}"')
+        )
+
+    def report(self, *arguments: str) -> tuple[int, str]:
+        result = run([*REPORT, *arguments], self.project, self.url)
+        self.assertNotIn("Traceback", result.stdout)
+        return result.returncode, result.stdout
+
+    def rendered(self, rendering: str) -> str:
+        return self.report("--from", "contract_report.json", "--format", rendering)[1]
+
+    def read(self) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads((self.project / "contract_report.json").read_text())
+        return report
+
+    def line_of(self, text: str) -> int:
+        lines = (self.project / CONTRACT).read_text().splitlines()
+        return next(number for number, line in enumerate(lines, start=1) if text in line)
+
+    def test_contracts_that_are_kept_have_passed(self) -> None:
+        status, output = self.report()
+        self.assertEqual((status, output.splitlines()[0]), (0, "passed: 0 of 1 binding contract broken"))
+        report = self.read()
+        self.assertEqual({clause["state"] for clause in report["contracts"][0]["clauses"]}, {"kept"})
+        self.assertEqual(len(report["contracts"][0]["clauses"]), 19)
+        self.assertEqual(len(report["tables_without_contract"]), 7)
+        self.assertIn("1 of 8 tables under contract", output)
+
+    def test_a_violation_has_contract_owner_clause_and_line(self) -> None:
+        self.database.query("alter table object_images rename primary_image to image")
+        status, output = self.report()
+        self.assertEqual(status, 1)
+        contract = self.read()["contracts"][0]
+        self.assertEqual(contract["path"], CONTRACT)
+        self.assertEqual(contract["owner"]["email"], "data-eng@museum.org")
+        (violation,) = contract["violations"]
+        self.assertEqual((violation["column_name"], violation["key"]), ("primary_image", "column_name"))
+        self.assertEqual(violation["line"], self.line_of('"primary_image": {'))
+        missing = {clause["column_name"] for clause in contract["clauses"] if clause["state"] == "missing"}
+        self.assertEqual(missing, {"primary_image"})
+        self.assertIn("Data Engineering Team, data-eng@museum.org", output)
+        self.assertIn(f"{CONTRACT}:{violation['line']}", output)
+
+    def test_a_table_that_is_gone_is_one_cause(self) -> None:
+        self.database.query("drop table object_images")
+        self.assertEqual(self.report()[0], 1)
+        contract = self.read()["contracts"][0]
+        self.assertTrue(contract["is_table_missing"])
+        self.assertEqual(len(contract["violations"]), 4)
+        (annotation,) = self.rendered("annotations").splitlines()
+        line = self.line_of('"table_name"')
+        self.assertIn(f"file={CONTRACT},line={line},", annotation)
+        self.assertIn("Table 'public.object_images' is defined in contract but missing", annotation)
+
+    def test_what_could_not_be_checked_is_neither_passed_nor_a_violation(self) -> None:
+        (self.project / CONTRACT).write_text('{\n  "spec-version": "1.0.0",\n  "nam": "x"\n}\n')
+        status, output = self.report()
+        self.assertEqual((status, output.splitlines()[0][:16]), (2, "could not check:"))
+        report = self.read()
+        self.assertEqual((report["outcome"], report["contracts"]), ("could not check", []))
+        self.assertIn(
+            {"path": CONTRACT, "line": 3, "message": '$.nam: unknown key "nam"; did you mean "name"?'},
+            report["problems"],
+        )
+        self.assertNotIn(str(self.project), json.dumps(report))
+        self.assertIn(f"::error file={CONTRACT},line=3,", self.rendered("annotations"))
+
+    def test_a_report_that_cannot_be_read_says_so_in_every_rendering(self) -> None:
+        (self.project / "broken.json").write_text("[")
+        for name, rendering in (("missing.json", "summary"), ("broken.json", "html"), ("broken.json", "annotations")):
+            with self.subTest(rendering, name=name):
+                status, output = self.report("--from", name, "--format", rendering)
+                self.assertEqual(status, 0)
+                self.assertIn(f"{name} cannot be read", output)
+
+    def test_a_draft_is_reported_and_fails_nothing(self) -> None:
+        path = self.project / CONTRACT
+        spec = json.loads(path.read_text())
+        spec |= {"spec-version": "1.1.0", "status": "draft", "consumers": [CONSUMER]}
+        spec["schema"]["properties"]["primary_image"]["constraints"]["data_type"] = "integer"
+        path.write_text(json.dumps(spec, indent=2))
+        status, output = self.report()
+        self.assertEqual(status, 0)
+        self.assertIn("passed: 0 of 0 binding contracts broken", output)
+        self.assertIn("primary_image: Data Type: expected integer, found text", output)
+        summary = self.rendered("summary")
+        self.assertIn("does not bind", summary)
+        self.assertIn("trains the model", summary)
+        self.assertTrue(self.rendered("annotations").startswith("::warning "))
+
+
+class TestAnnotations(unittest.TestCase):
+    def test_one_column_is_one_annotation_with_all_that_is_wrong(self) -> None:
+        second = example_violation(key="is_nullable", line=28, message="Is Nullable: expected false, found true")
+        report = example_report(violations=[example_violation(), second])
+        self.assertEqual(
+            render_annotations(report),
+            f"::error file={CONTRACT},line=26,title=Data contract violation::object_images_contract_spec of Data "
+            "Engineering Team, data-eng@museum.org:%0Aobject_id: Data Type: expected integer, found bigint%0A"
+            "object_id: Is Nullable: expected false, found true\n",
+        )
+
+    def test_the_line_of_the_migration_comes_before_that_of_the_contract(self) -> None:
+        cause = {"path": MIGRATION, "line": 120, "revision": "00e9b3375a5f", "statement": "op.drop_column"}
+        text = render_annotations(example_report(violations=[example_violation(cause=cause)]))
+        self.assertIn(f"file={MIGRATION},line=120,", text)
+        text = render_annotations(example_report(violations=[example_violation(cause=cause | {"line": None})]))
+        self.assertIn(f"file={CONTRACT},line=26,", text)
+
+    def test_at_most_ten_are_shown_and_the_others_counted(self) -> None:
+        for number in (10, 11, 300):
+            violations = [example_violation(column_name=f"c{index}") for index in range(number)]
+            lines = render_annotations(example_report(violations=violations)).splitlines()
+            self.assertEqual(len(lines), 10)
+            self.assertEqual(f"{number - 9} more" in lines[-1], number > 10)
+
+    def test_no_text_is_a_command_of_its_own(self) -> None:
+        message = "a%0A\r\n::error::x\x1b[31m"
+        report = example_report(violations=[example_violation(message=message)], path="a,b:c\n::error::y")
+        (line,) = render_annotations(report).splitlines()
+        self.assertIn("file=a%2Cb%3Ac%0A%3A%3Aerror%3A%3Ay,", line)
+        self.assertTrue(line.endswith("object_id: a%250A%0A::error::x"), line)
+
+
+class TestText(unittest.TestCase):
+    def test_no_text_steers_the_terminal(self) -> None:
+        text = render_text(example_report(table_name="a\x1b[2Jb\x1b]0;title\x07c\u202ed", doc="x"))
+        self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
+        self.assertIn("ab", text)
+
+    def test_many_tables_without_a_contract_are_counted(self) -> None:
+        report = example_report()
+        report["tables_without_contract"] = [{"table_schema": "public", "table_name": f"t{i}"} for i in range(5000)]
+        text = render_text(report)
+        self.assertIn("1 of 5001 tables under contract", text)
+        self.assertLess(len(text), 2000)
