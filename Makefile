@@ -14,13 +14,18 @@ define install
 	    $(RUN) pip install -qq --disable-pip-version-check -r $(1) && cp $(1) "$(VENV)/$(1)"; }
 endef
 
-.PHONY: check test seed lint clean help migrate requirements requirements-dev
+.PHONY: check report test seed lint clean help migrate requirements requirements-dev
 
 check: migrate  ## Build the tables and test the data contracts against them
 	@$(RUN) unittest $(COMPONENTS)/prevention/test_data_contract_violations.py -v
 
 migrate: requirements
 	@$(RUN) alembic -c $(COMPONENTS)/data_assets/alembic.ini upgrade head
+
+report: migrate  ## Check the contracts, and open what was found as a page
+	@$(RUN) $(COMPONENTS).prevention.report; status=$$?; \
+	    $(RUN) $(COMPONENTS).prevention.report --from contract_report.json --format html --output contract_report.html; \
+	    $(RUN) webbrowser "file://$(CURDIR)/contract_report.html"; exit $$status
 
 test: requirements-dev  ## Run the project's own tests
 	@$(RUN) tests

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import unittest
 from typing import Any
 
@@ -138,11 +140,26 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
 
     def test_a_report_that_cannot_be_read_says_so_in_every_rendering(self) -> None:
         (self.project / "broken.json").write_text("[")
-        for name, rendering in (("missing.json", "summary"), ("broken.json", "html"), ("broken.json", "annotations")):
+        (self.project / "partial.json").write_text('{"outcome": "passed", "contracts": [{}]}')
+        for name, rendering, words in (
+            ("missing.json", "summary", "missing.json cannot be read"),
+            ("broken.json", "html", "broken.json cannot be read"),
+            ("partial.json", "annotations", "the report is not whole"),
+        ):
             with self.subTest(rendering, name=name):
                 status, output = self.report("--from", name, "--format", rendering)
                 self.assertEqual(status, 0)
-                self.assertIn(f"{name} cannot be read", output)
+                self.assertIn(words, output)
+
+    def test_a_report_is_rendered_where_nothing_is_installed(self) -> None:
+        self.report()
+        arguments = ["--from", "contract_report.json", "--format"]
+        for rendering in ("text", "annotations", "summary", "html"):
+            # -S: without the packages that are installed
+            result = subprocess.run(
+                [sys.executable, "-S", "-m", *REPORT, *arguments, rendering], cwd=self.project, capture_output=True
+            )
+            self.assertEqual((result.returncode, result.stderr), (0, b""))
 
     def test_a_draft_is_reported_and_fails_nothing(self) -> None:
         path = self.project / CONTRACT
@@ -198,6 +215,11 @@ class TestText(unittest.TestCase):
         text = render_text(example_report(table_name="a\x1b[2Jb\x1b]0;title\x07c\u202ed", doc="x"))
         self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
         self.assertIn("ab", text)
+
+    def test_no_text_is_a_command_to_githubs_runner(self) -> None:
+        text = render_text(example_report(violations=[example_violation(column_name="::error::x\n\t::y ##[error]")]))
+        self.assertNotRegex(text, r"(?m)^\s*::|##\[")
+        self.assertIn("error::x", text)
 
     def test_many_tables_without_a_contract_are_counted(self) -> None:
         report = example_report()

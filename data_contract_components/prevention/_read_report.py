@@ -7,6 +7,8 @@ from typing import Any
 Report = dict[str, Any]
 
 COULD_NOT_CHECK = "could not check"
+# What comes of rendering a report that is none.
+MALFORMED_REPORT = (LookupError, TypeError, ValueError, AttributeError)
 
 
 def make_failure_report(error: str, problems: list[dict[str, Any]] | None = None) -> Report:

@@ -32,7 +32,9 @@ def render_text(report: dict[str, Any]) -> str:
                     lines.append(f"    broken by {violation['cause']['path']}:{violation['cause']['line']}")
     if report["outcome"] != "could not check":
         lines += ["", *textwrap.wrap(render_coverage(report), WIDTH)]
-    return remove_control_characters("\n".join(lines)) + "\n"
+    # GitHub's runner takes a line that begins with "::", and "##[" anywhere, for a command.
+    text = re.sub(r"(?m)^(\s*)::", r"\1: :", remove_control_characters("\n".join(lines)))
+    return text.replace("##[", "## [") + "\n"
 
 
 def _render_outcome(report: dict[str, Any]) -> str:

@@ -1,0 +1,168 @@
+"""Step 7 of the flow: what the contracts of this checkout say of the database, as one report."""
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from data_contract_components.contract_definition._json_text import find_json_lines
+from data_contract_components.contract_definition.contract_spec import ContractSpec, JsonPath, get_effect
+from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
+from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
+from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog, get_table_names
+from data_contract_components.detection._get_data_contract_specs import (
+    CONTRACT_DIRECTORY,
+    get_data_contract_specs,
+    get_table_key,
+    get_tables,
+)
+from data_contract_components.detection.contract_violation_detector import (
+    WHOLE_TABLE,
+    ContractViolationDetector,
+    Violation,
+)
+from data_contract_components.errors import DataContractError, InvalidContractSpecError
+from data_contract_components.prevention._read_report import Report, make_failure_report
+
+
+def get_report(today: datetime.date | None = None) -> Report:
+    """What the contracts of this checkout say of the database, or why that cannot be said.
+
+    Shape: that of contract_report.schema.json; contracts in the order of their files, clauses and violations in theirs.
+    """
+    try:
+        ensure_applied_revisions_are_current()
+        specs = get_data_contract_specs()
+        catalog_df = get_data_catalog(tables=get_tables(specs))
+        table_names = get_table_names()
+    except InvalidContractSpecError as error:
+        problems = [
+            {
+                "path": _shorten_paths(str(problem.path)),
+                "line": problem.line,
+                "message": f"{problem.json_path}: {problem.message}",
+            }
+            for problem in error.problems
+        ]
+        return make_failure_report(_shorten_paths(str(error)), problems)
+    except DataContractError as error:
+        return make_failure_report(_shorten_paths(str(error)))
+    texts = {name: (CONTRACT_DIRECTORY / f"{name}.json").read_text(encoding="utf-8-sig") for name in specs}
+    return make_report(specs, texts, catalog_df, table_names, today or datetime.datetime.now(datetime.UTC).date())
+
+
+def _shorten_paths(text: str) -> str:
+    """Paths of this checkout as git has them."""
+    return text.replace(f"{REPOSITORY_DIRECTORY}/", "")
+
+
+def make_report(
+    specs: dict[str, ContractSpec],
+    texts: dict[str, str],
+    catalog_df: pd.DataFrame,
+    table_names: list[tuple[str, str]],
+    today: datetime.date,
+) -> Report:
+    """The report of contracts (`texts`: their files') beside the catalog of their tables."""
+    detector = ContractViolationDetector(specs, catalog_df, today)
+    violations: dict[str, list[Violation]] = {}
+    for violation in [*detector.find_violations("binding"), *detector.find_violations("reported")]:
+        violations.setdefault(violation.contract_name, []).append(violation)
+    found_tables = set(catalog_df[list(TABLE_KEY)].itertuples(index=False, name=None))
+    contracts = [
+        _make_contract(name, spec, texts[name], today, violations.get(name, []))
+        | {"is_table_missing": tuple(get_table_key(spec).values()) not in found_tables}
+        for name, spec in specs.items()
+    ]
+    is_broken = any(contract["violations"] for contract in contracts if contract["effect"] == "binding")
+    return {
+        "outcome": "violations" if is_broken else "passed",
+        "error": None,
+        "problems": [],
+        "contracts": contracts,
+        "tables_without_contract": [
+            {"table_schema": schema, "table_name": name}
+            for schema, name in table_names
+            if (schema, name) not in get_tables(specs)
+        ],
+        "comparison": None,
+    }
+
+
+def _make_contract(
+    contract_name: str, spec: ContractSpec, text: str, today: datetime.date, violations: list[Violation]
+) -> dict[str, Any]:
+    """What a contract says of itself, what became of its clauses, and its violations, with their lines in the file."""
+    lines = dict(find_json_lines(text))
+    clauses = list(_find_clauses(spec))
+    lines_of_clauses = {(column_name, key): lines[json_path] for column_name, key, json_path, _ in clauses}
+    effect = get_effect(spec, today)
+    broken = {(violation.column_name, violation.key) for violation in violations}
+    broken |= {(WHOLE_TABLE, violation.key) for violation in violations if violation.key == "additionalColumns"}
+    no_words = {"email": None, "channel": None, "columns": None}
+    return {
+        "contract_name": contract_name,
+        "path": _shorten_paths(str(CONTRACT_DIRECTORY / f"{contract_name}.json")),
+        "name": spec["name"],
+        "namespace": spec["namespace"],
+        "doc": spec["doc"],
+        "status": spec.get("status", "active"),
+        "sunset": spec.get("sunset"),
+        "effect": effect,
+        "owner": {"channel": None} | spec["owner"],
+        "consumers": [no_words | consumer for consumer in spec.get("consumers", [])],
+        **get_table_key(spec),
+        "line": lines["schema", "table_name"],
+        "clauses": [
+            {
+                "column_name": column_name,
+                "key": key,
+                "line": lines[json_path],
+                "expected": expected,
+                "state": "unchecked"
+                if effect == "unchecked"
+                else "missing"
+                if (column_name, "column_name") in broken
+                else "broken"
+                if (column_name, key) in broken
+                else "kept",
+            }
+            for column_name, key, json_path, expected in clauses
+        ],
+        "violations": [
+            {
+                "column_name": violation.column_name,
+                "key": violation.key,
+                "line": lines_of_clauses.get((violation.column_name, violation.key)) or lines[_find_place(violation)],
+                "expected": violation.expected,
+                "found": violation.found,
+                "message": str(violation),
+                "cause": None,
+                "likely_renamed_to": None,
+            }
+            for violation in violations
+        ],
+    }
+
+
+def _find_clauses(spec: ContractSpec) -> Iterator[tuple[str, str, JsonPath, Any]]:
+    """Column, key, place and value of each clause, in the contract's order."""
+    schema = spec["schema"]
+    for key in ("table_type", "additionalColumns"):
+        if key in schema:
+            yield WHOLE_TABLE, key, ("schema", key), schema[key]
+    for column_name, column in schema["properties"].items():
+        parts = {"constraints": column["constraints"], "array_element": column.get("array_element", {})}
+        for part, constraints in parts.items():
+            prefix = "array_element_" if part == "array_element" else ""
+            for key, expected in constraints.items():
+                if not key.startswith("x-"):
+                    yield column_name, prefix + key, ("schema", "properties", column_name, part, key), expected
+
+
+def _find_place(violation: Violation) -> JsonPath:
+    """Where in the contract it says what a violation breaks that is none of a column's clauses."""
+    if violation.column_name == WHOLE_TABLE or violation.key == "additionalColumns":
+        return "schema", violation.key
+    return "schema", "properties", violation.column_name

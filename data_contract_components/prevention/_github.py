@@ -1,0 +1,244 @@
+"""GitHub's API, as far as the comment on a pull request needs it. Source: docs.github.com, "REST API"."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from data_contract_components.errors import DataContractError
+
+TIMEOUT_SECONDS = 20.0  # for a connection, and then for each piece of the answer
+ATTEMPTS = 3
+RETRY_SECONDS = 1.0  # doubled each time
+WAIT_SECONDS = 60.0  # all waits of a client together; 60 is what GitHub asks for where it names no time
+MAX_PAGES = 100
+MAX_REDIRECTS = 3
+REDIRECTS = (301, 302, 307, 308)
+TEXT_LIMIT = 300
+# GitHub refuses /user to the token of a workflow, whose comments bear this name.
+WORKFLOW_LOGIN = "github-actions[bot]"
+WAYS_OUT = {
+    401: "GITHUB_TOKEN is wrong or has expired; pass ${{ github.token }} and run the job again",
+    403: "a pull request from a fork or from Dependabot gets a token that only reads; for any other, give the job "
+    "`permissions: pull-requests: write` and see whether the conversation is locked",
+    404: "there is no such pull request, or the token may not see it; look at PR_NUMBER and GITHUB_REPOSITORY",
+    410: "the conversation was deleted, or is switched off in the repository's settings",
+    422: "GitHub does not take the text of the comment; shorten the doc, reason or names of the contracts it is about",
+    429: "too much was asked with this token; run the job again later",
+}
+OTHER_WAY_OUT = "look at GITHUB_API_URL, the proxy and GitHub's status page, and run the job again"
+
+T = TypeVar("T")
+
+
+class GitHubError(DataContractError):
+    """GitHub could not be asked or has refused; `status` is None where it has not answered."""
+
+    def __init__(self, reason: str, way_out: str, status: int | None = None) -> None:
+        super().__init__(f"{reason}; {way_out}")
+        self.reason = reason
+        self.way_out = way_out
+        self.status = status
+
+
+class UnclearPostError(GitHubError):
+    """What was posted has arrived, or has not."""
+
+
+class Comment(NamedTuple):
+    id: int
+    login: str
+    body: str
+
+
+class GitHub:
+    """The comments of one pull request.
+
+    Raises: GitHubError; its text is one line, without the token and without the start of a workflow command.
+    """
+
+    def __init__(
+        self, api_url: str, token: str, repository: str, pull_request: int, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._api_url = api_url.rstrip("/")
+        self._issues_url = f"{self._api_url}/repos/{repository}/issues"
+        self._comments_url = f"{self._issues_url}/{pull_request}/comments"
+        self._token = token
+        self._timeout_seconds = timeout_seconds
+        self._waited_seconds = 0.0
+        self._session = requests.Session()
+        self._session.headers.update({"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"})
+        # Not as a header: that would give way to what a .netrc has for the host.
+        self._session.auth = self._authorize
+
+    def get_login(self) -> str:
+        """The name under which the token comments."""
+        try:
+            return _parse(self._send("GET", f"{self._api_url}/user"), lambda user: str(user["login"]))
+        except GitHubError as error:
+            if error.status in (403, 404):
+                return WORKFLOW_LOGIN
+            raise
+
+    def get_comments(self) -> list[Comment]:
+        """All comments of the pull request, oldest first."""
+        # By id, as a page may repeat what the one before it had.
+        comments: dict[int, Comment] = {}
+        url = f"{self._comments_url}?per_page=100"
+        for _ in range(MAX_PAGES):
+            response = self._send("GET", url)
+            page = _parse(response, lambda answers: [_to_comment(answer) for answer in answers])
+            comments |= {comment.id: comment for comment in page}
+            if "next" not in response.links:
+                return sorted(comments.values())
+            url = self._on_same_host(url, response.links["next"]["url"])
+        raise GitHubError(f"the pull request's comments fill more than {MAX_PAGES} pages", "open a new pull request")
+
+    def create_comment(self, body: str) -> Comment:
+        """Raises: UnclearPostError after a wait, so that the caller can look at once whether the comment is there."""
+        return _parse(self._send("POST", self._comments_url, body), _to_comment)
+
+    def update_comment(self, comment: Comment, body: str) -> None:
+        self._send("PATCH", f"{self._issues_url}/comments/{comment.id}", body)
+
+    def delete_comment(self, comment: Comment) -> None:
+        """The comment is gone, whoever has deleted it."""
+        try:
+            self._send("DELETE", f"{self._issues_url}/comments/{comment.id}")
+        except GitHubError as error:
+            if error.status != 404:
+                raise
+
+    def _send(self, method: str, url: str, body: str | None = None) -> requests.Response:
+        """The answer that is no error; a limit is waited for, a failure repeated unless it is that of a POST."""
+        for attempt in range(1, ATTEMPTS + 1):
+            is_limit, seconds = False, RETRY_SECONDS * 2 ** (attempt - 1)
+            try:
+                response = self._exchange(method, url, body)
+            # requests lets a ValueError through where the proxy or a redirect has no address.
+            except (requests.RequestException, ValueError) as cause:
+                reason = f"{method} {url}: no answer, {_describe(cause)}"
+                error = GitHubError(self._clean(reason), OTHER_WAY_OUT)
+            else:
+                if response.ok:
+                    return response
+                is_limit = _is_limit(response)
+                # A limit is a limit, whichever of its two statuses GitHub has chosen.
+                status = 429 if is_limit else response.status_code
+                reason = f"{method} {url}: HTTP {response.status_code}, {_get_message(response)}"
+                error = GitHubError(self._clean(reason), WAYS_OUT.get(status, OTHER_WAY_OUT), status)
+                if status < 500 and not is_limit:
+                    raise error
+                seconds = _get_wait_seconds(response, is_limit, seconds)
+            is_unclear = method == "POST" and not is_limit
+            if attempt == ATTEMPTS and not is_unclear:
+                break
+            self._wait(seconds, error)
+            if is_unclear:
+                raise UnclearPostError(error.reason, error.way_out, error.status)
+        raise error
+
+    def _exchange(self, method: str, url: str, body: str | None) -> requests.Response:
+        """The answer, after redirects to the same host. requests would follow others, and turn a POST into a GET."""
+        payload = None if body is None else {"body": body}
+        for _ in range(1 + MAX_REDIRECTS):
+            response = self._session.request(
+                method, url, json=payload, timeout=self._timeout_seconds, allow_redirects=False
+            )
+            if response.status_code not in REDIRECTS or "Location" not in response.headers:
+                return response
+            url = self._on_same_host(url, response.headers["Location"])
+        raise GitHubError(f"{method}: more than {MAX_REDIRECTS} redirects", OTHER_WAY_OUT)
+
+    def _on_same_host(self, url: str, next_url: str) -> str:
+        """`next_url` as an absolute one. Raises: GitHubError when the token would go to another host."""
+        try:
+            next_url = urljoin(url, next_url)
+            if urlsplit(next_url)[:2] == urlsplit(self._api_url)[:2]:
+                return next_url
+        except ValueError:
+            pass
+        reason = f"the answer leads away from {self._api_url}, to {next_url}, where the token is not to go"
+        raise GitHubError(self._clean(reason), "look at GITHUB_API_URL")
+
+    def _wait(self, seconds: float, error: GitHubError) -> None:
+        """Raises: GitHubError instead, when the waits would be longer than WAIT_SECONDS together."""
+        if self._waited_seconds + seconds > WAIT_SECONDS:
+            reason = f"{error.reason}; to wait for {seconds:.0f} s is more than all waits may be, {WAIT_SECONDS:.0f} s"
+            raise GitHubError(reason, error.way_out, error.status)
+        print(f"{error.reason}; waiting for {seconds:g} s", flush=True)
+        time.sleep(seconds)
+        self._waited_seconds += seconds
+
+    def _clean(self, text: str) -> str:
+        # The runner takes "##[" for the start of a command wherever in a line it stands.
+        text = re.sub(r"[^ -~]", " ", text.replace(self._token, "***")).replace("##[", "## [")
+        return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}..."
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _parse(response: requests.Response, convert: Callable[[Any], T]) -> T:
+    try:
+        return convert(json.loads(response.content))
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        raise GitHubError(
+            f"HTTP {response.status_code}, but not with an answer of GitHub's API", OTHER_WAY_OUT
+        ) from error
+
+
+def _to_comment(answer: Any) -> Comment:
+    # GitHub has no user where the account was deleted, and no body where it was never typed.
+    return Comment(int(answer["id"]), str((answer["user"] or {}).get("login")), str(answer["body"] or ""))
+
+
+def _is_limit(response: requests.Response) -> bool:
+    """Whether a refusal is one for now. Source: "Rate limits for the REST API"."""
+    headers = response.headers
+    return response.status_code == 429 or (
+        response.status_code == 403
+        and (
+            "Retry-After" in headers
+            or headers.get("X-RateLimit-Remaining") == "0"
+            or b"rate limit" in response.content.lower()
+        )
+    )
+
+
+def _get_wait_seconds(response: requests.Response, is_limit: bool, otherwise: float) -> float:
+    def get_number(name: str) -> int | None:
+        value = response.headers.get(name, "")
+        return int(value) if re.fullmatch(r"[0-9]{1,12}", value) else None
+
+    retry_after, reset = get_number("Retry-After"), get_number("X-RateLimit-Reset")
+    if retry_after is not None:
+        return retry_after
+    if not is_limit:
+        return otherwise
+    if reset is not None and get_number("X-RateLimit-Remaining") == 0:
+        return max(0, reset - int(time.time())) + 1
+    return WAIT_SECONDS
+
+
+def _get_message(response: requests.Response) -> str:
+    """What GitHub says of an error, with the details of a 422; otherwise the status in words."""
+    try:
+        answer = json.loads(response.content)
+        details = [str(error["message"]) for error in answer.get("errors", ())]
+        return ": ".join([str(answer["message"]), *details])
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return response.reason
+
+
+def _describe(cause: Exception) -> str:
+    """The kind of failure and the system's word for it; the rest of the text may hold a proxy's password."""
+    error: BaseException | None = cause
+    while error and not isinstance(getattr(error, "strerror", None), str):
+        error = error.__cause__ or error.__context__
+    return ", ".join([type(cause).__name__, *([str(getattr(error, "strerror", ""))] if error else [])])

@@ -1,0 +1,590 @@
+import contextlib
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from data_contract_components.prevention import _github
+from data_contract_components.prevention.post_pull_request_comment import (
+    MARKER,
+    MARKER_PATTERN,
+    VARIABLES,
+    main,
+)
+from tests import ROOT, WAIT_SECONDS, wait_until
+from tests.github_server import (
+    BOT,
+    LOGINS,
+    PERSONAL_TOKEN,
+    READ_ONLY_TOKEN,
+    Handler,
+    after_doing,
+    answer_html,
+    drip,
+    drop,
+    hang,
+    refuse,
+    start_github_server,
+)
+from tests.test_report import example_report, example_violation
+
+MODULE = "data_contract_components.prevention.post_pull_request_comment"
+HEAD_LINE = "❌ Data contract violations detected:"
+UNCHECKED = "could not be checked"
+WARNING = "::warning title=The comment on the pull request could not be written::"
+LOG_END = "alembic.util.exc.CommandError: the end of the log"
+
+
+def a_report(outcome: str = "violations", error: str | None = None) -> dict[str, Any]:
+    missing = [
+        example_violation(
+            column_name=name,
+            key="column_name",
+            message=f"Column '{name}' is defined in contract but missing from data catalog",
+        )
+        for name in ("primary_image", "additional_images")
+    ]
+    report = example_report(violations=missing if outcome == "violations" else [])
+    return report | {"outcome": outcome, "error": error}
+
+
+def marked(number: int, attempt: int = 1, outcome: str = "violations") -> str:
+    return f"{MARKER.format(number, attempt, outcome)}\nolder text"
+
+
+class PostTestCase(unittest.TestCase):
+    timeout_seconds = deadline_seconds = float(WAIT_SECONDS)
+
+    def setUp(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="comment-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.report, self.log = self.directory / "contract_report.json", self.directory / "test_output.log"
+        self.log.write_text(f"FAILED (failures=1)\n{LOG_END}\n")
+        self.write_report()
+        self.github = start_github_server(self)
+
+    def write_report(self, outcome: str = "violations", error: str | None = None) -> None:
+        self.report.write_text(json.dumps(a_report(outcome, error)))
+
+    def start(self, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, "--report", str(self.report), "--log", str(self.log)],
+            cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def finish(self, process: subprocess.Popen[str], status: int = 0) -> str:
+        output, _ = process.communicate(timeout=WAIT_SECONDS)
+        self.assertEqual(process.returncode, status, output)
+        return self.harmless(output)
+
+    def harmless(self, output: str) -> str:
+        self.assertNotIn("Traceback", output)
+        self.assertNotIn("##[", output)
+        for line in output.splitlines():
+            self.assertTrue(line.startswith(WARNING) or not line.lstrip().startswith("::"), output)
+        for token in LOGINS:
+            self.assertNotIn(token, output)
+        return output
+
+    def post(self, number: int = 1, attempt: int = 1, status: int = 0, **environment: str) -> str:
+        """What the program prints; here it runs in this process, as a hundred of its own would take a minute."""
+        arguments = ["--report", str(self.report), "--log", str(self.log)]
+        with (
+            mock.patch.dict(os.environ, self.github.environment(number, attempt, **environment)),
+            mock.patch.object(_github, "RETRY_SECONDS", 0.01),
+            contextlib.redirect_stdout(io.StringIO()) as output,
+            contextlib.redirect_stderr(output),
+        ):
+            try:
+                result = main(arguments, self.timeout_seconds, self.deadline_seconds)
+            except SystemExit as error:
+                result = int(error.code or 0)
+        self.assertEqual(result, status, output.getvalue())
+        return self.harmless(output.getvalue())
+
+    def warning(self, number: int = 1, **environment: str) -> str:
+        """The text of the one warning that the run ends with."""
+        last_line = self.post(number, **environment).splitlines()[-1]
+        self.assertTrue(last_line.startswith(WARNING), last_line)
+        self.assertIn("The verdict on the contracts stands", last_line)
+        return last_line.removeprefix(WARNING)
+
+    def bodies(self) -> list[str]:
+        return [comment["body"] for comment in self.github.comments]
+
+    def body(self) -> str:
+        (body,) = self.bodies()
+        return body
+
+    def assert_marked(self, body: str, number: int, attempt: int, outcome: str) -> None:
+        match = MARKER_PATTERN.match(body)
+        self.assertEqual(match and match.groups(), (str(number), str(attempt), outcome))
+
+
+class TestDecision(PostTestCase):
+    def test_the_first_violation_creates_a_comment_that_names_contract_owner_and_columns(self) -> None:
+        output = self.finish(self.start(**self.github.environment(3, 2)))
+        self.assert_marked(self.body(), 3, 2, "violations")
+        words = (HEAD_LINE, "object_images_contract_spec", "Data Engineering Team", "data-eng@museum.org")
+        for word in (*words, "primary", "additional"):
+            self.assertIn(word, self.body())
+        self.assertIn(f"comment {self.github.comments[0]['id']} created, outcome violations", output)
+        self.assertEqual(self.github.methods(), ["GET", "POST", "GET"])
+        self.assertEqual(self.github.seen[1].query, {"per_page": "100"})
+
+    def test_the_next_run_updates_it_in_place(self) -> None:
+        self.github.add_comment("Looks good to me", "octocat")
+        self.github.add_comment(marked(3))
+        self.assertIn("updated, outcome violations", self.post(4))
+        self.assertEqual(self.bodies()[0], "Looks good to me")
+        self.assert_marked(self.bodies()[1], 4, 1, "violations")
+        self.assertIn(HEAD_LINE, self.bodies()[1])
+        self.assertEqual(self.github.methods(), ["GET", "PATCH"])
+
+    def test_the_comment_turns_green_when_the_contracts_are_kept_again_and_red_when_they_are_not(self) -> None:
+        self.post(1)
+        self.write_report("passed")
+        self.post(2)
+        self.assert_marked(self.body(), 2, 1, "resolved")
+        self.assertIn("resolved in", self.body())
+        self.assertIn(f"{2:040x}"[:7], self.body())
+        self.assertNotIn(HEAD_LINE, self.body())
+        self.write_report()
+        self.post(3)
+        self.assert_marked(self.body(), 3, 1, "violations")
+        self.assertIn(HEAD_LINE, self.body())
+
+    def test_nothing_is_posted_where_the_contracts_were_never_broken(self) -> None:
+        self.write_report("passed")
+        self.assertIn("nothing posted", self.post())
+        self.assertEqual(self.github.methods(), ["GET"])
+
+    def test_what_is_resolved_stays_resolved_in_its_commit_also_after_an_older_run_that_ends_late(self) -> None:
+        self.github.add_comment(marked(1, 1, "resolved"))
+        self.write_report("passed")
+        self.post(3)
+        self.assertEqual(self.body(), marked(3, 1, "resolved"))
+        self.write_report("violations")
+        self.assertIn("left as it is", self.post(2))
+        self.assertEqual(self.body(), marked(3, 1, "resolved"))
+
+    def test_an_older_run_leaves_the_comment_of_a_newer_one(self) -> None:
+        for newer, older in (((10, 1), (9, 3)), ((10, 10), (10, 9))):
+            for outcome in ("violations", "passed"):
+                with self.subTest(newer=newer, older=older, outcome=outcome):
+                    self.github.comments, self.github.seen = [], []
+                    self.github.add_comment(marked(*newer))
+                    self.write_report(outcome)
+                    self.assertIn(f"run {newer[0]}, attempt {newer[1]}: left as it is", self.post(*older))
+                    self.assertEqual(self.body(), marked(*newer))
+                    self.assertEqual(self.github.methods(), ["GET"])
+
+    def test_a_re_run_overwrites_what_its_first_attempt_said(self) -> None:
+        self.github.add_comment(marked(10, 9))
+        self.post(10, 10)
+        self.assert_marked(self.body(), 10, 10, "violations")
+
+    def test_the_comment_is_found_on_the_second_page(self) -> None:
+        for number in range(150):
+            self.github.add_comment(f"comment {number}", "octocat")
+        self.github.comments[120] |= {"user": {"login": BOT}, "body": marked(1)}
+        self.post(2)
+        self.assertEqual(len(self.github.comments), 150)
+        self.assert_marked(self.bodies()[120], 2, 1, "violations")
+        self.assertEqual(self.github.methods(), ["GET", "GET", "PATCH"])
+
+    def test_a_stranger_with_our_marker_neither_stops_us_nor_loses_the_comment(self) -> None:
+        self.github.add_comment(marked(999, 9), "mallory")
+        self.github.add_comment(f"> quoted\n{marked(998)}")
+        self.github.comments.append({"id": 1, "user": None, "body": marked(997)})
+        strangers = self.bodies()
+        self.post(2)
+        self.assertEqual(self.bodies()[:3], strangers)
+        self.assert_marked(self.bodies()[3], 2, 1, "violations")
+
+    def test_with_a_persons_token_the_comment_is_that_persons(self) -> None:
+        self.github.add_comment(marked(999))
+        for number in (1, 2):
+            self.post(number, token=PERSONAL_TOKEN)
+        self.assertEqual([comment["user"]["login"] for comment in self.github.comments], [BOT, "octocat"])
+        self.assert_marked(self.bodies()[1], 2, 1, "violations")
+
+    def test_the_token_of_another_app_keeps_one_comment_too(self) -> None:
+        self.addCleanup(LOGINS.pop, "ghs_OtherApp0004")
+        LOGINS["ghs_OtherApp0004"] = "other-app[bot]"
+        for number in (1, 2):
+            self.post(number, token="ghs_OtherApp0004")
+        self.assert_marked(self.body(), 2, 1, "violations")
+
+
+class TestReportAndLog(PostTestCase):
+    def test_could_not_check_is_posted_like_a_violation(self) -> None:
+        self.write_report("could not check", "cannot reach the database")
+        self.post(1)
+        self.assert_marked(self.body(), 1, 1, "could-not-check")
+        self.assertIn(UNCHECKED, self.body())
+        self.assertIn("cannot reach the database", self.body())
+        self.assertNotIn(HEAD_LINE, self.body())
+
+    def test_a_report_that_cannot_be_read_is_could_not_check_with_the_end_of_the_log(self) -> None:
+        contents = {
+            "missing": None,
+            "empty": b"",
+            "cut off": b'{"outcome": "viol',
+            "no UTF-8": b"\xff\xfe\x00",
+            "too deep": b"[" * 100_000,
+            "a list": b"[]",
+            "another outcome": b'{"outcome": "fine"}',
+            "an outcome that is none": b'{"outcome": []}',
+            "not whole": b'{"outcome": "violations", "contracts": [{}]}',
+        }
+        for number, (name, content) in enumerate(contents.items(), 1):
+            with self.subTest(name):
+                self.report.unlink(missing_ok=True)
+                if content is not None:
+                    self.report.write_bytes(content)
+                self.post(number)
+                self.assert_marked(self.body(), number, 1, "could-not-check")
+                self.assertIn(UNCHECKED, self.body())
+                self.assertIn(LOG_END, self.body())
+
+    def test_a_missing_log_is_said(self) -> None:
+        self.log.unlink()
+        self.post()
+        self.assertIn(HEAD_LINE, self.body())
+        self.assertIn("No such file", self.body())
+
+    def test_a_log_of_any_bytes_is_posted_without_the_token(self) -> None:
+        token = self.github.environment()["GITHUB_TOKEN"]
+        self.log.write_bytes(b"\xff\xfe\x00 " + token.encode() + b" end")
+        self.write_report("could not check", f"\ud800 {token}")
+        self.post()
+        self.assertNotIn(token, self.body())
+        self.assertIn("***", self.body())
+        self.assertEqual(self.body().encode("utf-8", "replace").decode(), self.body())
+
+
+class TestRaces(PostTestCase):
+    def race(self, first: int, second: int) -> tuple[str, str]:
+        """What two runs print, of which neither sees a comment, and `first` posts before `second`."""
+        is_listed, posts = threading.Barrier(2), iter((first, second))
+
+        def list_together(handler: Handler) -> None:
+            handler.send(200, [])
+            is_listed.wait(WAIT_SECONDS)
+
+        def post_in_turn(handler: Handler) -> None:
+            number = int(MARKER_PATTERN.match(handler.seen.body["body"])[1])  # type: ignore[index]
+            wait_until(lambda: len(self.github.comments) == (number != first))
+            handler.send(201, self.github.add_comment(handler.seen.body["body"]))
+            next(posts)
+
+        def list_both(handler: Handler) -> None:
+            wait_until(lambda: next(posts, None) is None)
+            handler.send(200, self.github.comments)
+
+        self.github.script("GET .*/comments", list_together, list_together, list_both)
+        self.github.script("POST .*/comments", post_in_turn, post_in_turn)
+        processes = [self.start(**self.github.environment(number)) for number in (first, second)]
+        first_output, second_output = map(self.finish, processes)
+        return first_output, second_output
+
+    def test_of_two_comments_the_oldest_stays_with_the_newest_text(self) -> None:
+        for first, second in ((5, 6), (6, 5)):
+            with self.subTest(first=first, second=second):
+                self.github.comments, self.github.seen = [], []
+                self.race(first, second)
+                self.assertEqual(self.github.methods().count("POST"), 2)
+                self.assert_marked(self.body(), 6, 1, "violations")
+                self.assertEqual(self.github.comments[0]["id"] % 2, 1)
+
+    def test_an_older_run_takes_back_its_comment_where_a_newer_one_has_come_first(self) -> None:
+        self.github.add_comment(marked(6))
+        self.github.script("GET .*/comments", lambda handler: handler.send(200, []))
+        self.assertIn("left as it is", self.post(5))
+        self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "DELETE"])
+        self.assertEqual(self.body(), marked(6))
+
+    def test_what_an_interrupted_race_has_left_is_cleared_by_the_next_run(self) -> None:
+        red, green = "violations", "resolved"
+        for outcome, posted, left in (
+            ("violations", red, (green, red)),
+            ("passed", green, (green, red)),
+            ("passed", green, (red, green)),
+        ):
+            with self.subTest(outcome, left=left):
+                self.github.comments = []
+                kept = self.github.add_comment(marked(5, 1, left[0]))
+                self.github.add_comment("Looks good to me", "octocat")
+                self.github.add_comment(marked(6, 1, left[1]))
+                self.write_report(outcome)
+                self.post(7)
+                self.assertEqual([comment["id"] for comment in self.github.comments], [kept["id"], kept["id"] + 1])
+                self.assert_marked(self.bodies()[0], 7, 1, posted)
+
+    def test_of_two_comments_that_a_race_has_left_the_newer_one_counts(self) -> None:
+        self.github.add_comment(marked(5))
+        self.github.add_comment(marked(9))
+        self.assertIn("left as it is", self.post(7))
+        self.assertEqual(self.bodies(), [marked(5), marked(9)])
+
+    def test_a_surplus_comment_that_somebody_else_has_deleted_is_gone(self) -> None:
+        self.github.add_comment(marked(1))
+        self.github.add_comment(marked(2))
+        self.github.script("DELETE .*", after_doing(refuse(404, "Not Found")))
+        self.assertIn("updated", self.post(3))
+        self.assert_marked(self.body(), 3, 1, "violations")
+
+
+class TestRefusals(PostTestCase):
+    def test_401_says_that_the_token_is_wrong(self) -> None:
+        warning = self.warning(token="ghs_wrong")
+        self.assertIn("HTTP 401, Bad credentials", warning)
+        self.assertIn("GITHUB_TOKEN is wrong or has expired", warning)
+        self.assertNotIn("ghs_wrong", warning)
+        self.assertEqual(len(self.github.seen), 1)
+
+    def test_403_of_a_token_that_only_reads_explains_forks_and_permissions(self) -> None:
+        warning = self.warning(token=READ_ONLY_TOKEN)
+        self.assertIn("HTTP 403, Resource not accessible by integration", warning)
+        for words in ("fork", "Dependabot", "pull-requests: write"):
+            self.assertIn(words, warning)
+        self.assertEqual(self.github.methods(), ["GET", "POST"])
+        self.assertEqual(self.bodies(), [])
+
+    def test_a_short_rate_limit_is_waited_for_and_told(self) -> None:
+        reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) - 100)}
+        limits = {
+            "403, Retry-After": refuse(403, "Slow down", Retry_After="0"),
+            "429, Retry-After": refuse(429, "Slow down", Retry_After="0"),
+            "403, X-RateLimit-Reset": refuse(403, "Slow down", **reset),
+        }
+        for number, (name, limit) in enumerate(limits.items(), 1):
+            for method in ("POST", "PATCH"):
+                with self.subTest(name, method=method):
+                    self.github.comments, self.github.seen, self.github.scripts = [], [], []
+                    if method == "PATCH":
+                        self.github.add_comment(marked(1))
+                    self.github.script(f"{method} .*", limit)
+                    output = self.post(number)
+                    self.assertRegex(output, r"HTTP 4\d\d, Slow down; waiting for [01] s\n")
+                    asked = {"POST": ["GET", "POST", "POST", "GET"], "PATCH": ["GET", "PATCH", "PATCH"]}
+                    self.assertEqual(self.github.methods(), asked[method])
+                    self.assert_marked(self.body(), number, 1, "violations")
+
+    def test_a_limited_question_for_the_login_is_no_answer_to_it(self) -> None:
+        self.github.script("GET /user", refuse(403, "API rate limit exceeded", Retry_After="0"))
+        self.post(token=PERSONAL_TOKEN)
+        self.assertEqual([seen.path for seen in self.github.seen[:2]], ["/user", "/user"])
+        self.assertEqual(self.github.comments[0]["user"]["login"], "octocat")
+
+    def test_a_long_rate_limit_is_not_waited_for(self) -> None:
+        reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) + 3_000)}
+        limits = {
+            "Retry-After": refuse(429, "Too many requests", Retry_After="61"),
+            "X-RateLimit-Reset": refuse(403, "API rate limit exceeded", **reset),
+            "for ever": refuse(429, "Too many requests", Retry_After="9" * 12),
+        }
+        for name, limit in limits.items():
+            with self.subTest(name):
+                self.github.scripts = []
+                self.github.script("POST .*", limit)
+                warning = self.warning()
+                self.assertRegex(warning, r"to wait for \d+ s is more than all waits may be, 60 s")
+                self.assertIn("run the job again later", warning)
+                self.assertEqual(self.bodies(), [])
+
+    def test_the_waits_count_together(self) -> None:
+        self.github.script("POST .*", forever=refuse(429, "Too many requests", Retry_After="1"))
+        with mock.patch.object(_github, "WAIT_SECONDS", 1.0):
+            self.assertIn("to wait for 1 s is more than all waits may be, 1 s", self.warning())
+        self.assertEqual(self.github.methods(), ["GET", "POST", "POST"])
+
+    def test_a_limit_without_a_time_is_waited_for_a_minute(self) -> None:
+        self.github.script("POST .*", refuse(403, "You have exceeded a secondary rate limit"))
+        process = self.start(**self.github.environment())
+        assert process.stdout
+        self.assertIn("; waiting for 60 s", process.stdout.readline())
+        process.kill()
+
+    def test_404_says_what_to_look_at(self) -> None:
+        warning = self.warning(PR_NUMBER="8")
+        self.assertIn("HTTP 404, Not Found", warning)
+        self.assertIn("PR_NUMBER and GITHUB_REPOSITORY", warning)
+
+    def test_410_says_that_the_conversation_is_gone(self) -> None:
+        self.github.script("POST .*", refuse(410, "This issue was deleted"))
+        warning = self.warning()
+        self.assertIn("HTTP 410, This issue was deleted", warning)
+        self.assertIn("the conversation was deleted", warning)
+
+    def test_422_says_what_github_does_not_take(self) -> None:
+        self.github.longest_body = 100
+        self.github.add_comment(marked(1))
+        warning = self.warning(2)
+        self.assertIn("HTTP 422, Validation Failed: Body is too long (maximum is 100 characters)", warning)
+        self.assertIn("does not take the text", warning)
+        self.assertEqual(self.body(), marked(1))
+
+    def test_nothing_that_the_server_says_starts_a_command_or_shows_the_token(self) -> None:
+        token = self.github.environment()["GITHUB_TOKEN"]
+        evil = f"100%\r\n::error::x\u2028::stop-commands::x ##[add-mask]x \x1b[31m {token} " + "long " * 1_000
+        self.github.script("POST .*", refuse(418, evil))
+        warning = self.warning()
+        self.assertIn("100%25  ::error::x ::stop-commands::x ## [add-mask]x  [31m *** long", warning)
+        self.assertLess(len(warning), 1_000)
+        self.github.scripts = []
+        self.github.script("POST .*", refuse(502, evil, Retry_After="0"))
+        self.post(2)
+        self.assert_marked(self.body(), 2, 1, "violations")
+
+
+class TestFailures(PostTestCase):
+    def test_reading_and_editing_are_repeated_after_502_to_504(self) -> None:
+        self.github.add_comment(marked(1))
+        for method, status in (("GET", 502), ("PATCH", 503), ("PATCH", 504)):
+            self.github.script(f"{method} .*", answer_html(status, Retry_After="0"))
+        self.post(2)
+        self.assert_marked(self.body(), 2, 1, "violations")
+        self.assertEqual(self.github.methods(), ["GET", "PATCH", "PATCH", "PATCH"])
+
+    def test_a_502_for_ever_is_a_warning(self) -> None:
+        self.github.script("GET .*", forever=answer_html(502, Retry_After="0"))
+        self.assertIn("HTTP 502, Bad Gateway", self.warning())
+        self.assertEqual(len(self.github.seen), 3)
+
+    def test_a_post_that_has_arrived_is_not_sent_again(self) -> None:
+        self.timeout_seconds = 0.5
+        for name, answer in {"502": answer_html(502, Retry_After="0"), "no answer": drop, "a hang": hang}.items():
+            with self.subTest(name):
+                self.github.comments, self.github.seen, self.github.scripts = [], [], []
+                self.github.script("POST .*", after_doing(answer))
+                self.assertIn("created", self.post())
+                self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "GET"])
+                self.assert_marked(self.body(), 1, 1, "violations")
+
+    def test_a_post_that_has_not_arrived_is_sent_again_after_a_look(self) -> None:
+        self.github.script("POST .*", answer_html(502, Retry_After="0"))
+        self.post()
+        self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "POST", "GET"])
+        self.assert_marked(self.body(), 1, 1, "violations")
+
+    def test_a_post_that_fails_after_limits_is_looked_for_too(self) -> None:
+        limit = refuse(429, "Too many requests", Retry_After="0")
+        self.github.script("POST .*", limit, limit, after_doing(answer_html(502, Retry_After="0")))
+        self.assertIn("created", self.post())
+        self.assert_marked(self.body(), 1, 1, "violations")
+
+    def test_a_comment_that_two_pages_repeat_is_not_taken_for_two(self) -> None:
+        comment = self.github.add_comment(marked(1))
+        link = f'<{self.github.url}/repos/museum/data-contracts/issues/7/comments?page=1>; rel="next"'
+        self.github.script("GET .*/comments", lambda handler: handler.send(200, [comment], Link=link))
+        self.post(2)
+        self.assert_marked(self.body(), 2, 1, "violations")
+
+    def test_a_post_that_never_arrives_is_a_warning(self) -> None:
+        self.github.script("POST .*", forever=answer_html(503, Retry_After="0"))
+        self.assertIn("POST", self.warning())
+        self.assertEqual(self.github.methods(), ["GET", "POST"] * 3 + ["GET"])
+
+    def test_a_server_that_hangs_is_a_warning(self) -> None:
+        self.github.script("GET /user", forever=hang)
+        self.timeout_seconds = 0.1
+        self.assertIn("no answer, ReadTimeout", self.warning())
+        self.assertEqual(len(self.github.seen), 3)
+
+    def test_a_server_that_never_comes_to_an_end_is_a_warning_in_time(self) -> None:
+        self.github.script("GET .*/comments", forever=drip)
+        self.deadline_seconds = 0.5
+        self.assertIn("no end after 0.5 s", self.warning())
+
+    def test_without_a_network_the_reason_is_named(self) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+            self.assertIn("no answer, ConnectionError, Connection refused", self.warning(GITHUB_API_URL=url))
+
+    def test_a_server_that_is_not_github_is_told_apart(self) -> None:
+        for answer in (answer_html(200), refuse(200, "hello"), lambda handler: handler.send(200, [{"id": "x"}])):
+            self.github.scripts = []
+            self.github.script("GET .*/comments", answer)
+            self.assertIn("not with an answer of GitHub's API; look at GITHUB_API_URL", self.warning())
+        self.assertEqual(self.bodies(), [])
+
+    def test_a_redirect_on_the_same_host_is_followed_with_the_same_request(self) -> None:
+        moved = "/repos/museum/data-contracts/issues/7/comments"
+        for status in (301, 307):
+            self.github.comments, self.github.seen, self.github.scripts = [], [], []
+            for method in ("GET", "POST"):
+                self.github.script(f"{method} /repos/old/name/.*", refuse(status, "Moved", Location=moved))
+            self.github.script("GET /repos/old/name/.*", refuse(status, "Moved", Location=self.github.url + moved))
+            self.post(GITHUB_REPOSITORY="old/name")
+            self.assert_marked(self.body(), 1, 1, "violations")
+
+    def test_the_token_goes_to_no_other_host(self) -> None:
+        other = start_github_server(self)
+        location = f"{other.url}/repos/museum/data-contracts/issues/7/comments"
+        answers = {
+            "redirect": refuse(307, "Moved", Location=location),
+            "next page": lambda handler: handler.send(200, [], Link=f'<{location}?page=2>; rel="next"'),
+            "no address in a link": lambda handler: handler.send(200, [], Link='<http://[>; rel="next"'),
+        }
+        for name, answer in answers.items():
+            with self.subTest(name):
+                self.github.scripts = []
+                self.github.script("GET .*/comments", answer)
+                self.assertIn("where the token is not to go", self.warning())
+                self.assertEqual(other.seen, [])
+
+    def test_an_address_that_is_none_is_a_warning_without_its_password(self) -> None:
+        self.github.script("GET .*", forever=refuse(307, "Moved", Location="http://["))
+        self.assertIn("no answer, ValueError; look at GITHUB_API_URL, the proxy", self.warning())
+        proxy = "http://user:secret[@127.0.0.1"
+        self.assertNotIn("secret", self.warning(NO_PROXY="", no_proxy="", HTTP_PROXY=proxy, http_proxy=proxy))
+
+    def test_pages_and_redirects_without_an_end_are_a_warning(self) -> None:
+        def same_page(handler: Handler) -> None:
+            handler.send(200, [], Link='<?page=1>; rel="next"')
+
+        self.github.script("GET .*/comments", forever=same_page)
+        self.assertIn("more than 100 pages", self.warning())
+        self.github.scripts = []
+        self.github.script("GET .*/comments", forever=refuse(302, "Moved", Location="?"))
+        self.assertIn("more than 3 redirects", self.warning())
+
+
+class TestCalledWrongly(PostTestCase):
+    def test_each_missing_or_wrong_variable_is_named(self) -> None:
+        for name in VARIABLES:
+            with self.subTest(name):
+                output = self.post(status=2, **{name: ""})
+                self.assertIn(f"{name} is not set", output)
+                self.assertIn("PR_NUMBER: ${{ github.event.pull_request.number }}", output)
+        wrong = {"PR_NUMBER": "seven", "GITHUB_RUN_ATTEMPT": "0", "GITHUB_API_URL": "file:///", "GITHUB_SHA": "main"}
+        output = self.post(status=2, **wrong)
+        for name in wrong:
+            self.assertIn(f"{name} does not match", output)
+        self.assertEqual(self.github.seen, [])
+
+    def test_a_token_with_a_line_end_is_not_shown(self) -> None:
+        token = self.github.environment()["GITHUB_TOKEN"]
+        self.assertIn(
+            "GITHUB_TOKEN does not match", self.finish(self.start(**self.github.environment(token=f"{token}\n")), 2)
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
