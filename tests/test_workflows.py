@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import unittest
@@ -81,6 +82,20 @@ class TestDevContainer(unittest.TestCase):
                 case = spec | {"spec-version": version} | consumers
                 with self.subTest(version=version, **consumers):
                     self.assertEqual(validator.is_valid(case), find_spec_problems(case) == [])
+
+
+class TestRunner(unittest.TestCase):
+    def test_what_runs_outside_the_containers_needs_no_more_than_the_job_installs_there(self) -> None:
+        absent = ("alembic", "pandas", "psycopg2", "sqlalchemy", "tqdm")
+        for module, also_absent in {
+            "report": ("jsonschema_rs", "requests"),
+            "post_pull_request_comment": ("jsonschema_rs",),
+            "post_fork_comment": (),
+        }.items():
+            code = f"import sys; sys.modules |= dict.fromkeys({absent + also_absent})\n"
+            code += f"import data_contract_components.prevention.{module}"
+            result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
 
 
 class TestContainerStatus(unittest.TestCase):
