@@ -94,6 +94,17 @@ public|two_keys|a|integer|PRIMARY KEY|False|True||32|||||
 public|two_keys|b|integer|PRIMARY KEY|False|True||32|||||
 public|two_keys|c|integer||False|True||32|||||"""
 
+DEFAULTS_SQL = """
+create sequence counter;
+create schema elsewhere;
+create type elsewhere.mood as enum ('a');
+create table defaults (
+    a integer default nextval('counter'), b timestamptz default '2020-01-02 00:00+00',
+    c interval default '1 day 2 hours', d elsewhere.mood default 'a'
+);
+"""
+SETTINGS = ("timezone = 'Asia/Tokyo'", "datestyle = german", "intervalstyle = iso_8601", "search_path = elsewhere")
+
 
 def render(database: PostgresDB) -> str:
     rows = get_data_catalog(database)[list(RENDERED)].astype("object").fillna("").values.tolist()
@@ -130,6 +141,21 @@ class TestAgreement(DatabaseTestCase):
         self.database.query("revoke select on pg_catalog.pg_enum from public")
         with self.assertRaisesRegex(CatalogHiddenError, "could not check: role nobody_at_all may not see .*pg_enum"):
             get_data_catalog(self.nobody())
+
+    def test_a_default_is_printed_as_for_everybody_whatever_the_roles_settings(self) -> None:
+        self.database.query(DEFAULTS_SQL)
+        for setting in SETTINGS:
+            self.database.query(f"alter database {self.database_name} set {setting}")
+        defaults_df = get_data_catalog(self.database, {("public", "defaults")})
+        self.assertEqual(
+            list(defaults_df["column_default"]),
+            [
+                "nextval('counter'::regclass)",
+                "'2020-01-02 00:00:00+00'::timestamp with time zone",
+                "'1 day 02:00:00'::interval",
+                "'a'::elsewhere.mood",
+            ],
+        )
 
     def nobody(self) -> PostgresDB:
         self.database.query("create role nobody_at_all")

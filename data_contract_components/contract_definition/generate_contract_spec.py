@@ -6,7 +6,7 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from data_contract_components.contract_definition.contract_spec import SPEC_VERSIONS, find_spec_problems
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
@@ -183,7 +183,7 @@ def _generate(options: argparse.Namespace, output: Path, previous: dict[str, Any
         "name": f"{options.table.replace('_', '-')}-contract-spec",
         "namespace": _find_namespace(output, rows[0]["table_catalog"]),
         "dataAssetResourceName": f"postgresql://{url.hostname or 'localhost'}:{url.port or 5432}/"
-        f"{rows[0]['table_catalog']}.{options.table}".replace(" ", "%20"),
+        + quote(f"{rows[0]['table_catalog']}.{options.table}"),
         "doc": f"Data contract for the {options.table} table.",
     }
     version = options.spec_version or previous.get("spec-version", SPEC_VERSIONS[-1])

@@ -168,4 +168,7 @@ def _holds(key: str, expected: Any, found: Any) -> bool:
     # A column may have several foreign keys, and the contract asks for one of them.
     if key == "references" and expected is not None:
         return expected in (found or [])
+    # PostgreSQL does not know the dimensions of a view's column.
+    if key == "array_element_dimensions" and found == 0:
+        return True
     return bool(expected == found)

@@ -1,0 +1,10 @@
+create type mood as enum ('calm', 'angry');
+create type temper as enum ('calm', 'angry');
+create domain short_text as varchar(7);
+create domain long_text as varchar(7);
+create table target (id integer primary key, other integer unique);
+create table contracted (
+    "a" text,
+    "b" integer
+);
+alter table contracted rename a to c; alter table contracted rename b to a; alter table contracted rename c to b;

@@ -1,0 +1,10 @@
+create type mood as enum ('calm', 'angry');
+create type temper as enum ('calm', 'angry');
+create domain short_text as varchar(7);
+create domain long_text as varchar(7);
+create table target (id integer primary key, other integer unique);
+create table contracted (
+    "a" integer,
+    "b" integer
+);
+alter table contracted add primary key (a, b); create table pairs (x integer, y integer, primary key (x, y)); alter table contracted add foreign key (a, b) references pairs (y, x);

@@ -1,0 +1,2 @@
+create table base (words text[][]);
+create view contracted as select * from base;

@@ -1,0 +1,10 @@
+create type mood as enum ('calm', 'angry');
+create type temper as enum ('calm', 'angry');
+create domain short_text as varchar(7);
+create domain long_text as varchar(7);
+create table target (id integer primary key, other integer unique);
+create table contracted (
+    "email" text,
+    "free" text
+);
+alter table contracted add unique (email, free); alter table contracted drop constraint contracted_email_free_key, add unique (email);
