@@ -1,0 +1,143 @@
+import contextlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import jsonschema_rs
+
+from data_contract_components.prevention._get_report import get_report
+from data_contract_components.prevention._read_report import make_failure_report
+from data_contract_components.prevention.post_fork_comment import LOG_NAME, MAX_BYTES, REPORT_NAME, SCHEMA_PATH, main
+from data_contract_components.prevention.post_pull_request_comment import MARKER
+from tests import DatabaseTestCase
+from tests.github_server import PULL_REQUEST, REPOSITORY, TOKEN, refuse, start_github_server
+from tests.test_report import example_report
+
+PULLS = f"/repos/{REPOSITORY}/pulls"
+FORK = "reader/data-contracts"
+RUN = {
+    "id": 42,
+    "run_number": 5,
+    "run_attempt": 2,
+    "head_sha": "c" * 40,
+    "head_branch": "a branch&state=closed",
+    "head_repository": {"full_name": FORK, "owner": {"login": "reader"}},
+}
+
+
+def a_pull_request(number: int = PULL_REQUEST, sha: str = RUN["head_sha"], fork: str | None = FORK) -> dict[str, Any]:
+    return {"number": number, "head": {"sha": sha, "repo": fork and {"full_name": fork}}}
+
+
+class TestPostForkComment(unittest.TestCase):
+    def setUp(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="artifact-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.report, self.log = self.directory / REPORT_NAME, self.directory / LOG_NAME
+        self.report.write_text(json.dumps(example_report()))
+        self.log.write_text("FAILED (failures=1)\n")
+        self.github = start_github_server(self)
+
+    def post(self, *pull_requests: dict[str, Any], status: int = 0) -> str:
+        """What the program prints where GitHub has these pull requests."""
+        self.github.script(f"GET {PULLS}", lambda handler: handler.send(200, pull_requests))
+        return self.run_program(status)
+
+    def run_program(self, status: int) -> str:
+        event = self.directory / "event.json"
+        event.write_text(json.dumps({"workflow_run": RUN}))
+        environment = self.github.environment(GITHUB_EVENT_PATH=str(event))
+        del environment["PR_NUMBER"]
+        with (
+            mock.patch.dict(os.environ, environment),
+            contextlib.redirect_stdout(io.StringIO()) as output,
+            contextlib.redirect_stderr(output),
+        ):
+            self.assertEqual(main([str(self.directory)]), status, output.getvalue())
+        self.assertNotIn(TOKEN, output.getvalue())
+        return output.getvalue()
+
+    def assert_refused(self, message: str) -> None:
+        self.assertEqual(self.post(a_pull_request(), status=2), f"{message}\n")
+        self.assertEqual(self.github.seen, [])
+
+    def test_the_pull_request_of_the_commit_gets_the_comment_of_the_run_that_checked_it(self) -> None:
+        self.post(a_pull_request())
+        (comment,) = self.github.comments
+        self.assertTrue(comment["body"].startswith(MARKER.format(5, 2, "violations")), comment["body"])
+        self.assertIn("FAILED (failures=1)", comment["body"])
+        self.assertIn(RUN["head_sha"], comment["body"])
+
+    def test_only_open_pull_requests_of_that_branch_are_asked_for(self) -> None:
+        self.post(a_pull_request())
+        (seen,) = (seen for seen in self.github.seen if seen.path == PULLS)
+        self.assertEqual(seen.query, {"state": "open", "per_page": "100", "head": "reader:a branch&state=closed"})
+
+    def test_a_pull_request_that_has_moved_on_or_is_anothers_gets_none(self) -> None:
+        others = [a_pull_request(sha="d" * 40), a_pull_request(fork="other/data-contracts"), a_pull_request(fork=None)]
+        self.assertIn("[]; nothing posted", self.post(*others))
+        self.assertEqual(self.github.comments, [])
+
+    def test_of_two_pull_requests_of_one_commit_none_is_chosen(self) -> None:
+        self.assertIn("[7, 8]; nothing posted", self.post(a_pull_request(), a_pull_request(8)))
+        self.assertEqual(self.github.comments, [])
+
+    def test_without_a_report_it_could_not_be_checked(self) -> None:
+        self.report.unlink()
+        self.post(a_pull_request())
+        self.assertIn("could not be checked", self.github.comments[0]["body"])
+
+    def test_a_link_is_refused(self) -> None:
+        for path in (self.report, self.log):
+            with self.subTest(path=path.name):
+                path.rename(self.directory / "elsewhere")
+                path.symlink_to(self.directory / "elsewhere")
+                self.assert_refused(f"{path.name} is no plain file")
+                (self.directory / "elsewhere").replace(path)
+
+    def test_what_is_no_plain_file_is_refused(self) -> None:
+        self.log.unlink()
+        os.mkfifo(self.log)
+        self.assert_refused(f"{LOG_NAME} is no plain file")
+
+    def test_a_file_too_large_is_refused(self) -> None:
+        self.log.write_bytes(b" " * (MAX_BYTES + 1))
+        self.assert_refused(f"{LOG_NAME} has {MAX_BYTES + 1} bytes, more than {MAX_BYTES}")
+
+    def test_what_is_no_json_is_refused(self) -> None:
+        for content in (b"", b"\xff", b"[" * 100_000):
+            self.report.write_bytes(content)
+            self.assert_refused(f"{REPORT_NAME} is no JSON")
+
+    def test_what_is_no_report_is_refused_without_a_word_of_it(self) -> None:
+        for report, place in (
+            ("\n::error::", "$"),
+            (example_report() | {"outcome": "\n::error::"}, "outcome"),
+            (example_report(owner={"name": "\n::error::", "email": None, "channel": None}), "contracts.0.owner.email"),
+            (example_report(line="\n::error::"), "contracts.0.line"),
+        ):
+            self.report.write_text(json.dumps(report))
+            self.assert_refused(f"{REPORT_NAME} is no report: {place}")
+
+    def test_a_refusal_of_github_is_told(self) -> None:
+        self.github.script(f"GET {PULLS}", refuse(403, "Resource not accessible by integration"))
+        self.assertIn("403", self.run_program(2))
+        self.assertEqual(self.github.comments, [])
+
+
+class TestSchema(DatabaseTestCase):
+    def test_every_report_of_ours_is_one(self) -> None:
+        validator = jsonschema_rs.validator_for(json.loads(SCHEMA_PATH.read_text()))
+        with mock.patch.dict(os.environ, DATABASE_URL=self.url):
+            broken = get_report()
+        # The contract is of a database with another name.
+        self.assertEqual(broken["outcome"], "violations")
+        problems = [{"path": "a.json", "line": 1, "message": "$: is no JSON"}]
+        for report in (broken, make_failure_report("no database"), make_failure_report("bad files", problems)):
+            self.assertEqual([error.message for error in validator.iter_errors(report)], [])

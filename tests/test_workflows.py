@@ -1,0 +1,139 @@
+"""The files that GitHub, Docker and VS Code read, each checked as its reader would."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import unittest
+from pathlib import Path
+
+import jsonschema_rs
+import yaml
+from check_jsonschema import main as check_jsonschema
+from click.testing import CliRunner
+
+from data_contract_components.contract_definition.contract_spec import SCHEMA_DIRECTORY, find_spec_problems
+from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+DEVCONTAINER_PATH = ROOT / ".devcontainer.json"
+DEVCONTAINER_SCHEMA_PATH = SHARED_DIRECTORY / "schemas/devContainer.base.schema.json"
+# Does what the test tells it, in place of `docker compose`.
+DOCKER = """#!/bin/sh
+case $2 in
+    build) echo 'no matching distribution'; exit $BUILD_STATUS ;;
+    up) echo 'dependency failed to start'; exit $UP_STATUS ;;
+    cp) case " $FILES " in *" ${3##*/} "*) echo copied > "${3##*/}" ;; *) exit 1 ;; esac ;;
+esac
+"""
+
+
+def vscode_settings() -> dict[str, object]:
+    return json.loads(DEVCONTAINER_PATH.read_text())["customizations"]["vscode"]["settings"]
+
+
+class TestForms(unittest.TestCase):
+    def assert_schema(self, schema: list[str], paths: list[Path]) -> None:
+        self.assertTrue(paths)
+        # In this process, as its import takes seconds.
+        result = CliRunner().invoke(check_jsonschema, [*schema, *map(str, paths)])
+        self.assertEqual(result.exit_code, 0, result.output)
+
+    def test_the_workflows_are_workflows(self) -> None:
+        self.assert_schema(["--builtin-schema", "vendor.github-workflows"], WORKFLOWS)
+
+    def test_the_dependabot_file_is_one(self) -> None:
+        self.assert_schema(["--builtin-schema", "vendor.dependabot"], [ROOT / ".github/dependabot.yml"])
+
+    def test_the_compose_files_are_compose_files(self) -> None:
+        self.assert_schema(["--builtin-schema", "vendor.compose-spec"], sorted(ROOT.glob("docker-compose*.yml")))
+
+    @unittest.skipUnless(DEVCONTAINER_SCHEMA_PATH.exists(), "the schema is not beside this repository")
+    def test_the_dev_container_is_one(self) -> None:
+        self.assert_schema(["--schemafile", str(DEVCONTAINER_SCHEMA_PATH)], [DEVCONTAINER_PATH])
+
+    def test_nothing_in_the_workflows_can_be_misused(self) -> None:
+        zizmor = Path(sysconfig.get_path("scripts")) / "zizmor"
+        command = [zizmor, "--offline", "--persona=auditor", "--no-progress", ROOT / ".github"]
+        result = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        for path in WORKFLOWS:
+            self.assertIn(f"completed {path}", result.stderr)
+
+
+class TestDevContainer(unittest.TestCase):
+    def test_its_settings_find_the_contract_tests(self) -> None:
+        arguments = vscode_settings()["python.testing.unittestArgs"]
+        directory, pattern = (arguments[arguments.index(option) + 1] for option in ("-s", "-p"))
+        paths = list((ROOT / directory).glob(pattern))
+        self.assertEqual([str(path.relative_to(ROOT)) for path in paths], [CONTRACT_TESTS])
+
+    def test_its_schema_holds_a_contract_to_the_rules_of_its_version(self) -> None:
+        (mapping,) = vscode_settings()["json.schemas"]
+        path = (ROOT / mapping["url"]).resolve()
+        self.assertEqual(path.parent, SCHEMA_DIRECTORY)
+        validator = jsonschema_rs.validator_for(json.loads(path.read_text()), base_uri=path.as_uri())
+        spec = json.loads((SCHEMA_DIRECTORY.parent / "object_images_contract_spec.json").read_text())
+        consumer = {"name": "Data Science", "role": "reader", "reason": "trains a model"}
+        for version in ("1.0.0", "1.1.0", "2.0.0"):
+            for consumers in ({}, {"consumers": [consumer]}):
+                case = spec | {"spec-version": version} | consumers
+                with self.subTest(version=version, **consumers):
+                    self.assertEqual(validator.is_valid(case), find_spec_problems(case) == [])
+
+
+class TestRunner(unittest.TestCase):
+    def test_what_runs_outside_the_containers_needs_no_more_than_the_job_installs_there(self) -> None:
+        absent = ("alembic", "pandas", "psycopg2", "sqlalchemy", "tqdm")
+        for module, also_absent in {
+            "report": ("jsonschema_rs", "requests"),
+            "post_pull_request_comment": ("jsonschema_rs",),
+            "post_fork_comment": (),
+        }.items():
+            code = f"import sys; sys.modules |= dict.fromkeys({absent + also_absent})\n"
+            code += f"import data_contract_components.prevention.{module}"
+            result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+
+class TestContainerStatus(unittest.TestCase):
+    """What the job `test` makes of the ways in which its containers can end."""
+
+    def run_step(self, *, build: int = 0, up: int = 0, files: str = "") -> tuple[str, str]:
+        """The status that the job ends with, and the log that goes into the comment."""
+        job = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]
+        (step,) = (step for step in job["steps"] if step.get("id") == "contracts")
+        directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        docker = directory / "docker"
+        docker.write_text(DOCKER)
+        docker.chmod(0o755)
+        environment = {
+            "PATH": f"{directory}:{os.environ['PATH']}",
+            "GITHUB_OUTPUT": str(directory / "output"),
+            "BUILD_STATUS": str(build),
+            "UP_STATUS": str(up),
+            "FILES": files,
+        }
+        # GitHub's "bash".
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+        result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
+        self.assertEqual((step["shell"].split()[0], result.returncode), ("bash", 0), result.stderr)
+        return (directory / "output").read_text(), (directory / "test_output.log").read_text()
+
+    def test_it_is_that_of_the_container_that_wrote_a_report(self) -> None:
+        for status in (0, 1, 2):
+            self.assertEqual(
+                self.run_step(up=status, files="test_output.log contract_report.json"),
+                (f"status={status}\n", "copied\n"),
+            )
+
+    def test_without_a_report_nothing_was_checked(self) -> None:
+        for status in (0, 1):
+            self.assertEqual(self.run_step(up=status), ("status=2\n", "dependency failed to start\n"))
+
+    def test_without_an_image_the_log_says_why(self) -> None:
+        self.assertEqual(
+            self.run_step(build=1, files="contract_report.json"), ("status=2\n", "no matching distribution\n")
+        )
