@@ -1,0 +1,329 @@
+"""What each `op.…` call of some migrations did to the columns of a scratch database."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import itertools
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from alembic.config import Config
+from alembic.operations import BatchOperations, MigrateOperation
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+
+from data_contract_components.data_assets import db_migrations
+from data_contract_components.detection._get_data_catalog import CATALOG_SQL, CONSTRAINT_COLUMNS
+from data_contract_components.errors import ComparisonError
+
+MIGRATIONS_PATH = Path("data_contract_components/data_assets/db_migrations")
+STATEMENT_LENGTH = 120
+# What two states of a column are compared by; those of a table have a name of their own.
+COLUMN_FACTS = ("data_type", "primaryKey", *CONSTRAINT_COLUMNS, "comment")
+TABLE_FACTS = {"table_type": "table_type", "comment": "table_comment"}
+# A column keeps its number, and its table the oid, whatever they are called.
+ColumnKey = tuple[int, int]
+Row = dict[str, Any]
+
+COLUMNS_SQL = f"""
+select
+    catalog.*,
+    catalog.constraint_type is not null as "primaryKey",
+    pg_catalog.obj_description(relations.oid, 'pg_class') as table_comment,
+    pg_catalog.col_description(relations.oid, attributes.attnum) as comment,
+    relations.oid::bigint as table_oid,
+    attributes.attnum as column_number
+from ({CATALOG_SQL}) as catalog
+join pg_catalog.pg_namespace as namespaces on namespaces.nspname = catalog.table_schema
+join pg_catalog.pg_class as relations
+    on relations.relnamespace = namespaces.oid and relations.relname = catalog.table_name
+join pg_catalog.pg_attribute as attributes
+    on attributes.attrelid = relations.oid and attributes.attname = catalog.column_name
+where catalog.table_name <> 'alembic_version'
+order by relations.oid, attributes.attnum
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The call that did something; `path` from the repository's root."""
+
+    revision: str
+    path: str
+    line: int | None
+    statement: str | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one call did: of each column that is another now, the row before and after it, None where there is none."""
+
+    place: Place
+    rows: dict[ColumnKey, tuple[Row | None, Row | None]]
+
+
+@dataclass
+class Trace:
+    """The columns of a database, first and last, and the steps between."""
+
+    first: dict[ColumnKey, Row] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    last: dict[ColumnKey, Row] = field(default_factory=dict)
+
+
+class Migrations:
+    """The revisions of the repository at `root_directory`, run by the env.py of this checkout.
+
+    `name` says in messages which ones they are. Raises: ComparisonError where they are not one line to one head.
+    """
+
+    def __init__(self, root_directory: Path, name: str) -> None:
+        self.root_directory, self.name = root_directory, name
+        self.directory = root_directory / MIGRATIONS_PATH
+        if not (self.directory / "versions").is_dir():
+            raise ComparisonError(f"{name} has no {MIGRATIONS_PATH}/versions", "Name a base that has the migrations.")
+        own_directory = Path(inspect.getfile(db_migrations)).parent
+        self._script = ScriptDirectory(str(own_directory), version_locations=[str(self.directory / "versions")])
+        with self._running([]):
+            heads = self._script.get_heads()
+            self.revisions = list(self._script.walk_revisions())[::-1]
+        if len(heads) > 1:
+            raise ComparisonError(
+                f"the migrations of {name} have {len(heads)} heads: {', '.join(sorted(heads))}",
+                "Join them, in data_contract_components/data_assets: alembic merge heads",
+            )
+        self.files = {
+            path.relative_to(self.directory): path.read_bytes()
+            for path in sorted(self.directory.rglob("*"))
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+
+    def path_of(self, revision: Script) -> Path:
+        return Path(revision.path).relative_to(self.root_directory)
+
+    def paths(self) -> dict[str, str]:
+        """The file of each revision, from the repository's root."""
+        return {revision.revision: self.path_of(revision).as_posix() for revision in self.revisions}
+
+    def count_shared(self, other: Migrations) -> int:
+        """How many revisions from the first on are byte for byte those of `other`, and find the same files beside."""
+        if self._other_files() != other._other_files():
+            return 0
+        pairs = zip(self.revisions, other.revisions, strict=False)
+        same = itertools.takewhile(lambda pair: self._identity(pair[0]) == other._identity(pair[1]), pairs)
+        return sum(1 for _ in same)
+
+    def _identity(self, revision: Script) -> tuple[str, bytes]:
+        return revision.revision, Path(revision.path).read_bytes()
+
+    def _other_files(self) -> dict[Path, bytes]:
+        # env.py is this checkout's for both.
+        known = {Path("env.py"), *(Path(revision.path).relative_to(self.directory) for revision in self.revisions)}
+        return {path: content for path, content in self.files.items() if path not in known}
+
+    def apply(self, url: str, count: int | None = None, *, is_traced: bool = True) -> Trace:
+        """The next `count` revisions (None: all) are applied to the database of `url`; what each call of them did.
+
+        Raises: ComparisonError, which names the revision that failed.
+        """
+        trace = Trace()
+        current: list[Script] = []
+
+        def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
+            assert context.connection is not None
+            recorder = _Recorder(context.connection, self, trace) if is_traced else None
+            applied = set(self._script.iterate_revisions(heads, "base")) if heads else set()
+            for revision in [revision for revision in self.revisions if revision not in applied][:count]:
+                current[:] = [revision]
+                if recorder:
+                    recorder.begin(revision)
+                yield MigrationStep.upgrade_from_script(self._script.revision_map, revision)
+                if recorder:
+                    recorder.end()
+
+        with self._running(current), _database_of(url), EnvironmentContext(Config(), self._script, fn=get_steps):
+            self._script.run_env()
+        return trace
+
+    @contextlib.contextmanager
+    def _running(self, current: list[Script]) -> Iterator[None]:
+        """Inside, code of the revisions may run; `current` holds the one that does.
+
+        What it prints is none of this command's output, and it leaves no compiled file beside it.
+        """
+        writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        package_path, db_migrations.__path__ = db_migrations.__path__, [str(self.directory)]
+        _forget_helpers()
+        try:
+            with contextlib.redirect_stdout(sys.stderr), _batches_without_delay():
+                yield
+        except (Exception, SystemExit) as error:  # a revision is anybody's code
+            raise self._as_comparison_error(error, current) from error
+        finally:
+            _forget_helpers()
+            db_migrations.__path__ = package_path
+            sys.dont_write_bytecode = writes_bytecode
+
+    def _as_comparison_error(self, error: BaseException, current: list[Script]) -> ComparisonError:
+        reason = str(error.orig).strip() if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}"
+        if not current:
+            return ComparisonError(
+                f"alembic cannot read the migrations of {self.name}: {reason}",
+                "Mend them until `alembic heads` does, in data_contract_components/data_assets.",
+            )
+        path, line = self.path_of(current[0]), ""
+        for frame, number in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename == current[0].module.__file__:
+                line = f":{number}"
+        return ComparisonError(
+            f"revision {current[0].revision} of {self.name} fails on a scratch database, {path}{line}: {reason}",
+            "A scratch database has the tables and no rows, and is no --sql: write the revision so that it runs there.",
+        )
+
+
+class _Recorder:
+    """Compares the columns whenever another call of a revision is about to change something."""
+
+    def __init__(self, connection: Connection, migrations: Migrations, trace: Trace) -> None:
+        self._connection, self._migrations, self._trace = connection, migrations, trace
+        self._values = self._read()
+        trace.first = {key: self._row(values) for key, values in self._values.items()}
+        trace.last = dict(trace.first)
+        event.listen(connection, "before_cursor_execute", self._before_cursor_execute)
+
+    def begin(self, revision: Script) -> None:
+        self._revision = revision
+        self._calls = _Calls(Path(revision.path))
+        self._call: tuple[int, str | None] | None = None
+
+    def end(self) -> None:
+        self._record()
+        self._call = None
+
+    def _before_cursor_execute(self, *_: Any) -> None:
+        frame = inspect.currentframe()
+        # The innermost: in a function that several calls share, it is its `op.…` line that did it.
+        while frame and frame.f_code.co_filename != self._revision.module.__file__:
+            frame = frame.f_back
+        if frame is None:
+            return  # alembic's own bookkeeping
+        call = self._calls.find(frame)
+        if self._call and self._call != call:
+            self._record()
+        self._call = call
+
+    def _record(self) -> None:
+        values = self._read()
+        keys = [key for key in self._values | values if self._values.get(key) != values.get(key)]
+        self._values = values
+        if not keys:
+            return
+        rows: dict[ColumnKey, tuple[Row | None, Row | None]] = {}
+        for key in keys:
+            before = self._trace.last.pop(key, None)
+            if key in values:
+                self._trace.last[key] = self._row(values[key])
+            rows[key] = (before, self._trace.last.get(key))
+        # Without a call, when something has passed SQLAlchemy by.
+        line, statement = self._call or (self._calls.upgrade_line, None)
+        path = self._migrations.path_of(self._revision).as_posix()
+        self._trace.steps.append(Step(Place(self._revision.revision, path, line, statement), rows))
+
+    def _read(self) -> dict[ColumnKey, tuple[Any, ...]]:
+        # Not by SQLAlchemy, which would tell its listener of this.
+        with contextlib.closing(self._connection.connection.cursor()) as cursor:
+            cursor.execute(COLUMNS_SQL, {"table_names": None, "table_schemas": None})
+            self._names = [column[0] for column in cursor.description or ()]
+            return {values[-2:]: values for values in cursor.fetchall()}
+
+    def _row(self, values: tuple[Any, ...]) -> Row:
+        return dict(zip(self._names, values, strict=True))
+
+
+class _Calls:
+    """The calls in the file of a revision."""
+
+    def __init__(self, path: Path) -> None:
+        self._source = path.read_text(encoding="utf-8")
+        nodes = list(ast.walk(ast.parse(self._source)))
+        self._calls: dict[tuple[int | None, ...], ast.Call] = {
+            (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset): node
+            for node in nodes
+            if isinstance(node, ast.Call)
+        }
+        functions = {node.name: node.lineno for node in nodes if isinstance(node, ast.FunctionDef)}
+        self.upgrade_line = functions.get("upgrade", 1)
+
+    def find(self, frame: FrameType) -> tuple[int, str | None]:
+        """The line on which the call begins that `frame` is at, and the call in words."""
+        # An instruction takes two bytes, and has one position (PEP 657).
+        position = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+        call = self._calls.get(position)
+        return (call.lineno, self._render(call)) if call else (frame.f_lineno, None)
+
+    def _render(self, call: ast.Call) -> str:
+        """The call on one line, as far as its arguments are short."""
+        texts: list[str] = []
+        for argument in (*call.args, *call.keywords):
+            value = argument.value if isinstance(argument, ast.keyword) else argument
+            texts.append(self._text(argument) if isinstance(value, ast.Constant | ast.Name) else "…")
+            if texts[-1] == "…":
+                break
+        text = f"{self._text(call.func)}({', '.join(texts)})"
+        return text if len(text) <= STATEMENT_LENGTH else text[: STATEMENT_LENGTH - 1] + "…"
+
+    def _text(self, node: ast.AST) -> str:
+        return " ".join((ast.get_source_segment(self._source, node) or "").split())
+
+
+@contextlib.contextmanager
+def _database_of(url: str) -> Iterator[None]:
+    """Inside, database_url() is `url`: for env.py, and for a revision that asks for it."""
+    previous = os.environ.get("DATABASE_URL")
+    os.environ["DATABASE_URL"] = url
+    try:
+        yield
+    finally:
+        del os.environ["DATABASE_URL"]
+        if previous is not None:
+            os.environ["DATABASE_URL"] = previous
+
+
+@contextlib.contextmanager
+def _batches_without_delay() -> Iterator[None]:
+    """Inside, each call of a batch is executed at once, and not at the end of `with`, where its line is not known.
+
+    But for a batch that makes the table anew, which takes them together.
+    """
+    original = BatchOperations.invoke
+
+    def invoke(self: BatchOperations, operation: MigrateOperation) -> Any:
+        result = original(self, operation)
+        batch: Any = self.impl
+        if not batch._should_recreate():
+            batch.flush()
+            batch.batch.clear()
+        return result
+
+    BatchOperations.invoke = invoke  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        BatchOperations.invoke = original  # type: ignore[method-assign]
+
+
+def _forget_helpers() -> None:
+    """Modules beside the revisions are read anew at their next import: the base has its own."""
+    for name in [name for name in sys.modules if name.startswith(f"{db_migrations.__name__}.")]:
+        del sys.modules[name]
