@@ -197,6 +197,8 @@ class _Recorder:
 
     def __init__(self, connection: Connection, migrations: Migrations, trace: Trace) -> None:
         self._connection, self._migrations, self._trace = connection, migrations, trace
+        # Planning the query takes as long as the query does.
+        self._query(f"prepare columns_of_all_tables as {COLUMNS_SQL}", {"table_names": None, "table_schemas": None})
         self._values = self._read()
         trace.first = {key: self._row(values) for key, values in self._values.items()}
         trace.last = dict(trace.first)
@@ -241,11 +243,14 @@ class _Recorder:
         self._trace.steps.append(Step(Place(self._revision.revision, path, line, statement), rows))
 
     def _read(self) -> dict[ColumnKey, tuple[Any, ...]]:
+        return {values[-2:]: values for values in self._query("execute columns_of_all_tables")}
+
+    def _query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         # Not by SQLAlchemy, which would tell its listener of this.
         with contextlib.closing(self._connection.connection.cursor()) as cursor:
-            cursor.execute(COLUMNS_SQL, {"table_names": None, "table_schemas": None})
+            cursor.execute(sql, parameters)
             self._names = [column[0] for column in cursor.description or ()]
-            return {values[-2:]: values for values in cursor.fetchall()}
+            return list(cursor.fetchall()) if cursor.description else []
 
     def _row(self, values: tuple[Any, ...]) -> Row:
         return dict(zip(self._names, values, strict=True))
@@ -269,7 +274,9 @@ class _Calls:
         """The line on which the call begins that `frame` is at, and the call in words."""
         # An instruction takes two bytes, and has one position (PEP 657).
         position = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
-        call = self._calls.get(position)
+        # The end of a batch is at its `with`, and no call.
+        on_line = [call for call in self._calls.values() if call.lineno == frame.f_lineno]
+        call = self._calls.get(position) or next(iter(on_line), None)
         return (call.lineno, self._render(call)) if call else (frame.f_lineno, None)
 
     def _render(self, call: ast.Call) -> str:
