@@ -17,15 +17,15 @@ from data_contract_components.errors import ComparisonError
 PREFIX = "contracts_scratch_"
 # Of the same role only: what others do is hidden from it, and their databases are not its to drop.
 LEFTOVERS_SQL = """
-select datname
-from pg_catalog.pg_database
-where datname ~ ('^' || %s || '[0-9a-f]+_[0-9]+$')
-    and datdba = (select oid from pg_catalog.pg_roles where rolname = current_user)
+select databases.datname
+from pg_catalog.pg_database as databases
+where databases.datname ~ ('^' || %s || '[0-9a-f]+_[0-9]+$')
+    and databases.datdba = (select roles.oid from pg_catalog.pg_roles as roles where roles.rolname = current_user)
     and not exists (
-        select from pg_catalog.pg_stat_activity
-        where application_name = pg_catalog.regexp_replace(datname, '_[0-9]+$', '')
+        select from pg_catalog.pg_stat_activity as sessions
+        where sessions.application_name = pg_catalog.regexp_replace(databases.datname, '_[0-9]+$', '')
     )
-order by datname
+order by databases.datname
 """
 
 
