@@ -74,7 +74,7 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
         head_migrations = Migrations(repository_directory, "this checkout")
         tables = get_tables(base_specs) | get_tables(head_specs)
         with ScratchDatabases() as scratch:
-            names, traces = _run_migrations(scratch, base_migrations, head_migrations)
+            names, traces = run_migrations(scratch, base_migrations, head_migrations)
             base_df, head_df = (
                 # The contracts speak of the checked database.
                 get_data_catalog(PostgresDB(scratch.url(name)), tables).assign(table_catalog=scratch.checked_database)
@@ -121,7 +121,7 @@ def _get_base_specs(directory: Path, base: str) -> dict[str, ContractSpec]:
         ) from error
 
 
-def _run_migrations(
+def run_migrations(
     scratch: ScratchDatabases, base: Migrations, head: Migrations
 ) -> tuple[tuple[str, str], tuple[Trace, Trace]]:
     """The databases of both sides, and what was done in them after the revisions that they share."""

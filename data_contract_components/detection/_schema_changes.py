@@ -195,12 +195,12 @@ class _Comparison:
         return _pick_pairs(certain, likely)
 
     def _find_removal_of_column(self, table: _Table, column: str, new_table: _Table) -> Place | None:
-        """The call that removed it; where it was never there, the call of the same revision that makes the table."""
+        """The call that removed it; where it was never there, the call that makes the table, if it stood there."""
         if place := _find_removal_of_column(self.head, new_table.oid, column):
             return place
         origin = _find_creation_of_column(self.base, table.columns[column])
         creation = _find_creation_of_table(self.head, new_table.oid)
-        if creation and origin and creation.revision == origin.revision:
+        if creation and (origin is None or creation.revision == origin.revision):
             return creation
         return self._without_line(origin)
 
