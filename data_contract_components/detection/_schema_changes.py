@@ -119,7 +119,13 @@ class _Comparison:
             for new_name, table in added.items()
         }
         head_names = {_table_name(row) for _, row in _get_states(self.head)}
-        certain = {(name, new) for name in removed for new in added if name in former_names[new]}
+        certain = {
+            (name, new)
+            for name, table in removed.items()
+            for new, new_table in added.items()
+            # Both databases are clones of one, and a server gives out no oid twice.
+            if name in former_names[new] or table.oid == new_table.oid
+        }
         likely = {
             (name, new): _similarity(name[1], new[1])
             for name in removed
@@ -179,8 +185,9 @@ class _Comparison:
         head_names = {name for key, known in names.items() if key[0] == new_table.oid for name in known}
         certain = {
             (column, new)
-            for new in added
-            for column in names[_column_key(new_table.columns[new])].intersection(removed)
+            for column, key in ((column, _column_key(table.columns[column])) for column in removed)
+            for new, new_key in ((new, _column_key(new_table.columns[new])) for new in added)
+            if column in names[new_key] or (key == new_key and key in self.head.first)
         }
         # What a later revision dropped was not renamed, and the position of what it adds says nothing.
         gaps, new_gaps = _find_gaps(table, new_table), _find_gaps(new_table, table)
