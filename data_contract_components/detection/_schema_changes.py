@@ -140,6 +140,7 @@ class _Comparison:
         for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
             if old != new:
                 place = _find_change_of_table(self.head, new_table.oid, key)
+                place = place or self._without_line(_find_change_of_table(self.base, table.oid, key))
                 yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
         for key, row_key in TABLE_FACTS.items():
             before, after = table.first_row[row_key], new_table.first_row[row_key]
@@ -155,6 +156,7 @@ class _Comparison:
             before_row, after_row = table.columns[column], new_table.columns[new_column]
             if column != new_column:
                 place = _find_change_of_column(self.head, after_row, "column_name")
+                place = place or self._without_line(_find_change_of_column(self.base, before_row, "column_name"))
                 yield self._change(
                     "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
                 )
