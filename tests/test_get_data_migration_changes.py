@@ -640,7 +640,7 @@ class TestCommand(RepositoryTestCase):
         self.addCleanup(process.kill)
         assert process.stderr
         self.assertEqual(process.stderr.readline(), "sleeping\n")
-        self.assertEqual(len(self.scratch_databases()), 2)
+        self.assertTrue(self.scratch_databases())
         process.send_signal(signal_number)
         process.wait()
         return process
@@ -653,7 +653,7 @@ class TestCommand(RepositoryTestCase):
 
     def test_what_a_killed_process_left_is_swept_by_the_next_and_what_a_living_one_has_is_not(self) -> None:
         self.interrupt(signal.SIGKILL)
-        self.assertEqual(len(self.scratch_databases()), 2)
+        self.assertTrue(self.scratch_databases())
         (self.root / VERSIONS / "b_revision.py").unlink()
         wait_until(lambda: not self.sessions())
         self.write_revision(

@@ -252,7 +252,7 @@ class TestFindSchemaChanges(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             base_migrations = write_history(base, Path(directory) / "base")
             head_migrations = write_history(head, Path(directory) / "head")
-            _, traces = run_migrations(scratch, base_migrations, head_migrations)
+            traces, _ = run_migrations(scratch, base_migrations, head_migrations, ())
         return find_schema_changes(*traces, head_migrations.paths(), {})
 
     def test_the_base_and_the_changes_make_the_head_and_none_can_be_spared(self) -> None:

@@ -74,12 +74,9 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
         head_migrations = Migrations(repository_directory, "this checkout")
         tables = get_tables(base_specs) | get_tables(head_specs)
         with ScratchDatabases() as scratch:
-            names, traces = run_migrations(scratch, base_migrations, head_migrations)
-            base_df, head_df = (
-                # The contracts speak of the checked database.
-                get_data_catalog(PostgresDB(scratch.url(name)), tables).assign(table_catalog=scratch.checked_database)
-                for name in names
-            )
+            traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
+        # The contracts speak of the checked database.
+        base_df, head_df = (catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
         owed_specs = {
             name: get_owed_spec(base_specs[name], head_specs[head_name])
             for name, head_name in match_contracts(base_specs, head_specs).items()
@@ -122,17 +119,19 @@ def _get_base_specs(directory: Path, base: str) -> dict[str, ContractSpec]:
 
 
 def run_migrations(
-    scratch: ScratchDatabases, base: Migrations, head: Migrations
-) -> tuple[tuple[str, str], tuple[Trace, Trace]]:
-    """The databases of both sides, and what was done in them after the revisions that they share."""
+    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[tuple[str, str]]
+) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, pd.DataFrame]]:
+    """What was done on both sides after the revisions that they share, and their catalogs of `tables` in the end."""
     shared = base.count_shared(head)
-    base_name = scratch.create()
-    base.apply(scratch.url(base_name), shared, is_traced=False)
-    if shared == len(base.revisions) == len(head.revisions):
-        return (base_name, base_name), (Trace(), Trace())
-    head_name = scratch.create(template=base_name)
-    traces = base.apply(scratch.url(base_name)), head.apply(scratch.url(head_name))
-    return (base_name, head_name), traces
+    name = head_name = scratch.create()
+    base.apply(scratch.url(name), shared, is_traced=False)
+    if shared < len(base.revisions):
+        head_name = scratch.create(template=name)
+    base_trace = base.apply(scratch.url(name))
+    base_df = get_data_catalog(PostgresDB(scratch.url(name)), tables)
+    head_trace = head.apply(scratch.url(head_name))
+    head_df = get_data_catalog(PostgresDB(scratch.url(head_name)), tables)
+    return (base_trace, head_trace), (base_df, head_df)
 
 
 def _find_violations(

@@ -123,7 +123,7 @@ class _Comparison:
             (name, new)
             for name, table in removed.items()
             for new, new_table in added.items()
-            # Both databases are clones of one, and a server gives out no oid twice.
+            # They are one database, or clones of one, and a server gives out no oid twice.
             if name in former_names[new] or table.oid == new_table.oid
         }
         likely = {
