@@ -372,6 +372,39 @@ class TestLaterRevisions(RepositoryTestCase):
                 marked = [brief(change).replace(table, "THING") for change in found if change.line == line]
                 self.assertIn(expected[-1], marked)
 
+    def test_what_a_call_does_to_other_tables_is_its_own(self) -> None:
+        self.write_revision(
+            "first",
+            """
+            op.execute("CREATE TYPE mood AS ENUM ('calm')")
+            op.execute("CREATE DOMAIN url AS text")
+            op.execute("CREATE TABLE target (id integer PRIMARY KEY)")
+            op.execute("CREATE TABLE referring (id integer REFERENCES target, mood mood, link url)")
+            """,
+        )
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        path = self.write_revision(
+            "b",
+            """
+            op.alter_column("target", "id", new_column_name="number")
+            op.execute("ALTER TYPE mood RENAME VALUE 'calm' TO 'quiet'")
+            op.execute("ALTER DOMAIN url SET NOT NULL")
+            op.execute("SELECT 1")
+            """,
+            "first",
+        )
+        changes = [change for change in self.compare().changes if change.table_name == "referring"]
+        self.assertEqual(
+            [(change.column_name, change.key, change.line) for change in changes],
+            [
+                ("id", "references", self.line_of(path, "op.alter_column")),
+                ("link", "is_nullable", self.line_of(path, 'op.execute("ALTER DOMAIN')),
+                ("mood", "enum", self.line_of(path, 'op.execute("ALTER TYPE')),
+            ],
+        )
+
     def test_the_call_is_told_in_words(self) -> None:
         self.write_revision("b", 'op.alter_column("object",\n  "title", new_column_name="name", type_=sa.Text())')
         self.assertEqual(
