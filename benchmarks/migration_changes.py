@@ -14,7 +14,7 @@ from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import database_url
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
-from data_contract_components.detection._migration_trace import MIGRATIONS_PATH
+from data_contract_components.detection._migrations import MIGRATIONS_PATH
 
 ROUNDS = 3
 LIMIT_SECONDS_OF_TEN = 2.0

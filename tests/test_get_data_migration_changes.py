@@ -456,14 +456,17 @@ class TestLaterRevisions(RepositoryTestCase):
         self.write(helper, 'COLUMN = "note"\n')
         self.write_revision(
             "b",
+            "from data_contract_components.data_assets.db_migrations import names\n"
             "from data_contract_components.data_assets.db_migrations.names import COLUMN\n"
-            'op.add_column("object", sa.Column(COLUMN, sa.Text))',
+            'op.add_column("object", sa.Column(COLUMN, sa.Text, comment=names.COLUMN))',
         )
         self.git("checkout", "-q", "main")
         self.commit()
         self.git("checkout", "-q", "-B", "feature")
         self.write(helper, 'COLUMN = "remark"\n')
         self.assertEqual(self.briefs(), ["object.note removed", "object.remark added"])
+        (removed, added) = self.compare().changes
+        self.assertEqual((removed.before["comment"], added.after["comment"]), ("note", "remark"))
 
     def test_what_a_revision_prints_is_not_in_the_output(self) -> None:
         self.write_revision("b", 'print("printed")')

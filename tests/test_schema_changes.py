@@ -10,7 +10,7 @@ from unittest import mock
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import run_migrations
-from data_contract_components.detection._migration_trace import MIGRATIONS_PATH, Migrations
+from data_contract_components.detection._migrations import MIGRATIONS_PATH, Migrations
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause, find_schema_changes
 from tests import BINARIES, start_server
 

@@ -28,8 +28,10 @@ from data_contract_components.detection._contract_changes import (
 )
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
-from data_contract_components.detection._migration_trace import Migrations, Trace
-from data_contract_components.detection._schema_changes import SchemaChange, TableName, find_schema_changes
+from data_contract_components.detection._migration_trace import Trace
+from data_contract_components.detection._migrations import Migrations
+from data_contract_components.detection._places import TableName
+from data_contract_components.detection._schema_changes import SchemaChange, find_schema_changes
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from data_contract_components.errors import ComparisonError, DataContractError, InvalidContractSpecError
 

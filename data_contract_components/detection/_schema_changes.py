@@ -1,6 +1,6 @@
 """What migrations do to the tables, beside what those of the base do: two traces become a list of changes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal, TypeVar
@@ -13,9 +13,20 @@ from data_contract_components.detection._migration_trace import (
     Row,
     Trace,
 )
+from data_contract_components.detection._places import (
+    TableName,
+    column_key_of,
+    find_change_of_column,
+    find_change_of_table,
+    find_creation_of_column,
+    find_creation_of_table,
+    find_removal_of_column,
+    find_removal_of_table,
+    get_states,
+    table_name_of,
+)
 
 SIMILAR_NAMES = 0.5
-TableName = tuple[str, str]
 Name = TypeVar("Name", str, TableName)
 
 
@@ -101,13 +112,13 @@ class _Comparison:
             yield from self._compare_tables(name, base_tables[name], new_name, head_tables[new_name], is_certain)
         for name, table in removed.items():
             if name not in {pair[0] for pair in pairs}:
-                place = _find_removal_of_table(self.head, name)
-                place = place or self._without_line(_find_creation_of_table(self.base, table.oid))
+                place = find_removal_of_table(self.head, name)
+                place = place or self._without_line(find_creation_of_table(self.base, table.oid))
                 yield self._change("removed", name, name, place, before=_table_facts(table))
         for name, table in added.items():
             if name not in {pair[1] for pair in pairs}:
-                place = _find_creation_of_table(self.head, table.oid)
-                place = place or self._without_line(_find_removal_of_table(self.base, name))
+                place = find_creation_of_table(self.head, table.oid)
+                place = place or self._without_line(find_removal_of_table(self.base, name))
                 yield self._change("added", name, name, place, after=_table_facts(table))
 
     def _pair_tables(
@@ -115,10 +126,10 @@ class _Comparison:
     ) -> list[tuple[TableName, TableName, bool]]:
         """Which of `added` are which of `removed` under another name, and whether that is certain."""
         former_names = {
-            new_name: {_table_name(row) for key, row in _get_states(self.head) if key[0] == table.oid}
+            new_name: {table_name_of(row) for key, row in get_states(self.head) if key[0] == table.oid}
             for new_name, table in added.items()
         }
-        head_names = {_table_name(row) for _, row in _get_states(self.head)}
+        head_names = {table_name_of(row) for _, row in get_states(self.head)}
         certain = {
             (name, new)
             for name, table in removed.items()
@@ -139,14 +150,14 @@ class _Comparison:
     ) -> Iterator[SchemaChange]:
         for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
             if old != new:
-                place = _find_change_of_table(self.head, new_table.oid, key)
-                place = place or self._without_line(_find_change_of_table(self.base, table.oid, key))
+                place = find_change_of_table(self.head, new_table.oid, key)
+                place = place or self._without_line(find_change_of_table(self.base, table.oid, key))
                 yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
         for key, row_key in TABLE_FACTS.items():
             before, after = table.first_row[row_key], new_table.first_row[row_key]
             if before != after:
-                place = _find_change_of_table(self.head, new_table.oid, row_key)
-                place = place or self._without_line(_find_change_of_table(self.base, table.oid, row_key))
+                place = find_change_of_table(self.head, new_table.oid, row_key)
+                place = place or self._without_line(find_change_of_table(self.base, table.oid, row_key))
                 yield self._change("changed", name, new_name, place, key=key, before=before, after=after)
         removed = [column for column in table.columns if column not in new_table.columns]
         added = [column for column in new_table.columns if column not in table.columns]
@@ -155,25 +166,25 @@ class _Comparison:
         for column, new_column, is_certain_column in pairs:
             before_row, after_row = table.columns[column], new_table.columns[new_column]
             if column != new_column:
-                place = _find_change_of_column(self.head, after_row, "column_name")
-                place = place or self._without_line(_find_change_of_column(self.base, before_row, "column_name"))
+                place = find_change_of_column(self.head, after_row, "column_name")
+                place = place or self._without_line(find_change_of_column(self.base, before_row, "column_name"))
                 yield self._change(
                     "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
                 )
             for key in COLUMN_FACTS:
                 if before_row[key] != after_row[key]:
-                    place = _find_change_of_column(self.head, after_row, key)
-                    place = place or self._without_line(_find_change_of_column(self.base, before_row, key))
+                    place = find_change_of_column(self.head, after_row, key)
+                    place = place or self._without_line(find_change_of_column(self.base, before_row, key))
                     yield self._change("changed", name, new_name, place, column, key, before_row[key], after_row[key])
         for column in removed:
             if column not in {pair[0] for pair in pairs}:
-                place = self._find_removal_of_column(table, column, new_table)
+                place = self._find_removal(table, column, new_table)
                 before = _column_facts(table.columns[column])
                 yield self._change("removed", name, new_name, place, column, before=before)
         for column in added:
             if column not in {pair[1] for pair in pairs}:
-                place = _find_creation_of_column(self.head, new_table.columns[column])
-                place = place or self._without_line(_find_removal_of_column(self.base, table.oid, column))
+                place = find_creation_of_column(self.head, new_table.columns[column])
+                place = place or self._without_line(find_removal_of_column(self.base, table.oid, column))
                 after = _column_facts(new_table.columns[column])
                 yield self._change("added", new_name, name, place, column, after=after)
 
@@ -182,13 +193,13 @@ class _Comparison:
     ) -> list[tuple[str, str, bool]]:
         """Which of `added` are which of `removed` under another name, and whether that is certain."""
         names: dict[ColumnKey, set[str]] = {}
-        for key, row in _get_states(self.head):
+        for key, row in get_states(self.head):
             names.setdefault(key, set()).add(row["column_name"])
         head_names = {name for key, known in names.items() if key[0] == new_table.oid for name in known}
         certain = {
             (column, new)
-            for column, key in ((column, _column_key(table.columns[column])) for column in removed)
-            for new, new_key in ((new, _column_key(new_table.columns[new])) for new in added)
+            for column, key in ((column, column_key_of(table.columns[column])) for column in removed)
+            for new, new_key in ((new, column_key_of(new_table.columns[new])) for new in added)
             if column in names[new_key] or (key == new_key and key in self.head.first)
         }
         # What a later revision dropped was not renamed, and the position of what it adds says nothing.
@@ -203,12 +214,12 @@ class _Comparison:
         }
         return _pick_pairs(certain, likely)
 
-    def _find_removal_of_column(self, table: _Table, column: str, new_table: _Table) -> Place | None:
+    def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
         """The call that removed it; where it was never there, the call that makes the table, if it stood there."""
-        if place := _find_removal_of_column(self.head, new_table.oid, column):
+        if place := find_removal_of_column(self.head, new_table.oid, column):
             return place
-        origin = _find_creation_of_column(self.base, table.columns[column])
-        creation = _find_creation_of_table(self.head, new_table.oid)
+        origin = find_creation_of_column(self.base, table.columns[column])
+        creation = find_creation_of_table(self.head, new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
             return creation
         return self._without_line(origin)
@@ -266,25 +277,8 @@ def _similarity(name: str, other_name: str) -> float:
 def _get_tables(trace: Trace) -> dict[TableName, _Table]:
     tables: dict[TableName, _Table] = {}
     for (oid, _), row in sorted(trace.last.items()):
-        tables.setdefault(_table_name(row), _Table(oid, {})).columns[row["column_name"]] = row
+        tables.setdefault(table_name_of(row), _Table(oid, {})).columns[row["column_name"]] = row
     return tables
-
-
-def _get_states(trace: Trace) -> Iterator[tuple[ColumnKey, Row]]:
-    """Every row that a column ever was."""
-    yield from trace.first.items()
-    for step in trace.steps:
-        for key, (_, after) in step.rows.items():
-            if after:
-                yield key, after
-
-
-def _table_name(row: Row) -> TableName:
-    return row["table_schema"], row["table_name"]
-
-
-def _column_key(row: Row) -> ColumnKey:
-    return row["table_oid"], row["column_number"]
 
 
 def _type(row: Row) -> tuple[Any, ...]:
@@ -314,54 +308,3 @@ def _find_gaps(table: _Table, other: _Table) -> dict[str, str | None]:
         else:
             gaps[name] = previous
     return gaps
-
-
-def _find_last(trace: Trace, did: Callable[[ColumnKey, Row | None, Row | None], bool]) -> Place | None:
-    """The last call for which `did` is true of a column's key and its rows before and after."""
-    steps = (step for step in reversed(trace.steps) for key, rows in step.rows.items() if did(key, *rows))
-    return next((step.place for step in steps), None)
-
-
-def _find_creation_of_table(trace: Trace, oid: int) -> Place | None:
-    if any(key[0] == oid for key in trace.first):
-        return None
-    return next((step.place for step in trace.steps if any(key[0] == oid for key in step.rows)), None)
-
-
-def _find_creation_of_column(trace: Trace, row: Row) -> Place | None:
-    return _find_last(trace, lambda key, before, _: key == _column_key(row) and before is None)
-
-
-def _find_change_of_column(trace: Trace, row: Row, fact: str) -> Place | None:
-    """The call that gave it this value of `fact`, be it the one that made the column."""
-    return _find_last(
-        trace,
-        lambda key, before, after: (
-            key == _column_key(row) and after is not None and (before is None or before[fact] != after[fact])
-        ),
-    )
-
-
-def _find_change_of_table(trace: Trace, oid: int, fact: str) -> Place | None:
-    place = _find_last(
-        trace, lambda key, before, after: key[0] == oid and bool(before and after and before[fact] != after[fact])
-    )
-    return place or _find_creation_of_table(trace, oid)
-
-
-def _find_removal_of_table(trace: Trace, name: TableName) -> Place | None:
-    return _find_last(
-        trace,
-        lambda _, before, after: bool(
-            before and _table_name(before) == name and not (after and _table_name(after) == name)
-        ),
-    )
-
-
-def _find_removal_of_column(trace: Trace, oid: int, name: str) -> Place | None:
-    return _find_last(
-        trace,
-        lambda key, before, after: bool(
-            key[0] == oid and before and before["column_name"] == name and not (after and after["column_name"] == name)
-        ),
-    )
