@@ -64,3 +64,12 @@ class InvalidContractSpecError(DataContractError):
     def __init__(self, problems: list[SpecProblem]) -> None:
         super().__init__("contract files to mend, nothing was checked:\n" + "\n".join(map(str, problems)))
         self.problems = problems
+
+
+class ComparisonError(DataContractError):
+    """No comparison of this checkout with its base; what the contract tests say is none the worse for it."""
+
+    def __init__(self, reason: str, way_out: str) -> None:
+        super().__init__(f"could not compare: {reason}\n{way_out}")
+        self.reason = reason
+        self.way_out = way_out

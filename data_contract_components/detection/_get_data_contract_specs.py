@@ -135,8 +135,8 @@ def _find_problems_between(specs: dict[Path, ContractSpec]) -> list[SpecProblem]
 def _locate(path: Path, lines: dict[JsonPath, int], json_path: JsonPath, message: str) -> SpecProblem:
     # A key that is missing has no line; the object that lacks it has one.
     line = next(lines[json_path[:end]] for end in range(len(json_path), -1, -1) if json_path[:end] in lines)
-    return SpecProblem(path, line, _render_json_path(json_path), message)
+    return SpecProblem(path, line, render_json_path(json_path), message)
 
 
-def _render_json_path(json_path: JsonPath) -> str:
+def render_json_path(json_path: JsonPath) -> str:
     return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in json_path)

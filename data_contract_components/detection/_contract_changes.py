@@ -1,0 +1,192 @@
+"""What became of the contracts of the base: clause by clause, and whether somebody is promised less than before."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from data_contract_components.contract_definition._json_lines import find_json_lines
+from data_contract_components.contract_definition.contract_spec import ContractSpec, JsonPath
+from data_contract_components.detection._get_data_contract_specs import render_json_path
+
+Kind = Literal["tightened", "loosened", "added", "removed", "words"]
+Clause = tuple[JsonPath, Any, Any, Kind]
+
+CONTRACTS_PATH = Path("data_contract_components/contract_definition")
+# How much a contract binds.
+STATUSES = ("retired", "draft", "deprecated", "active")
+DEFAULTS = {"status": "active"}
+SCHEMA_DEFAULTS = {"additionalColumns": True}
+SCHEMA_CLAUSES = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
+LOOSER: tuple[Kind, ...] = ("loosened", "removed")
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class ContractChange:
+    """One clause of a contract that differs from the base's, or the whole contract, whose `json_path` is "$".
+
+    `line` is None where the file is gone. `before` and `after` are None where there is none. The owner is the one
+    whom the base's contract names: who was promised something is not for the change to say.
+    """
+
+    contract_name: str
+    path: str
+    line: int | None
+    json_path: str
+    kind: Kind
+    before: Any
+    after: Any
+    owner_name: str
+    owner_email: str
+
+
+def find_contract_changes(
+    base_specs: Mapping[str, ContractSpec], head_specs: Mapping[str, ContractSpec], head_texts: Mapping[str, str]
+) -> list[ContractChange]:
+    """The changes in the order of the contracts' names; `head_texts` are the files of `head_specs`, for the lines."""
+    changes: list[ContractChange] = []
+    head_names = match_contracts(base_specs, head_specs)
+    for name, base_spec in base_specs.items():
+        head_name = head_names.get(name)
+        if head_name is None:
+            changes.append(_change(name, base_spec, None, (), "removed", base_spec["schema"]["table_name"], None))
+            continue
+        lines = dict(find_json_lines(head_texts[head_name]))
+        if head_name != name:
+            changes.append(_change(head_name, base_spec, lines, (), "words", _path(name), _path(head_name)))
+        for json_path, before, after, kind in find_clause_changes(base_spec, head_specs[head_name]):
+            changes.append(_change(head_name, base_spec, lines, json_path, kind, before, after))
+    for name in set(head_specs) - set(head_names.values()):
+        spec = head_specs[name]
+        changes.append(_change(name, spec, {(): 1}, (), "added", None, spec["schema"]["table_name"]))
+    return sorted(changes, key=lambda change: change.contract_name)
+
+
+def match_contracts(base_specs: Mapping[str, ContractSpec], head_specs: Mapping[str, ContractSpec]) -> dict[str, str]:
+    """The head's name of each contract of the base that is still there: the same file, or else the same identity."""
+    identities = {
+        (spec["namespace"], spec["name"]): name for name, spec in head_specs.items() if name not in base_specs
+    }
+    matches: dict[str, str] = {}
+    for name, spec in base_specs.items():
+        head_name = name if name in head_specs else identities.get((spec["namespace"], spec["name"]))
+        if head_name is not None:
+            matches[name] = head_name
+    return matches
+
+
+def get_owed_spec(base_spec: ContractSpec, head_spec: ContractSpec) -> ContractSpec:
+    """The contract of the base, but with those clauses of the head's that promise all that it did and more."""
+    owed: Any = copy.deepcopy(base_spec)
+    for json_path, _, after, kind in find_clause_changes(base_spec, head_spec):
+        if kind == "tightened" and _is_column_clause(json_path):
+            part = owed
+            for key in json_path[:-1]:
+                part = part[key]
+            part[json_path[-1]] = after
+    return owed  # type: ignore[no-any-return]
+
+
+def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> list[Clause]:
+    """The path, both values (None where there is none) and the kind of each difference, in the order of the base."""
+    before, after = _with_defaults(base_spec), _with_defaults(head_spec)
+    return [
+        (
+            path,
+            None if old is _ABSENT else old,
+            None if new is _ABSENT else new,
+            _find_kind(path, old, new, before, after),
+        )
+        for path, old, new in _find_differences((), before, after)
+    ]
+
+
+def _change(
+    name: str,
+    owners_spec: ContractSpec,
+    lines: dict[JsonPath, int] | None,
+    json_path: JsonPath,
+    kind: Kind,
+    before: Any,
+    after: Any,
+) -> ContractChange:
+    line = None
+    if lines is not None:
+        # A clause that is gone has no line; what held it has one.
+        line = next(lines[json_path[:end]] for end in range(len(json_path), -1, -1) if json_path[:end] in lines)
+    owner = owners_spec["owner"]
+    return ContractChange(
+        name, _path(name), line, render_json_path(json_path), kind, before, after, owner["name"], owner["email"]
+    )
+
+
+def _path(name: str) -> str:
+    return (CONTRACTS_PATH / f"{name}.json").as_posix()
+
+
+def _with_defaults(spec: ContractSpec) -> dict[str, Any]:
+    return {**DEFAULTS, **spec, "schema": {**SCHEMA_DEFAULTS, **spec["schema"]}}
+
+
+def _find_differences(path: JsonPath, before: Any, after: Any) -> Iterator[tuple[JsonPath, Any, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict) and path[-1:] != ("references",):
+        for key in before | after:
+            yield from _find_differences((*path, key), before.get(key, _ABSENT), after.get(key, _ABSENT))
+    elif before != after:
+        yield path, before, after
+
+
+def _is_column_clause(path: JsonPath) -> bool:
+    is_constraint = path[:2] == ("schema", "properties") and path[3:4] in (("constraints",), ("array_element",))
+    return is_constraint and not str(path[-1]).startswith("x-")
+
+
+def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any], head_spec: dict[str, Any]) -> Kind:
+    """Whether the difference promises less ("loosened": something that was promised need not hold any more)."""
+    if path == ("status",):
+        return "loosened" if STATUSES.index(after) < STATUSES.index(before) else "tightened"
+    if path == ("sunset",) and "deprecated" in (base_spec["status"], head_spec["status"]):
+        # Without one, a contract binds for ever.
+        return "loosened" if before is _ABSENT or (after is not _ABSENT and after < before) else "tightened"
+    is_column = len(path) == 3 and path[:2] == ("schema", "properties")
+    is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in SCHEMA_CLAUSES)
+    if not is_clause or path[0] != "schema":
+        return "words"
+    if after is _ABSENT:
+        return "removed"
+    if before is _ABSENT:
+        # Where no column may be there but the listed ones, each further one breaks that promise.
+        is_closed = is_column and not (
+            base_spec["schema"]["additionalColumns"] or head_spec["schema"]["additionalColumns"]
+        )
+        return "loosened" if is_closed else "added"
+    writers = any(consumer["role"] == "writer" for consumer in base_spec.get("consumers", ()))
+    return "tightened" if _is_stronger(str(path[-1]), before, after, is_for_writers=writers) else "loosened"
+
+
+def _is_stronger(key: str, before: Any, after: Any, *, is_for_writers: bool) -> bool:
+    """Whether everything that the clause let its consumers rely on still holds.
+
+    To a reader, a clause says which values may come, so that fewer are no loss; whoever writes loses by each.
+    Where it cannot be told, as with another type, it does not hold.
+    """
+    match key:
+        case "is_updatable":
+            return bool(after)
+        case "additionalColumns":
+            return not after
+        case _ if is_for_writers:
+            return False
+        case "is_nullable":
+            return not after
+        case "unique":
+            return bool(after)
+        case "character_maximum_length" | "numeric_precision":
+            return before is None or (after is not None and bool(after < before))
+        case "references":
+            return before is None
+        case "enum":
+            return bool([label for label in before if label in after] == after)
+    return False

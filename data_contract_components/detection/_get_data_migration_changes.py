@@ -1,0 +1,274 @@
+"""What this checkout does to the data, compared with the base of a pull request.
+
+python -m data_contract_components.detection._get_data_migration_changes --base REF
+"""
+
+import argparse
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from data_contract_components.contract_definition.contract_spec import ContractSpec
+from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
+from data_contract_components.data_assets._scratch_databases import ScratchDatabases
+from data_contract_components.detection._base_checkout import open_base_checkout
+from data_contract_components.detection._contract_changes import (
+    CONTRACTS_PATH,
+    ContractChange,
+    find_contract_changes,
+    get_owed_spec,
+    match_contracts,
+)
+from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
+from data_contract_components.detection._migration_trace import Trace
+from data_contract_components.detection._migrations import Migrations
+from data_contract_components.detection._places import TableName
+from data_contract_components.detection._schema_changes import SchemaChange, find_schema_changes
+from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
+from data_contract_components.errors import ComparisonError, DataContractError, InvalidContractSpecError
+
+VALUE_LENGTH = 60
+Violation = dict[str, str]
+# Title, names of the columns, and rows of cells.
+Section = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class MigrationComparison:
+    """What the pull request itself brings; `base_commit` is where it parted from `base`.
+
+    `violations` are those of this checkout's contracts by this checkout's migrations that the base does not have,
+    `earlier_violations` those that it has. `broken_promises` are those of the base's contracts that this checkout's
+    no longer tell, because a clause was loosened or taken out.
+    """
+
+    base: str
+    base_commit: str
+    changes: tuple[SchemaChange, ...]
+    contract_changes: tuple[ContractChange, ...]
+    violations: tuple[Violation, ...]
+    earlier_violations: tuple[Violation, ...]
+    broken_promises: tuple[Violation, ...]
+
+    def is_stopped(self, loosened: Literal["fail", "report"] = "fail") -> bool:
+        """Whether the pull request must not pass: it breaks a contract, or (unless "report") loosens and breaks one."""
+        return bool(self.violations or (loosened == "fail" and self.broken_promises))
+
+
+def get_data_migration_changes(base: str, repository_directory: Path = REPOSITORY_DIRECTORY) -> MigrationComparison:
+    """What the working tree, uncommitted edits included, changes since it parted from `base`, a git ref.
+
+    The migrations of both run in scratch databases on the server of database_url(); the checked database is not
+    touched. Raises: ComparisonError; InvalidContractSpecError of this checkout's contracts; DatabaseUnavailableError.
+    """
+    with open_base_checkout(base, repository_directory) as (base_commit, base_directory):
+        base_specs = _get_base_specs(base_directory / CONTRACTS_PATH, base)
+        head_specs = _get_specs(repository_directory / CONTRACTS_PATH)
+        base_migrations = Migrations(base_directory, f'the base "{base}"')
+        head_migrations = Migrations(repository_directory, "this checkout")
+        tables = get_tables(base_specs) | get_tables(head_specs)
+        with ScratchDatabases() as scratch:
+            traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
+        # The contracts speak of the checked database.
+        base_df, head_df = (catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
+        owed_specs = {
+            name: get_owed_spec(base_specs[name], head_specs[head_name])
+            for name, head_name in match_contracts(base_specs, head_specs).items()
+        }
+        base_violations = _find_violations(base_directory, base_specs, base_df)
+        owed_violations = _find_violations(base_directory, base_specs | owed_specs, head_df)
+    head_violations = _find_violations(repository_directory, head_specs, head_df)
+    head_texts = {
+        name: (repository_directory / CONTRACTS_PATH / f"{name}.json").read_text(encoding="utf-8-sig")
+        for name in head_specs
+    }
+    contract_names: dict[TableName, set[str]] = {}
+    for name, spec in [*base_specs.items(), *head_specs.items()]:
+        schema = spec["schema"]
+        contract_names.setdefault((schema["table_schema"], schema["table_name"]), set()).add(name)
+    return MigrationComparison(
+        base,
+        base_commit,
+        tuple(find_schema_changes(*traces, head_migrations.paths(), contract_names)),
+        tuple(find_contract_changes(base_specs, head_specs, head_texts)),
+        violations=_subtract(head_violations, base_violations),
+        earlier_violations=_subtract(head_violations, _subtract(head_violations, base_violations)),
+        broken_promises=_subtract(owed_violations, (*head_violations, *base_violations)),
+    )
+
+
+def _get_specs(directory: Path) -> dict[str, ContractSpec]:
+    """The contracts in `directory`, where there may be none."""
+    return get_data_contract_specs(directory) if any(directory.glob("*.json")) else {}
+
+
+def _get_base_specs(directory: Path, base: str) -> dict[str, ContractSpec]:
+    try:
+        return _get_specs(directory)
+    except InvalidContractSpecError as error:
+        problems = "\n".join(str(problem).replace(f"{directory}/", "") for problem in error.problems)
+        raise ComparisonError(
+            f'contracts of the base "{base}" cannot be read:\n{problems}', "Mend them there."
+        ) from error
+
+
+def run_migrations(
+    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[tuple[str, str]]
+) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, pd.DataFrame]]:
+    """What was done on both sides after the revisions that they share, and their catalogs of `tables` in the end."""
+    shared = base.count_shared(head)
+    name = head_name = scratch.create()
+    base.apply(scratch.url(name), shared, is_traced=False)
+    if shared < len(base.revisions):
+        head_name = scratch.create(template=name)
+    base_trace = base.apply(scratch.url(name))
+    base_df = get_data_catalog(PostgresDB(scratch.url(name)), tables)
+    head_trace = head.apply(scratch.url(head_name))
+    head_df = get_data_catalog(PostgresDB(scratch.url(head_name)), tables)
+    return (base_trace, head_trace), (base_df, head_df)
+
+
+def _find_violations(
+    root_directory: Path, specs: dict[str, ContractSpec], catalog_df: pd.DataFrame
+) -> tuple[Violation, ...]:
+    if not specs:
+        return ()
+    detector = ContractViolationDetector(root_directory / CONTRACTS_PATH, catalog_df)
+    detector.contract_specs = specs
+    return tuple(detector.detect_constraint_violations())
+
+
+def _subtract(violations: Collection[Violation], known: Collection[Violation]) -> tuple[Violation, ...]:
+    """Those that are not known under any contract: a contract's file may have another name."""
+    keys = ("table_name", "column_name", "violations")
+    known_values = {tuple(violation[key] for key in keys) for violation in known}
+    return tuple(violation for violation in violations if tuple(violation[key] for key in keys) not in known_values)
+
+
+def render_json(comparison: MigrationComparison) -> str:
+    return json.dumps(dataclasses.asdict(comparison), indent=2, ensure_ascii=False)
+
+
+def render_table(comparison: MigrationComparison) -> str:
+    """Each section as a table with aligned columns."""
+    texts: list[str] = []
+    for title, names, rows in _get_sections(comparison):
+        lines = [names, *([_escape_controls(cell) for cell in row] for row in rows)]
+        widths = [max(len(line[position]) for line in lines) for position in range(len(names))]
+        padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+        texts.append("\n".join([title, *(f"  {line}".rstrip() for line in padded)]))
+    return "\n\n".join(texts)
+
+
+def render_markdown(comparison: MigrationComparison) -> str:
+    """Each section as a table of GitHub's Markdown; what comes from files and the database stands in code spans."""
+    texts: list[str] = []
+    for title, names, rows in _get_sections(comparison):
+        lines = [names, ["---"] * len(names), *([_render_code(cell) for cell in row] for row in rows)]
+        texts.append("\n".join([f"### {_escape_markdown(title)}", "", *(f"| {' | '.join(line)} |" for line in lines)]))
+    return "\n\n".join(texts)
+
+
+def _get_sections(comparison: MigrationComparison) -> list[Section]:
+    """What there is to tell, without empty tables."""
+    since = f"since {comparison.base} ({comparison.base_commit[:12]})"
+    violation_names = ("contract", "table", "column", "issue")
+    sections: list[Section] = [
+        (
+            f"Changes of the data {since}",
+            ("table", "column", "change", "under contract", "where", "by"),
+            [_render_change(change) for change in comparison.changes],
+        ),
+        (
+            "Contracts changed: each needs its owner",
+            ("contract", "clause", "change", "before", "after", "owner"),
+            [_render_contract_change(change) for change in comparison.contract_changes],
+        ),
+        ("Contracts that this breaks", violation_names, [tuple(v.values()) for v in comparison.violations]),
+        (
+            "Promises of the base that this breaks, and no contract tells any more",
+            violation_names,
+            [tuple(v.values()) for v in comparison.broken_promises],
+        ),
+        ("Broken before", violation_names, [tuple(v.values()) for v in comparison.earlier_violations]),
+    ]
+    return [section for section in sections if section[2]] or [(f"No change of the data {since}", (), [])]
+
+
+def _render_change(change: SchemaChange) -> tuple[str, ...]:
+    words: str = change.change
+    if change.change == "renamed":
+        words = f"{'' if change.is_certain else 'likely '}renamed to {change.after}"
+    if change.change == "changed":
+        words = f"{change.key}: {_render_value(change.before)} → {_render_value(change.after)}"
+    name = f"{change.table_schema}.{change.table_name}"
+    where = change.path or ""
+    where += f":{change.line}" if change.line else ""
+    return name, change.column_name or "", words, ", ".join(change.contract_names), where, change.statement or ""
+
+
+def _render_contract_change(change: ContractChange) -> tuple[str, ...]:
+    owner = f"{change.owner_name} <{change.owner_email}>"
+    values = (_render_value(change.before), _render_value(change.after))
+    return change.contract_name, change.json_path, change.kind, *values, owner
+
+
+def _render_value(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= VALUE_LENGTH else text[: VALUE_LENGTH - 1] + "…"
+
+
+def _escape_controls(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|@~-])", r"\\\1", _escape_controls(text))
+
+
+def _render_code(text: str) -> str:
+    """`text` in a code span, in which neither markup nor a mention is read."""
+    text = _escape_controls(text).replace("|", "\\|")
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`" if text.strip() else text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0: nothing is broken; 1: a contract, or a promise of the base's; 2: could not compare."""
+    parser = argparse.ArgumentParser(
+        description="Show what the migrations of this checkout do to the data, compared with the base.",
+        epilog="Exit status: 0 no contract broken; 1 broken, or loosened and broken as it was; 2 could not compare.",
+    )
+    parser.add_argument("--base", required=True, help="a git ref; compared is the commit at which HEAD parted from it")
+    parser.add_argument("--format", choices=RENDERERS, default="table", help="default: %(default)s")
+    parser.add_argument(
+        "--loosened",
+        choices=("fail", "report"),
+        default="fail",
+        help="what a database does that breaks a contract which is loosened with it (default: %(default)s)",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        comparison = get_data_migration_changes(options.base)
+    except KeyboardInterrupt:
+        print("stopped; the scratch databases are gone", file=sys.stderr)
+        return 130
+    except DataContractError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(RENDERERS[options.format](comparison))
+    return 1 if comparison.is_stopped(options.loosened) else 0
+
+
+RENDERERS = {"table": render_table, "json": render_json, "markdown": render_markdown}
+
+if __name__ == "__main__":
+    sys.exit(main())

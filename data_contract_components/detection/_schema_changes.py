@@ -1,0 +1,310 @@
+"""What migrations do to the tables, beside what those of the base do: two traces become a list of changes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, Literal, TypeVar
+
+from data_contract_components.detection._migration_trace import (
+    COLUMN_FACTS,
+    TABLE_FACTS,
+    ColumnKey,
+    Place,
+    Row,
+    Trace,
+)
+from data_contract_components.detection._places import (
+    TableName,
+    column_key_of,
+    find_change_of_column,
+    find_change_of_table,
+    find_creation_of_column,
+    find_creation_of_table,
+    find_removal_of_column,
+    find_removal_of_table,
+    get_states,
+    table_name_of,
+)
+
+SIMILAR_NAMES = 0.5
+Name = TypeVar("Name", str, TableName)
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """One difference between the tables of the base and those of this checkout.
+
+    Of a table when `column_name` is None. The names are those at the base, but for what was added. `key` says what of
+    it is another, `before` and `after` the values; of what was added or removed all that is known of it, by key.
+    `is_certain` is False for a rename that is only likely. The last four fields say where it was done; `line` is None
+    where this checkout has no line for it, because the call is gone from an edited revision.
+    """
+
+    change: Literal["added", "removed", "renamed", "changed"]
+    table_schema: str
+    table_name: str
+    column_name: str | None
+    key: str | None
+    before: Any
+    after: Any
+    is_certain: bool
+    contract_names: tuple[str, ...]
+    revision: str | None
+    path: str | None
+    line: int | None
+    statement: str | None
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The columns of a table by name, in their order."""
+
+    oid: int
+    columns: dict[str, Row]
+
+    @property
+    def first_row(self) -> Row:
+        return next(iter(self.columns.values()))
+
+
+def find_schema_changes(
+    base: Trace,
+    head: Trace,
+    head_paths: Mapping[str, str],
+    contract_names: Mapping[TableName, Iterable[str]],
+) -> list[SchemaChange]:
+    """The changes that make the last tables of `base` those of `head`, each once, ordered by table and column.
+
+    `head_paths` are the files of the head's revisions, `contract_names` the contracts of either side by table.
+    """
+    return sorted(_Comparison(base, head, head_paths, contract_names).find_changes(), key=_order)
+
+
+def find_cause(
+    changes: Iterable[SchemaChange], table_schema: str, table_name: str, column_name: str, key: str
+) -> SchemaChange | None:
+    """The change that made `key` of a column, or the column itself, another than a contract says."""
+    of_table = [c for c in changes if (c.table_schema, c.table_name) == (table_schema, table_name)]
+    gone = ("removed", "renamed")
+    of_key = (c for c in of_table if c.change == "changed" and (c.column_name, c.key) == (column_name, key))
+    of_column = (c for c in of_table if c.column_name == column_name and c.change != "changed")
+    whole_table = (c for c in of_table if c.column_name is None and (c.change in gone or c.key == key))
+    return next((change for found in (of_key, of_column, whole_table) for change in found), None)
+
+
+def _order(change: SchemaChange) -> tuple[str, ...]:
+    return (change.table_schema, change.table_name, change.column_name or "", change.change, change.key or "")
+
+
+class _Comparison:
+    def __init__(
+        self, base: Trace, head: Trace, head_paths: Mapping[str, str], contract_names: Mapping[TableName, Iterable[str]]
+    ) -> None:
+        self.base, self.head, self.head_paths, self.contract_names = base, head, head_paths, contract_names
+
+    def find_changes(self) -> Iterator[SchemaChange]:
+        base_tables, head_tables = _get_tables(self.base), _get_tables(self.head)
+        removed = {name: table for name, table in base_tables.items() if name not in head_tables}
+        added = {name: table for name, table in head_tables.items() if name not in base_tables}
+        pairs = [(name, name, True) for name in base_tables if name in head_tables]
+        pairs += self._pair_tables(removed, added)
+        for name, new_name, is_certain in pairs:
+            yield from self._compare_tables(name, base_tables[name], new_name, head_tables[new_name], is_certain)
+        for name, table in removed.items():
+            if name not in {pair[0] for pair in pairs}:
+                place = find_removal_of_table(self.head, name)
+                place = place or self._without_line(find_creation_of_table(self.base, table.oid))
+                yield self._change("removed", name, name, place, before=_table_facts(table))
+        for name, table in added.items():
+            if name not in {pair[1] for pair in pairs}:
+                place = find_creation_of_table(self.head, table.oid)
+                place = place or self._without_line(find_removal_of_table(self.base, name))
+                yield self._change("added", name, name, place, after=_table_facts(table))
+
+    def _pair_tables(
+        self, removed: dict[TableName, _Table], added: dict[TableName, _Table]
+    ) -> list[tuple[TableName, TableName, bool]]:
+        """Which of `added` are which of `removed` under another name, and whether that is certain."""
+        former_names = {
+            new_name: {table_name_of(row) for key, row in get_states(self.head) if key[0] == table.oid}
+            for new_name, table in added.items()
+        }
+        head_names = {table_name_of(row) for _, row in get_states(self.head)}
+        certain = {
+            (name, new)
+            for name, table in removed.items()
+            for new, new_table in added.items()
+            # They are one database, or clones of one, and a server gives out no oid twice.
+            if name in former_names[new] or table.oid == new_table.oid
+        }
+        likely = {
+            (name, new): _similarity(name[1], new[1])
+            for name in removed
+            for new in added
+            if name not in head_names and _shape(removed[name]) == _shape(added[new])
+        }
+        return _pick_pairs(certain, likely)
+
+    def _compare_tables(
+        self, name: TableName, table: _Table, new_name: TableName, new_table: _Table, is_certain: bool
+    ) -> Iterator[SchemaChange]:
+        for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
+            if old != new:
+                place = find_change_of_table(self.head, new_table.oid, key)
+                place = place or self._without_line(find_change_of_table(self.base, table.oid, key))
+                yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
+        for key, row_key in TABLE_FACTS.items():
+            before, after = table.first_row[row_key], new_table.first_row[row_key]
+            if before != after:
+                place = find_change_of_table(self.head, new_table.oid, row_key)
+                place = place or self._without_line(find_change_of_table(self.base, table.oid, row_key))
+                yield self._change("changed", name, new_name, place, key=key, before=before, after=after)
+        removed = [column for column in table.columns if column not in new_table.columns]
+        added = [column for column in new_table.columns if column not in table.columns]
+        pairs = [(column, column, True) for column in table.columns if column in new_table.columns]
+        pairs += self._pair_columns(table, removed, new_table, added)
+        for column, new_column, is_certain_column in pairs:
+            before_row, after_row = table.columns[column], new_table.columns[new_column]
+            if column != new_column:
+                place = find_change_of_column(self.head, after_row, "column_name")
+                place = place or self._without_line(find_change_of_column(self.base, before_row, "column_name"))
+                yield self._change(
+                    "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
+                )
+            for key in COLUMN_FACTS:
+                if before_row[key] != after_row[key]:
+                    place = find_change_of_column(self.head, after_row, key)
+                    place = place or self._without_line(find_change_of_column(self.base, before_row, key))
+                    yield self._change("changed", name, new_name, place, column, key, before_row[key], after_row[key])
+        for column in removed:
+            if column not in {pair[0] for pair in pairs}:
+                place = self._find_removal(table, column, new_table)
+                before = _column_facts(table.columns[column])
+                yield self._change("removed", name, new_name, place, column, before=before)
+        for column in added:
+            if column not in {pair[1] for pair in pairs}:
+                place = find_creation_of_column(self.head, new_table.columns[column])
+                place = place or self._without_line(find_removal_of_column(self.base, table.oid, column))
+                after = _column_facts(new_table.columns[column])
+                yield self._change("added", new_name, name, place, column, after=after)
+
+    def _pair_columns(
+        self, table: _Table, removed: list[str], new_table: _Table, added: list[str]
+    ) -> list[tuple[str, str, bool]]:
+        """Which of `added` are which of `removed` under another name, and whether that is certain."""
+        names: dict[ColumnKey, set[str]] = {}
+        for key, row in get_states(self.head):
+            names.setdefault(key, set()).add(row["column_name"])
+        head_names = {name for key, known in names.items() if key[0] == new_table.oid for name in known}
+        certain = {
+            (column, new)
+            for column, key in ((column, column_key_of(table.columns[column])) for column in removed)
+            for new, new_key in ((new, column_key_of(new_table.columns[new])) for new in added)
+            if column in names[new_key] or (key == new_key and key in self.head.first)
+        }
+        # What a later revision dropped was not renamed, and the position of what it adds says nothing.
+        gaps, new_gaps = _find_gaps(table, new_table), _find_gaps(new_table, table)
+        likely = {
+            (column, new): _similarity(column, new) + (before["comment"] == after["comment"])
+            for column, before in ((column, table.columns[column]) for column in removed if column not in head_names)
+            for new, after in ((new, new_table.columns[new]) for new in added)
+            if gaps[column] == new_gaps[new]
+            and _type(before) == _type(after)
+            and (_similarity(column, new) >= SIMILAR_NAMES or (before["comment"] or "") == after["comment"])
+        }
+        return _pick_pairs(certain, likely)
+
+    def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
+        """The call that removed it; where it was never there, the call that makes the table, if it stood there."""
+        if place := find_removal_of_column(self.head, new_table.oid, column):
+            return place
+        origin = find_creation_of_column(self.base, table.columns[column])
+        creation = find_creation_of_table(self.head, new_table.oid)
+        if creation and (origin is None or creation.revision == origin.revision):
+            return creation
+        return self._without_line(origin)
+
+    def _without_line(self, place: Place | None) -> Place | None:
+        """A call of the base that is in this checkout no more: its revision, and the file that has it now."""
+        return place and Place(place.revision, self.head_paths.get(place.revision, place.path), None, place.statement)
+
+    def _change(
+        self,
+        change: Literal["added", "removed", "renamed", "changed"],
+        name: TableName,
+        other_name: TableName,
+        place: Place | None,
+        column: str | None = None,
+        key: str | None = None,
+        before: Any = None,
+        after: Any = None,
+        certain: bool = True,
+    ) -> SchemaChange:
+        contract_names = {*self.contract_names.get(name, ()), *self.contract_names.get(other_name, ())}
+        return SchemaChange(
+            change,
+            *name,
+            column,
+            key,
+            before,
+            after,
+            certain,
+            tuple(sorted(contract_names)),
+            place.revision if place else None,
+            place.path if place else None,
+            place.line if place else None,
+            place.statement if place else None,
+        )
+
+
+def _pick_pairs(
+    certain: set[tuple[Name, Name]], likely: dict[tuple[Name, Name], float]
+) -> list[tuple[Name, Name, bool]]:
+    """Each name in one pair at most: the certain ones first, then the likeliest."""
+    ranked = [(pair, True) for pair in sorted(certain)]
+    ranked += [(pair, False) for pair in sorted(likely, key=lambda pair: (-likely[pair], pair))]
+    pairs: list[tuple[Name, Name, bool]] = []
+    for (name, new_name), is_certain in ranked:
+        if all(name != pair[0] and new_name != pair[1] for pair in pairs):
+            pairs.append((name, new_name, is_certain))
+    return pairs
+
+
+def _similarity(name: str, other_name: str) -> float:
+    return SequenceMatcher(None, name, other_name, autojunk=False).ratio()
+
+
+def _get_tables(trace: Trace) -> dict[TableName, _Table]:
+    tables: dict[TableName, _Table] = {}
+    for (oid, _), row in sorted(trace.last.items()):
+        tables.setdefault(table_name_of(row), _Table(oid, {})).columns[row["column_name"]] = row
+    return tables
+
+
+def _type(row: Row) -> tuple[Any, ...]:
+    return row["data_type"], row["udt_name"], row["domain_name"]
+
+
+def _shape(table: _Table) -> dict[str, tuple[Any, ...]]:
+    return {name: _type(row) for name, row in table.columns.items()}
+
+
+def _column_facts(row: Row) -> Row:
+    return {key: row[key] for key in COLUMN_FACTS if row[key] is not None}
+
+
+def _table_facts(table: _Table) -> dict[str, Any]:
+    facts = {key: table.first_row[row_key] for key, row_key in TABLE_FACTS.items()}
+    return facts | {"columns": {name: _column_facts(row) for name, row in table.columns.items()}}
+
+
+def _find_gaps(table: _Table, other: _Table) -> dict[str, str | None]:
+    """Behind which of the columns that both tables have each of the others stands; None: before all of them."""
+    gaps: dict[str, str | None] = {}
+    previous = None
+    for name in table.columns:
+        if name in other.columns:
+            previous = name
+        else:
+            gaps[name] = previous
+    return gaps

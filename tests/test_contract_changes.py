@@ -1,0 +1,213 @@
+import copy
+import json
+import unittest
+from typing import Any
+
+from data_contract_components.contract_definition.contract_spec import find_spec_problems
+from data_contract_components.detection._contract_changes import (
+    find_clause_changes,
+    find_contract_changes,
+    get_owed_spec,
+)
+from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
+
+ABSENT = object()
+TARGET = {"table_schema": "public", "table_name": "object", "column_name": "object_id"}
+# Of each clause: two values, and what the way there and the way back are, to readers and where there are writers.
+LOSES = ("loosened", "loosened")
+NARROWS = ("loosened", "tightened")
+CONSTRAINTS: dict[str, tuple[Any, Any, tuple[str, str], tuple[str, str]]] = {
+    "data_type": ("text", "integer", LOSES, LOSES),
+    "primaryKey": (True, False, LOSES, LOSES),
+    "is_nullable": (False, True, NARROWS, LOSES),
+    "is_updatable": (True, False, NARROWS, NARROWS),
+    "character_maximum_length": (80, 255, NARROWS, LOSES),
+    "numeric_precision": (8, 10, NARROWS, LOSES),
+    "numeric_scale": (2, 3, LOSES, LOSES),
+    "datetime_precision": (6, 3, LOSES, LOSES),
+    "interval_type": ("DAY TO SECOND", "YEAR TO MONTH", LOSES, LOSES),
+    "udt_name": ("text", "citext", LOSES, LOSES),
+    "domain_name": (None, "url", LOSES, LOSES),
+    "collation_name": (None, "C", LOSES, LOSES),
+    "column_default": (None, "''::text", LOSES, LOSES),
+    "is_identity": (True, False, LOSES, LOSES),
+    "is_generated": (True, False, LOSES, LOSES),
+    "enum": (["a", "b"], ["a", "x", "b"], NARROWS, LOSES),
+    "unique": (True, False, NARROWS, LOSES),
+    "references": (TARGET, None, NARROWS, LOSES),
+    "array_element_data_type": ("text", "integer", LOSES, LOSES),
+    "array_element_character_maximum_length": (80, None, NARROWS, LOSES),
+    "array_element_numeric_precision": (8, 10, NARROWS, LOSES),
+    "array_element_numeric_scale": (2, 3, LOSES, LOSES),
+    "array_element_datetime_precision": (6, 3, LOSES, LOSES),
+    "array_element_udt_name": ("text", "citext", LOSES, LOSES),
+    "array_element_dimensions": (1, 2, LOSES, LOSES),
+}
+# Path, value before and after, kind of the change.
+OTHER_CLAUSES = [
+    ("status", "active", "draft", "loosened"),
+    ("status", "draft", ABSENT, "tightened"),
+    ("status", "retired", "draft", "tightened"),
+    ("status", ABSENT, "retired", "loosened"),
+    ("schema.table_catalog", "postgres", "museum", "loosened"),
+    ("schema.table_schema", "public", "other", "loosened"),
+    ("schema.table_name", "object_images", "images", "loosened"),
+    ("schema.table_type", "BASE TABLE", "VIEW", "loosened"),
+    ("schema.table_type", ABSENT, "VIEW", "added"),
+    ("schema.table_type", "VIEW", ABSENT, "removed"),
+    ("schema.additionalColumns", False, True, "loosened"),
+    ("schema.additionalColumns", False, ABSENT, "loosened"),
+    ("schema.additionalColumns", ABSENT, False, "tightened"),
+    ("schema.title", ABSENT, "Title", "words"),
+    ("schema.x-team", "a", "b", "words"),
+    ("doc", "Doc.", "Other.", "words"),
+    ("x-note", ABSENT, {"status": "active"}, "words"),
+    ("owner.email", "a@museum.org", "b@museum.org", "words"),
+    ("owner.channel", "#a", ABSENT, "words"),
+    ("consumers", ABSENT, [{"name": "Science", "role": "reader", "reason": "Trains."}], "words"),
+    ("spec-version", "1.1.0", "1.0.0", "words"),
+    ("sunset", ABSENT, "2026-01-31", "words"),
+    ("schema.properties.c.description", "Words.", ABSENT, "words"),
+    ("schema.properties.c.examples", [1], [2], "words"),
+    ("schema.properties.c.constraints.x-why", 1, 2, "words"),
+    ("schema.properties.c.array_element", {"data_type": "text"}, ABSENT, "removed"),
+    ("schema.properties.c.array_element", ABSENT, {"data_type": "text"}, "added"),
+    ("schema.properties.d", {"constraints": {"data_type": "text"}}, ABSENT, "removed"),
+    ("schema.properties.d", ABSENT, {"constraints": {"data_type": "text"}}, "added"),
+]
+
+
+def spec_with(path: str = "x-nothing", value: Any = None, **more: Any) -> Any:
+    """A contract in which `value` stands at `path`, or nothing where it is ABSENT."""
+    spec: Any = {
+        "spec-version": "1.1.0",
+        "name": "images",
+        "namespace": "museum",
+        "dataAssetResourceName": "postgresql://postgres:5432/postgres.object_images",
+        "doc": "Doc.",
+        "owner": {"name": "Data Engineering Team", "email": "data-eng@museum.org"},
+        "schema": {
+            "table_catalog": "postgres",
+            "table_schema": "public",
+            "table_name": "object_images",
+            "properties": {"c": {"constraints": {"data_type": "ARRAY"}, "array_element": {"data_type": "text"}}},
+        },
+        **more,
+    }
+    *keys, last = path.split(".")
+    part = spec
+    for key in keys:
+        part = part[key]
+    part.pop(last, None)
+    if value is not ABSENT:
+        part[last] = value
+    return spec
+
+
+def path_of(key: str) -> str:
+    if key.startswith("array_element_"):
+        return f"schema.properties.c.array_element.{key.removeprefix('array_element_')}"
+    return f"schema.properties.c.constraints.{key}"
+
+
+WRITERS = {"consumers": [{"name": "App", "role": "writer", "reason": "Fills it."}]}
+
+
+class TestFindClauseChanges(unittest.TestCase):
+    def kinds(self, path: str, before: Any, after: Any, **more: Any) -> list[tuple[str, str]]:
+        changes = find_clause_changes(spec_with(path, before, **more), spec_with(path, after, **more))
+        return [(".".join(map(str, json_path)), kind) for json_path, _, _, kind in changes]
+
+    def test_the_table_has_each_key_of_the_dialect(self) -> None:
+        self.assertEqual(set(CONSTRAINTS), set(COMPARED_KEYS))
+        for key, (value, other, _, _) in CONSTRAINTS.items():
+            for found in (value, other):
+                problems = find_spec_problems(spec_with(path_of(key), found))
+                # An array's element goes with no other type, which is another rule.
+                self.assertTrue(key == "data_type" or not problems, problems)
+
+    def test_each_clause_of_a_column_loosened_tightened_added_and_removed_is_told_apart(self) -> None:
+        for key, (value, other, for_readers, for_writers) in CONSTRAINTS.items():
+            path = path_of(key)
+            with self.subTest(key):
+                self.assertEqual(self.kinds(path, value, copy.deepcopy(value)), [])
+                self.assertEqual(self.kinds(path, value, ABSENT), [(path, "removed")])
+                self.assertEqual(self.kinds(path, ABSENT, value), [(path, "added")])
+                for more, (there, back) in (({}, for_readers), (WRITERS, for_writers)):
+                    self.assertEqual(self.kinds(path, value, other, **more), [(path, there)])
+                    self.assertEqual(self.kinds(path, other, value, **more), [(path, back)])
+
+    def test_the_other_clauses_and_the_words_are_told_apart(self) -> None:
+        for path, before, after, kind in OTHER_CLAUSES:
+            with self.subTest(path, before=before, after=after):
+                self.assertEqual(self.kinds(path, before, after), [(path, kind)])
+
+    def test_the_same_in_other_words_is_no_change(self) -> None:
+        self.assertEqual(self.kinds("status", ABSENT, "active"), [])
+        self.assertEqual(self.kinds("schema.additionalColumns", ABSENT, True), [])
+        self.assertEqual(self.kinds(path_of("numeric_precision"), 32, 32.0), [])
+
+    def test_an_end_that_comes_earlier_is_a_loss(self) -> None:
+        def spec(sunset: str | None) -> Any:
+            return spec_with(status="deprecated", sunset=sunset) if sunset else spec_with()
+
+        for before, after, kinds in (
+            ("2026-01-31", "2026-01-30", ["loosened"]),
+            ("2026-01-31", "2026-02-01", ["tightened"]),
+            (None, "2026-01-31", ["loosened", "loosened"]),
+            ("2026-01-31", None, ["tightened", "tightened"]),
+        ):
+            changes = find_clause_changes(spec(before), spec(after))
+            self.assertEqual([kind for *_, kind in changes], kinds)
+
+    def test_bounded_is_less_than_unbounded_and_labels_in_another_order_are_others(self) -> None:
+        length, labels = path_of("character_maximum_length"), path_of("enum")
+        self.assertEqual(self.kinds(length, None, 80), [(length, "tightened")])
+        self.assertEqual(self.kinds(length, 80, None), [(length, "loosened")])
+        self.assertEqual(self.kinds(labels, ["a", "b"], ["b", "a"]), [(labels, "loosened")])
+
+    def test_a_reference_to_another_column_is_a_loss(self) -> None:
+        path = path_of("references")
+        self.assertEqual(self.kinds(path, TARGET, TARGET | {"column_name": "id"}), [(path, "loosened")])
+
+    def test_a_further_column_is_a_loss_where_no_others_were_to_be_there(self) -> None:
+        column = {"constraints": {"data_type": "text"}}
+        base, head = spec_with("schema.additionalColumns", False), spec_with("schema.additionalColumns", False)
+        head["schema"]["properties"]["d"] = column
+        self.assertEqual([kind for *_, kind in find_clause_changes(base, head)], ["loosened"])
+
+
+class TestFindContractChanges(unittest.TestCase):
+    def test_the_line_is_the_clauses_or_that_of_what_held_it(self) -> None:
+        base, head = spec_with(path_of("is_nullable"), False), spec_with("doc", "Other.")
+        text = json.dumps(head, indent=2)
+        words, removed = find_contract_changes({"a": base}, {"a": head}, {"a": text})
+        lines = text.splitlines()
+        self.assertIn('"doc"', lines[words.line - 1])
+        self.assertIn('"constraints"', lines[removed.line - 1])
+        self.assertEqual(removed.json_path, "$.schema.properties.c.constraints.is_nullable")
+        self.assertEqual((removed.before, removed.after, removed.kind), (False, None, "removed"))
+
+    def test_the_owner_is_the_bases(self) -> None:
+        head = spec_with("owner", {"name": "Nobody", "email": "no@museum.org"})
+        changes = find_contract_changes({"a": spec_with()}, {"a": head}, {"a": json.dumps(head)})
+        self.assertEqual({change.owner_email for change in changes}, {"data-eng@museum.org"})
+
+    def test_whole_contracts_are_added_removed_and_renamed(self) -> None:
+        other = spec_with("name", "other")
+        changes = find_contract_changes({"a": spec_with()}, {"b": other}, {"b": "{}"})
+        self.assertEqual(
+            [(c.contract_name, c.kind, c.line) for c in changes], [("a", "removed", None), ("b", "added", 1)]
+        )
+        (change,) = find_contract_changes({"a": other}, {"b": other}, {"b": "{}"})
+        self.assertEqual((change.contract_name, change.kind, change.line), ("b", "words", 1))
+
+
+class TestGetOwedSpec(unittest.TestCase):
+    def test_it_is_the_bases_but_for_what_is_promised_better(self) -> None:
+        base, head = spec_with(path_of("is_nullable"), True), spec_with(path_of("is_nullable"), False)
+        base["schema"]["properties"]["d"] = {"constraints": {"data_type": "text"}}
+        owed = get_owed_spec(base, head)
+        self.assertFalse(owed["schema"]["properties"]["c"]["constraints"].pop("is_nullable"))
+        self.assertTrue(base["schema"]["properties"]["c"]["constraints"].pop("is_nullable"))
+        self.assertEqual(owed, base)

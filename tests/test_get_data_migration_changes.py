@@ -1,0 +1,731 @@
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import types
+import unittest
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.detection._get_data_migration_changes import (
+    MigrationComparison,
+    get_data_migration_changes,
+    render_markdown,
+    render_table,
+)
+from data_contract_components.detection._schema_changes import SchemaChange, find_cause
+from data_contract_components.errors import ComparisonError
+from tests import BINARIES, ROOT, run, start_server, wait_until
+
+VERSIONS = Path("data_contract_components/data_assets/db_migrations/versions")
+CONTRACTS = Path("data_contract_components/contract_definition")
+SEED = VERSIONS / "00e9b3375a5f_create_met_museum_seed_tables.py"
+CONTRACT = CONTRACTS / "object_images_contract_spec.json"
+MODULE = "data_contract_components.detection._get_data_migration_changes"
+NEW_BLOCK = """\
+        sa.Column(
+            "image",
+            sa.Text,
+            comment=column_comment_dict["primary_image"]
+        ),
+        sa.Column(
+            "is_primary_image",
+            sa.Boolean,
+            comment="Identifies if its the primary image for the object."
+        ),
+"""
+NORMALIZED_BLOCK = f"""\
+    op.create_table(
+        "object_images_normalized",
+        sa.Column(
+            "object_id",
+            sa.Integer,
+            primary_key=True,
+            comment=column_comment_dict["object_id"]
+        ),
+{NEW_BLOCK}    )
+"""
+# The body of a later revision's upgrade(), the line that did it marked, and what it did to THING.
+LATER_REVISIONS = {
+    "a renamed column": (
+        """
+        op.alter_column(  # here
+            "THING",
+            "primary_image",
+            new_column_name="image",
+        )
+        """,
+        ["THING.primary_image renamed to image"],
+    ),
+    "a dropped column": (
+        'op.drop_column("THING", "primary_image")  # here',
+        ["THING.primary_image removed"],
+    ),
+    "a column dropped and another added in its place": (
+        """
+        op.add_column("THING", sa.Column("image", sa.Text))
+        op.drop_column("THING", "created_at")
+        op.drop_column("THING", "additional_images")
+        op.drop_column("THING", "primary_image")  # here
+        """,
+        [
+            "THING.additional_images removed",
+            "THING.created_at removed",
+            "THING.image added",
+            "THING.primary_image removed",
+        ],
+    ),
+    "a renamed table": (
+        """
+        op.execute("SELECT 1")
+        op.rename_table("THING", "THING_images")  # here
+        """,
+        ["THING renamed to THING_images"],
+    ),
+    "a table that was renamed and changed": (
+        """
+        op.rename_table("THING", "THING_images")
+        op.alter_column("THING_images", "primary_image", new_column_name="image")  # here
+        op.drop_column("THING_images", "additional_images")
+        """,
+        [
+            "THING renamed to THING_images",
+            "THING.additional_images removed",
+            "THING.primary_image renamed to image",
+        ],
+    ),
+    "a statement": (
+        """
+        op.execute("ALTER TABLE THING RENAME primary_image TO image")  # here
+        op.execute("SELECT 1")
+        """,
+        ["THING.primary_image renamed to image"],
+    ),
+    "a statement on the connection": (
+        """
+        connection = op.get_bind()
+        connection.execute(sa.text("ALTER TABLE THING RENAME primary_image TO image"))  # here
+        """,
+        ["THING.primary_image renamed to image"],
+    ),
+    "a batch": (
+        """
+        with op.batch_alter_table("THING") as batch:
+            batch.add_column(sa.Column("is_primary", sa.Boolean))
+            batch.alter_column("primary_image", new_column_name="image")  # here
+            batch.drop_column("additional_images")
+        """,
+        [
+            "THING.additional_images removed",
+            "THING.is_primary added",
+            "THING.primary_image renamed to image",
+        ],
+    ),
+    "a batch that makes the table anew": (
+        """
+        with op.batch_alter_table("THING", recreate="always") as batch:  # here
+            batch.drop_column("primary_image")
+        """,
+        ["THING.primary_image removed"],
+    ),
+    "a helper function": (
+        """
+        def change(table, **names):
+            for old, new in names.items():
+                op.alter_column(table, old, new_column_name=new)  # here
+
+        change("THING", primary_image="image")
+        """,
+        ["THING.primary_image renamed to image"],
+    ),
+    "a block that commits": (
+        """
+        with op.get_context().autocommit_block():
+            op.execute("ALTER TABLE THING RENAME primary_image TO image")  # here
+        """,
+        ["THING.primary_image renamed to image"],
+    ),
+    "what passes SQLAlchemy by": (
+        'op.get_context().connection.connection.cursor().execute("DROP TABLE THING")',
+        ["THING removed"],
+    ),
+    "a table that comes and goes": (
+        """
+        op.create_table("THING_passing", sa.Column("id", sa.Integer))
+        op.drop_table("THING_passing")
+        op.drop_table("THING")  # here
+        """,
+        ["THING removed"],
+    ),
+}
+
+
+def revision_text(revision: str, down_revision: str | None, body: str) -> str:
+    text = f"import sqlalchemy as sa\nfrom alembic import context, op\n\nrevision = {revision!r}\n"
+    text += f"down_revision = {down_revision!r}\n\n\ndef upgrade():\n"
+    return text + textwrap.indent(textwrap.dedent(body).strip() or "pass", "    ") + "\n"
+
+
+def brief(change: SchemaChange) -> str:
+    name = change.table_name + (f".{change.column_name}" if change.column_name else "")
+    to = f" to {change.after}" if change.change == "renamed" else f" {change.key}" if change.key else ""
+    return f"{name} {'' if change.is_certain else 'likely '}{change.change}{to}"
+
+
+def setUpModule() -> None:
+    """One server for all tests, in which nothing is waited for until it is on the disk."""
+    url = start_server(types.SimpleNamespace(addCleanup=unittest.addModuleCleanup), BINARIES["18"])
+    environment = {"DATABASE_URL": url, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    for role in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{role}_NAME": "Somebody", f"GIT_{role}_EMAIL": "somebody@museum.org"}
+    unittest.enterModuleContext(mock.patch.dict(os.environ, environment))
+
+
+class RepositoryTestCase(unittest.TestCase):
+    """Each test has a repository of its own, whose branch `main` is the base, and no database is left behind."""
+
+    def setUp(self) -> None:
+        self.url = os.environ["DATABASE_URL"]
+        directory = tempfile.mkdtemp(prefix="repository-")
+        self.addCleanup(shutil.rmtree, directory)
+        self.addCleanup(self.assert_nothing_is_left)
+        self.root = Path(directory)
+        for path in (SEED, CONTRACT):
+            (self.root / path).parent.mkdir(parents=True)
+            shutil.copy(ROOT / path, self.root / path)
+        self.git("init", "-q", "-b", "main")
+        self.commit()
+        self.git("checkout", "-q", "-b", "feature")
+
+    def assert_nothing_is_left(self) -> None:
+        self.assertEqual(self.scratch_databases(), [])
+        tables = PostgresDB(self.url).query("select relname from pg_class where relnamespace = 'public'::regnamespace")
+        self.assertEqual(list(tables["relname"]), [])
+
+    def scratch_databases(self) -> list[str]:
+        return list(PostgresDB(self.url).query("select datname from pg_database where datname ~ 'scratch'")["datname"])
+
+    def git(self, *arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(command, cwd=self.root, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self) -> str:
+        self.git("add", "--all")
+        self.git("commit", "-q", "--allow-empty", "-m", "A change")
+        return self.git("rev-parse", "HEAD")
+
+    def read(self, path: Path) -> str:
+        return (self.root / path).read_text()
+
+    def write(self, path: Path, text: str) -> None:
+        (self.root / path).write_text(text)
+
+    def replace(self, path: Path, old: str, new: str) -> None:
+        self.assertIn(old, self.read(path))
+        self.write(path, self.read(path).replace(old, new))
+
+    def write_revision(self, revision: str, body: str, down_revision: str | None = "00e9b3375a5f") -> Path:
+        path = VERSIONS / f"{revision}_revision.py"
+        self.write(path, revision_text(revision, down_revision, body))
+        return path
+
+    def line_of(self, path: Path, text: str) -> int:
+        return self.read(path).split(text)[0].count("\n") + 1
+
+    def write_contract(self, change: Any, path: Path = CONTRACT) -> None:
+        """The contract of object_images, after `change` was called with it, is the file at `path`."""
+        spec = json.loads((ROOT / CONTRACT).read_text())
+        spec["spec-version"] = "1.1.0"
+        change(spec)
+        self.write(path, json.dumps(spec, indent=2))
+
+    def compare(self) -> MigrationComparison:
+        return get_data_migration_changes("main", self.root)
+
+    def briefs(self) -> list[str]:
+        return [brief(change) for change in self.compare().changes]
+
+
+class TestScenario(RepositoryTestCase):
+    def replace_block(self) -> None:
+        """The chapter's edit of the old revision."""
+        text = self.read(SEED)
+        start = text.index('"primary_image",', text.index('"object_images",'))
+        start = text.rindex("        sa.Column(", 0, start)
+        end = text.index("        sa.Column(", text.index('"additional_images",', start))
+        self.write(SEED, text[:start] + NEW_BLOCK + text[end:])
+
+    def test_the_edit_is_told_with_its_line_until_it_is_reverted(self) -> None:
+        self.replace_block()
+        self.commit()
+        comparison = self.compare()
+        self.assertEqual(
+            [brief(change) for change in comparison.changes],
+            [
+                "object_images.additional_images removed",
+                "object_images.is_primary_image added",
+                "object_images.primary_image likely renamed to image",
+            ],
+        )
+        line = self.line_of(SEED, 'op.create_table(\n        "object_images",')
+        for change in comparison.changes:
+            self.assertEqual(change.contract_names, ("object_images_contract_spec",))
+            self.assertEqual(
+                (change.revision, change.path, change.line, change.statement),
+                ("00e9b3375a5f", SEED.as_posix(), line, 'op.create_table("object_images", …)'),
+            )
+        self.assertEqual(
+            [(v["contract_name"], v["column_name"]) for v in comparison.violations],
+            [("object_images_contract_spec", name) for name in ("primary_image", "additional_images")],
+        )
+        cause = find_cause(comparison.changes, "public", "object_images", "primary_image", "column_name")
+        self.assertEqual((cause.after, cause.line), ("image", line))
+        self.assertEqual((comparison.contract_changes, comparison.is_stopped()), ((), True))
+        self.git("revert", "--no-edit", "HEAD")
+        comparison = self.compare()
+        self.assertEqual((comparison.changes, comparison.violations, comparison.is_stopped()), ((), (), False))
+
+    def test_a_new_table_with_its_contract_is_added_and_under_contract(self) -> None:
+        def normalize(spec: dict[str, Any]) -> None:
+            spec["name"], spec["schema"]["table_name"] = "object-images-normalized", "object_images_normalized"
+            spec["schema"]["properties"] = {"object_id": spec["schema"]["properties"]["object_id"]}
+
+        path = CONTRACTS / "object_images_normalized_contract_spec.json"
+        self.write_contract(normalize, path)
+        self.assertEqual(self.compare().violations[0]["table_name"], "object_images_normalized")
+        self.replace(
+            SEED,
+            '    op.create_table(\n        "object_copyright"',
+            NORMALIZED_BLOCK + '    op.create_table(\n        "object_copyright"',
+        )
+        comparison = self.compare()
+        (change,) = comparison.changes
+        self.assertEqual((brief(change), change.contract_names), ("object_images_normalized added", (path.stem,)))
+        self.assertEqual(list(change.after["columns"]), ["object_id", "image", "is_primary_image"])
+        self.assertEqual(change.line, self.line_of(SEED, 'op.create_table(\n        "object_images_normalized"'))
+        (contract_change,) = comparison.contract_changes
+        self.assertEqual((contract_change.contract_name, contract_change.kind), (path.stem, "added"))
+        self.assertEqual((comparison.violations, comparison.is_stopped()), ((), False))
+
+    def test_what_no_line_of_this_checkout_did_has_none(self) -> None:
+        path = self.write_revision("b", 'op.create_table("extra", sa.Column("id", sa.Integer))')
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-b", "other")
+        self.write_revision("b", 'op.add_column("object", sa.Column("note", sa.Text, comment="A note."))')
+        removed, added = self.compare().changes
+        self.assertEqual((brief(added), added.line), ("object.note added", 9))
+        self.assertEqual((brief(removed), removed.path, removed.line), ("extra removed", path.as_posix(), None))
+
+    def test_an_edited_revision_tells_the_facts_that_changed_of_a_column(self) -> None:
+        self.replace(SEED, '"title",\n            sa.Text,', '"title",\n            sa.String(80),')
+        self.assertEqual(
+            [(c.key, c.before, c.after) for c in self.compare().changes],
+            [
+                ("character_maximum_length", None, 80),
+                ("data_type", "text", "character varying"),
+                ("udt_name", "text", "varchar"),
+            ],
+        )
+
+    def test_a_table_under_another_name_in_the_edited_revision_is_likely_renamed(self) -> None:
+        self.replace(SEED, '"object_tags",', '"object_labels",')
+        change, default_change = self.compare().changes
+        self.assertEqual(brief(change), "object_tags likely renamed to object_labels")
+        self.assertEqual(default_change.after, "nextval('object_labels_object_id_seq'::regclass)")
+        self.assertEqual(change.line, self.line_of(SEED, 'op.create_table(\n        "object_labels"'))
+
+
+class TestLaterRevisions(RepositoryTestCase):
+    def test_each_call_is_named_with_its_line(self) -> None:
+        tables = {name: f"table_{number:02}" for number, name in enumerate(LATER_REVISIONS)}
+        columns = '"object_id", "primary_image", "additional_images", "created_at"'
+        self.write_revision(
+            "first",
+            f"for name in {list(tables.values())}:\n"
+            f"    op.create_table(name, *(sa.Column(column, sa.Text) for column in ({columns})))",
+        )
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        previous = "first"
+        for name, (body, _) in LATER_REVISIONS.items():
+            self.write_revision(tables[name], body.replace("THING", tables[name]), previous)
+            previous = tables[name]
+        changes = self.compare().changes
+        for name, (body, expected) in LATER_REVISIONS.items():
+            with self.subTest(name):
+                table = tables[name]
+                path = VERSIONS / f"{table}_revision.py"
+                found = [change for change in changes if change.table_name.startswith(table)]
+                self.assertEqual([brief(change).replace(table, "THING") for change in found], expected)
+                self.assertEqual({(change.revision, change.path) for change in found}, {(table, path.as_posix())})
+                line = self.line_of(path, "# here" if "# here" in body else "def upgrade")
+                marked = [brief(change).replace(table, "THING") for change in found if change.line == line]
+                self.assertIn(expected[-1], marked)
+
+    def test_what_a_call_does_to_other_tables_is_its_own(self) -> None:
+        self.write_revision(
+            "first",
+            """
+            op.execute("CREATE TYPE mood AS ENUM ('calm')")
+            op.execute("CREATE DOMAIN url AS text")
+            op.execute("CREATE TABLE target (id integer PRIMARY KEY)")
+            op.execute("CREATE TABLE referring (id integer REFERENCES target, mood mood, link url)")
+            """,
+        )
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        path = self.write_revision(
+            "b",
+            """
+            op.alter_column("target", "id", new_column_name="number")
+            op.execute("ALTER TYPE mood RENAME VALUE 'calm' TO 'quiet'")
+            op.execute("ALTER DOMAIN url SET NOT NULL")
+            op.execute("SELECT 1")
+            """,
+            "first",
+        )
+        changes = [change for change in self.compare().changes if change.table_name == "referring"]
+        self.assertEqual(
+            [(change.column_name, change.key, change.line) for change in changes],
+            [
+                ("id", "references", self.line_of(path, "op.alter_column")),
+                ("link", "is_nullable", self.line_of(path, 'op.execute("ALTER DOMAIN')),
+                ("mood", "enum", self.line_of(path, 'op.execute("ALTER TYPE')),
+            ],
+        )
+
+    def test_the_call_is_told_in_words(self) -> None:
+        self.write_revision("b", 'op.alter_column("object",\n  "title", new_column_name="name", type_=sa.Text())')
+        self.assertEqual(
+            self.compare().changes[0].statement, 'op.alter_column("object", "title", new_column_name="name", …)'
+        )
+
+    def test_comments_and_defaults_are_changes_that_break_nothing(self) -> None:
+        self.write_revision(
+            "b",
+            'op.alter_column("object_images", "primary_image", comment="Words.", server_default="")\n'
+            'op.create_table_comment("object_images", "More words.")',
+        )
+        comparison = self.compare()
+        self.assertEqual(
+            [(c.column_name, c.key, c.after) for c in comparison.changes],
+            [
+                (None, "comment", "More words."),
+                ("primary_image", "column_default", "''::text"),
+                ("primary_image", "comment", "Words."),
+            ],
+        )
+        self.assertFalse(comparison.is_stopped())
+
+    def test_only_what_the_branch_brings_is_its_own(self) -> None:
+        self.git("checkout", "-q", "main")
+        self.replace(SEED, '"title",\n            sa.Text,', '"title",\n            sa.String(80),')
+        self.write_revision("b", 'op.drop_table("object_tags")')
+        commit = self.git("rev-parse", "HEAD")
+        self.commit()
+        self.git("checkout", "-q", "feature")
+        comparison = self.compare()
+        self.assertEqual((comparison.changes, comparison.base_commit), ((), commit))
+
+    def test_what_was_broken_before_is_listed_apart(self) -> None:
+        self.write_revision("b", 'op.alter_column("object_images", "created_at", nullable=True)')
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        self.write_revision("c", 'op.drop_column("object_images", "primary_image")', "b")
+        comparison = self.compare()
+        self.assertEqual([v["column_name"] for v in comparison.violations], ["primary_image"])
+        self.assertEqual([v["column_name"] for v in comparison.earlier_violations], ["created_at"])
+        self.assertEqual(comparison.broken_promises, ())
+        (self.root / VERSIONS / "c_revision.py").unlink()
+        self.assertFalse(self.compare().is_stopped())
+
+    def test_the_base_has_the_helpers_that_lie_beside_its_revisions(self) -> None:
+        helper = VERSIONS.parent / "names.py"
+        self.write(helper, 'COLUMN = "note"\n')
+        self.write_revision(
+            "b",
+            "from data_contract_components.data_assets.db_migrations import names\n"
+            "from data_contract_components.data_assets.db_migrations.names import COLUMN\n"
+            'op.add_column("object", sa.Column(COLUMN, sa.Text, comment=names.COLUMN))',
+        )
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        self.write(helper, 'COLUMN = "remark"\n')
+        self.assertEqual(self.briefs(), ["object.note removed", "object.remark added"])
+        (removed, added) = self.compare().changes
+        self.assertEqual((removed.before["comment"], added.after["comment"]), ("note", "remark"))
+
+    def test_what_a_revision_prints_is_not_in_the_output(self) -> None:
+        self.write_revision("b", 'print("printed")')
+        with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(io.StringIO()) as errors:
+            self.compare()
+        self.assertEqual((output.getvalue(), errors.getvalue()), ("", "printed\n"))
+
+
+class TestContracts(RepositoryTestCase):
+    def drop_primary_image(self) -> None:
+        self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
+
+    def promises(self, comparison: MigrationComparison) -> list[str]:
+        return [violation["column_name"] for violation in comparison.broken_promises]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.git("checkout", "-q", "main")
+        self.write_contract(dict)
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+
+    def test_a_column_dropped_with_its_clause_is_stopped_and_says_whom_to_ask(self) -> None:
+        self.drop_primary_image()
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
+        comparison = self.compare()
+        self.assertEqual((comparison.violations, self.promises(comparison)), ((), ["primary_image"]))
+        (change,) = comparison.contract_changes
+        self.assertEqual((change.kind, change.json_path), ("removed", "$.schema.properties.primary_image"))
+        self.assertEqual((change.owner_name, change.owner_email), ("Data Engineering Team", "data-eng@museum.org"))
+        self.assertEqual((comparison.is_stopped(), comparison.is_stopped("report")), (True, False))
+
+    def test_a_contract_deleted_with_its_table_is_stopped(self) -> None:
+        self.write_revision("b", 'op.drop_table("object_images")')
+        (self.root / CONTRACT).unlink()
+        comparison = self.compare()
+        self.assertEqual(self.promises(comparison), ["object_id", "primary_image", "additional_images", "created_at"])
+        (change,) = comparison.contract_changes
+        self.assertEqual((change.kind, change.json_path, change.line), ("removed", "$", None))
+
+    def test_a_contract_that_no_longer_binds_is_stopped_when_the_database_breaks_it(self) -> None:
+        self.drop_primary_image()
+        self.write_contract(lambda spec: spec.update(status="draft"))
+        comparison = self.compare()
+        self.assertEqual((comparison.violations, self.promises(comparison)), ((), ["primary_image"]))
+        self.assertEqual([change.kind for change in comparison.contract_changes], ["loosened"])
+
+    def test_a_loosened_clause_that_the_database_keeps_passes(self) -> None:
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
+        comparison = self.compare()
+        self.assertEqual((len(comparison.contract_changes), comparison.is_stopped()), (1, False))
+
+    def test_a_tightened_clause_is_no_broken_promise(self) -> None:
+        self.write_revision("b", 'op.alter_column("object_images", "primary_image", nullable=False)')
+
+        def tighten(spec: dict[str, Any]) -> None:
+            spec["schema"]["properties"]["primary_image"]["constraints"]["is_nullable"] = False
+            spec["schema"]["properties"].pop("additional_images")
+
+        self.write_contract(tighten)
+        comparison = self.compare()
+        self.assertEqual([change.kind for change in comparison.contract_changes], ["tightened", "removed"])
+        self.assertFalse(comparison.is_stopped())
+
+    def test_a_contract_in_a_file_of_another_name_is_the_same(self) -> None:
+        self.drop_primary_image()
+        path = CONTRACTS / "images_contract_spec.json"
+        self.git("mv", CONTRACT.as_posix(), path.as_posix())
+        comparison = self.compare()
+        self.assertEqual([v["contract_name"] for v in comparison.violations], [path.stem])
+        self.assertEqual(comparison.broken_promises, ())
+        (change,) = comparison.contract_changes
+        self.assertEqual((change.kind, change.before, change.after), ("words", CONTRACT.as_posix(), path.as_posix()))
+
+
+class TestBadInput(RepositoryTestCase):
+    def assert_no_comparison(self, *words: str, base: str = "main", root: Path | None = None) -> None:
+        with self.assertRaises(ComparisonError) as caught:
+            get_data_migration_changes(base, root or self.root)
+        message = str(caught.exception)
+        self.assertTrue(message.startswith("could not compare: "))
+        for word in words:
+            self.assertIn(word, message)
+
+    def test_a_ref_that_does_not_exist(self) -> None:
+        self.assert_no_comparison('git knows no commit "nowhere"', "git fetch", base="nowhere")
+        self.assert_no_comparison('git knows no commit "--all"', base="--all")
+
+    def test_a_shallow_clone_that_lacks_the_base(self) -> None:
+        base = self.commit()
+        self.commit()
+        clone = self.root / "clone"
+        self.git("clone", "-q", "--depth", "1", f"file://{self.root}", str(clone))
+        self.assert_no_comparison("git fetch --unshallow", base=base, root=clone)
+        subprocess.run(["git", "fetch", "-q", "--depth", "1", "origin", "main:main"], cwd=clone, check=True)
+        self.assert_no_comparison("no commit in common", "git fetch --unshallow", root=clone)
+
+    def test_a_base_of_another_history(self) -> None:
+        self.git("checkout", "-q", "--orphan", "other")
+        self.write(Path("other"), "")
+        self.commit()
+        self.assert_no_comparison('"main" and HEAD have no commit in common', "Name a base")
+
+    def test_a_directory_without_a_repository(self) -> None:
+        shutil.rmtree(self.root / ".git")
+        self.assert_no_comparison("git finds no repository", "not a git repository")
+
+    def test_a_machine_without_git(self) -> None:
+        with mock.patch.dict(os.environ, {"PATH": ""}):
+            self.assert_no_comparison("git is not installed")
+
+    def test_a_base_without_migrations(self) -> None:
+        shutil.rmtree(self.root / VERSIONS)
+        self.commit()
+        self.git("branch", "before")
+        self.assert_no_comparison('the base "before" has no', "versions", base="before")
+        shutil.rmtree(self.root / "data_contract_components")
+        self.commit()
+        self.assert_no_comparison("has no data_contract_components/", base="HEAD")
+
+    def test_a_base_with_a_contract_that_cannot_be_read(self) -> None:
+        self.write(CONTRACT, "{")
+        self.commit()
+        self.git("branch", "before")
+        self.assert_no_comparison('of the base "before"', f"\n{CONTRACT.as_posix()}:1: ".split("/")[-1], base="before")
+
+    def test_a_revision_that_fails_half_way(self) -> None:
+        path = self.write_revision("b", 'op.drop_column("object", "title")\nop.drop_column("object", "nothing")')
+        line = self.line_of(path, 'op.drop_column("object", "nothing")')
+        self.assert_no_comparison("revision b of this checkout", f"{path}:{line}:", 'column "nothing" of relation')
+
+    def test_a_revision_of_the_base_that_fails(self) -> None:
+        self.write_revision("b", 'raise ValueError("No.")')
+        self.commit()
+        self.git("branch", "before")
+        self.write_revision("b", "")
+        self.assert_no_comparison('revision b of the base "before"', "ValueError: No.", base="before")
+
+    def test_a_revision_that_needs_rows(self) -> None:
+        self.write_revision("b", 'op.get_bind().execute(sa.text("select title from object")).scalar_one()')
+        self.assert_no_comparison("revision b", "b_revision.py:9: NoResultFound", "no rows")
+
+    def test_a_revision_for_offline_mode_only(self) -> None:
+        self.write_revision("b", 'if not context.is_offline_mode():\n    raise RuntimeError("offline only")')
+        self.assert_no_comparison("b_revision.py:10: RuntimeError: offline only", "--sql")
+
+    def test_a_revision_that_leaves_the_program(self) -> None:
+        self.write_revision("b", "raise SystemExit(0)")
+        self.assert_no_comparison("revision b", "SystemExit: 0")
+
+    def test_two_heads(self) -> None:
+        self.write_revision("b", "")
+        self.write_revision("c", "")
+        self.assert_no_comparison("this checkout have 2 heads: b, c", "alembic merge heads")
+
+    def test_a_file_that_is_no_python(self) -> None:
+        self.write_revision("b", "op.(")
+        self.assert_no_comparison("alembic cannot read the migrations of this checkout", "SyntaxError")
+
+    def test_a_revision_whose_parent_is_missing(self) -> None:
+        self.write_revision("b", "", down_revision="gone")
+        self.assert_no_comparison("alembic cannot read the migrations of this checkout", "gone")
+
+    def test_a_role_that_may_not_make_databases(self) -> None:
+        PostgresDB(self.url).query("create role plain login")
+        self.addCleanup(PostgresDB(self.url).query, "drop role plain")
+        with mock.patch.dict(os.environ, {"DATABASE_URL": self.url.replace("postgres@", "plain@")}):
+            self.assert_no_comparison("permission denied to create database", "createdb")
+
+
+class TestCommand(RepositoryTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        shutil.copytree(
+            ROOT / "data_contract_components",
+            self.root / "data_contract_components",
+            ignore=shutil.ignore_patterns("__pycache__", "objects.json"),
+            dirs_exist_ok=True,
+        )
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+
+    def test_it_prints_the_changes_and_its_status_tells_what_they_are(self) -> None:
+        result = run([MODULE, "--base", "main"], self.root, self.url)
+        self.assertEqual((result.returncode, result.stdout[:33]), (0, "No change of the data since main "))
+        path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
+        result = run([MODULE, "--base", "main", "--format", "json"], self.root, self.url)
+        self.assertEqual(result.returncode, 1)
+        comparison = json.loads(result.stdout)
+        self.assertEqual(comparison["changes"][0]["path"], path.as_posix())
+        result = run([MODULE, "--base", "nowhere"], self.root, self.url)
+        self.assertEqual((result.returncode, result.stdout[:19]), (2, "could not compare: "))
+        self.assertEqual(self.git("status", "--short"), f"?? {path}")
+
+    def interrupt(self, signal_number: int) -> subprocess.Popen[str]:
+        """The process, ended by the signal while a revision slept in a scratch database."""
+        self.write_revision("b", 'import time\nprint("sleeping", flush=True)\ntime.sleep(600)')
+        process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, "--base", "main"],
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        assert process.stderr
+        self.assertEqual(process.stderr.readline(), "sleeping\n")
+        self.assertTrue(self.scratch_databases())
+        process.send_signal(signal_number)
+        process.wait()
+        return process
+
+    def test_nothing_is_left_after_an_interrupt(self) -> None:
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signal_number):
+                self.assertEqual(self.interrupt(signal_number).returncode, 130)
+                self.assertEqual(self.scratch_databases(), [])
+
+    def test_what_a_killed_process_left_is_swept_by_the_next_and_what_a_living_one_has_is_not(self) -> None:
+        self.interrupt(signal.SIGKILL)
+        self.assertTrue(self.scratch_databases())
+        (self.root / VERSIONS / "b_revision.py").unlink()
+        wait_until(lambda: not self.sessions())
+        self.write_revision(
+            "b",
+            "from data_contract_components.data_assets._query_postgres_helper import PostgresDB\n"
+            "from data_contract_components.data_assets._scratch_databases import ScratchDatabases\n"
+            "with ScratchDatabases() as other:\n    other.create()",
+        )
+        self.compare()
+
+    def sessions(self) -> list[str]:
+        sql = "select application_name from pg_stat_activity where application_name ~ 'scratch' or datname ~ 'scratch'"
+        return list(PostgresDB(self.url).query(sql)["application_name"])
+
+
+class TestRendering(RepositoryTestCase):
+    def hostile_comparison(self) -> MigrationComparison:
+        self.write_revision("b", r"""op.execute('ALTER TABLE object ADD "`x` | @all <b>\n\x1b[31m" text')""")
+        return self.compare()
+
+    def test_names_cannot_break_out_of_a_table(self) -> None:
+        comparison = self.hostile_comparison()
+        row = next(line for line in render_markdown(comparison).splitlines() if "public.object" in line)
+        self.assertIn(r"| `` `x` \| @all <b>\n\x1b[31m `` |", row)
+        self.assertIn(r"  `x` | @all <b>\n\x1b[31m  added  ", render_table(comparison))
+
+    def test_it_says_so_when_nothing_changed(self) -> None:
+        self.assertTrue(render_markdown(self.compare()).startswith("### No change of the data since main "))
+
+    def test_everything_is_told_in_each_section(self) -> None:
+        self.write_revision("b", 'op.drop_table("object_images")')
+        (self.root / CONTRACT).unlink()
+        text = render_table(self.compare())
+        for words in ("removed", "Data Engineering Team <data-eng@museum.org>", "no contract tells any more"):
+            self.assertIn(words, text)
+
+
+if __name__ == "__main__":
+    unittest.main()
