@@ -67,9 +67,9 @@ class InvalidContractSpecError(DataContractError):
 
 
 class ComparisonError(DataContractError):
-    """No comparison of this checkout with its base; what the contract tests say is none the worse for it."""
+    """The base or the migrations cannot be had, or not run aside; what the contract tests say is none the worse."""
 
     def __init__(self, reason: str, way_out: str) -> None:
-        super().__init__(f"could not compare: {reason}\n{way_out}")
+        super().__init__(f"{reason}\n{way_out}")
         self.reason = reason
         self.way_out = way_out

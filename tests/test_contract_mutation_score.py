@@ -92,7 +92,7 @@ class MutationTestCase(DatabaseTestCase):
         return to_rows(self.database.query(STATE_SQL))
 
     def scratch_databases(self) -> list[str]:
-        names_df = self.database.query("select datname::text from pg_database where datname ~ '^contract_mutation_'")
+        names_df = self.database.query("select datname::text from pg_database where datname ~ '^contracts_scratch_'")
         return list(names_df["datname"])
 
 
@@ -222,7 +222,7 @@ class TestContractMutationScore(MutationTestCase):
         url = parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
         status, output = self.score(url=url)
         self.assertEqual(status, 2)
-        self.assertIn("no scratch database, which takes the right CREATEDB: SQL state 42501: permission denied", output)
+        self.assertIn("the server makes no scratch database: permission denied", output)
         status, output = self.score("--in-place", url=url)
         self.assertEqual(status, 2)
         self.assertIn("SQL state 42501", output)
@@ -233,10 +233,10 @@ class TestContractMutationScore(MutationTestCase):
             self.write(generate(self.database, table))
         before = self.state()
         mutating_sql = (
-            "select 1 from pg_stat_activity where datname ~ '^contract_mutation_' and query ~ 'before_mutation'"
+            "select 1 from pg_stat_activity where datname ~ '^contracts_scratch_' and query ~ 'before_mutation'"
         )
         for number, sql in (
-            (signal.SIGINT, "select 1 from pg_database where datname ~ '^contract_mutation_'"),
+            (signal.SIGINT, "select 1 from pg_database where datname ~ '^contracts_scratch_'"),
             (signal.SIGTERM, mutating_sql),
         ):
             with self.subTest(number.name):
@@ -252,7 +252,7 @@ class TestContractMutationScore(MutationTestCase):
                 wait_until(lambda sql=sql: len(self.database.query(sql)) > 0)  # type: ignore[misc]
                 output = None
                 while output is None:
-                    # Not only once: the exception is lost where C code swallows those of what it calls.
+                    # Not only once: an exception that comes while another object is taken down is lost.
                     process.send_signal(number)
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         output = process.communicate(timeout=3)[0]

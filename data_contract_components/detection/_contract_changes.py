@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from data_contract_components.contract_definition._json_lines import find_json_lines
+from data_contract_components.contract_definition._json_text import find_json_lines
 from data_contract_components.contract_definition.contract_spec import ContractSpec, JsonPath
 from data_contract_components.detection._get_data_contract_specs import render_json_path
 

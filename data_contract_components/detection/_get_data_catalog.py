@@ -41,6 +41,14 @@ CONSTRAINT_COLUMNS = (
 INSUFFICIENT_PRIVILEGE = "42501"
 CATALOG_COLUMNS = (*COLUMN_KEY, "table_type", "data_type", "constraint_type", *CONSTRAINT_COLUMNS)
 
+# A default is printed as the session's settings have it, and the check is to say the same to everybody.
+SETTINGS_SQL = """
+set local search_path = public;
+set local timezone = 'UTC';
+set local datestyle = 'ISO, MDY';
+set local intervalstyle = 'postgres';
+set local extra_float_digits = 1;
+"""
 # Each column is what information_schema.columns gives for it (its definition is in PostgreSQL's
 # src/backend/catalog/information_schema.sql), from the tables beneath, because the view
 #   - shows no table on which the role has no right, and a check needs no right to any row;
@@ -52,14 +60,7 @@ CATALOG_COLUMNS = (*COLUMN_KEY, "table_type", "data_type", "constraint_type", *C
 #   - UNIQUE, from pg_index, which has the constraints' indexes and those that are made without one;
 #   - length, precision, scale and dimensions of array elements, from the column's type modifier: element_types leaves
 #     them empty, and takes minutes with thousands of tables.
-#
-# A default is printed as the session's settings have it, and the check is to say the same to everybody.
 CATALOG_SQL = """
-set local search_path = public;
-set local timezone = 'UTC';
-set local datestyle = 'ISO, MDY';
-set local intervalstyle = 'postgres';
-set local extra_float_digits = 1;
 with relations as materialized (
     select
         pg_class.oid,
@@ -253,7 +254,7 @@ def get_data_catalog(
     }
     database = database or PostgresDB()
     try:
-        return database.query(CATALOG_SQL, parameters)
+        return database.query(SETTINGS_SQL + CATALOG_SQL, parameters)
     except QueryError as error:
         if error.sql_state != INSUFFICIENT_PRIVILEGE:
             raise

@@ -32,11 +32,10 @@ from data_contract_components.detection._migration_trace import Trace
 from data_contract_components.detection._migrations import Migrations
 from data_contract_components.detection._places import TableName
 from data_contract_components.detection._schema_changes import SchemaChange, find_schema_changes
-from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
+from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
 from data_contract_components.errors import ComparisonError, DataContractError, InvalidContractSpecError
 
 VALUE_LENGTH = 60
-Violation = dict[str, str]
 # Title, names of the columns, and rows of cells.
 Section = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
@@ -83,9 +82,9 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
             name: get_owed_spec(base_specs[name], head_specs[head_name])
             for name, head_name in match_contracts(base_specs, head_specs).items()
         }
-        base_violations = _find_violations(base_directory, base_specs, base_df)
-        owed_violations = _find_violations(base_directory, base_specs | owed_specs, head_df)
-    head_violations = _find_violations(repository_directory, head_specs, head_df)
+    base_violations = ContractViolationDetector(base_specs, base_df).find_violations("binding")
+    owed_violations = ContractViolationDetector(base_specs | owed_specs, head_df).find_violations("binding")
+    head_violations = ContractViolationDetector(head_specs, head_df).find_violations("binding")
     head_texts = {
         name: (repository_directory / CONTRACTS_PATH / f"{name}.json").read_text(encoding="utf-8-sig")
         for name in head_specs
@@ -136,21 +135,14 @@ def run_migrations(
     return (base_trace, head_trace), (base_df, head_df)
 
 
-def _find_violations(
-    root_directory: Path, specs: dict[str, ContractSpec], catalog_df: pd.DataFrame
-) -> tuple[Violation, ...]:
-    if not specs:
-        return ()
-    detector = ContractViolationDetector(root_directory / CONTRACTS_PATH, catalog_df)
-    detector.contract_specs = specs
-    return tuple(detector.detect_constraint_violations())
-
-
 def _subtract(violations: Collection[Violation], known: Collection[Violation]) -> tuple[Violation, ...]:
     """Those that are not known under any contract: a contract's file may have another name."""
-    keys = ("table_name", "column_name", "violations")
-    known_values = {tuple(violation[key] for key in keys) for violation in known}
-    return tuple(violation for violation in violations if tuple(violation[key] for key in keys) not in known_values)
+    known_facts = {_get_facts(violation) for violation in known}
+    return tuple(violation for violation in violations if _get_facts(violation) not in known_facts)
+
+
+def _get_facts(violation: Violation) -> tuple[str, str, str]:
+    return violation.table_name, violation.column_name, str(violation)
 
 
 def render_json(comparison: MigrationComparison) -> str:
@@ -192,13 +184,13 @@ def _get_sections(comparison: MigrationComparison) -> list[Section]:
             ("contract", "clause", "change", "before", "after", "owner"),
             [_render_contract_change(change) for change in comparison.contract_changes],
         ),
-        ("Contracts that this breaks", violation_names, [tuple(v.values()) for v in comparison.violations]),
+        ("Contracts that this breaks", violation_names, _render_violations(comparison.violations)),
         (
             "Promises of the base that this breaks, and no contract tells any more",
             violation_names,
-            [tuple(v.values()) for v in comparison.broken_promises],
+            _render_violations(comparison.broken_promises),
         ),
-        ("Broken before", violation_names, [tuple(v.values()) for v in comparison.earlier_violations]),
+        ("Broken before", violation_names, _render_violations(comparison.earlier_violations)),
     ]
     return [section for section in sections if section[2]] or [(f"No change of the data {since}", (), [])]
 
@@ -213,6 +205,10 @@ def _render_change(change: SchemaChange) -> tuple[str, ...]:
     where = change.path or ""
     where += f":{change.line}" if change.line else ""
     return name, change.column_name or "", words, ", ".join(change.contract_names), where, change.statement or ""
+
+
+def _render_violations(violations: Collection[Violation]) -> list[tuple[str, ...]]:
+    return [(v.contract_name, v.table_name, v.column_name, str(v)) for v in violations]
 
 
 def _render_contract_change(change: ContractChange) -> tuple[str, ...]:
@@ -262,7 +258,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("stopped; the scratch databases are gone", file=sys.stderr)
         return 130
     except DataContractError as error:
-        print(error, file=sys.stderr)
+        print(f"could not compare: {error}", file=sys.stderr)
         return 2
     print(RENDERERS[options.format](comparison))
     return 1 if comparison.is_stopped(options.loosened) else 0

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, TableSchema, get_effect
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
+from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB, database_url
+from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._contract_mutations import (
     ELEMENT_PREFIX,
     NEW_NAME,
@@ -27,7 +28,7 @@ from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     get_data_contract_specs,
 )
-from data_contract_components.detection._scratch_database import scratch_database
+from data_contract_components.detection._migrations import Migrations
 from data_contract_components.detection.contract_violation_detector import (
     COMPARED_KEYS,
     WHOLE_TABLE,
@@ -257,7 +258,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         specs = get_data_contract_specs(options.contract_directory)
-        with nullcontext(database_url()) if options.in_place else scratch_database(NEW_NAME) as url:
+        with nullcontext(database_url()) if options.in_place else _scratch_database() as url:
             verdicts = _print_verdicts(PostgresDB(url), specs, options.in_place)
     except KeyboardInterrupt:
         print("stopped; nothing was changed", file=sys.stderr)
@@ -270,6 +271,15 @@ def main(arguments: list[str] | None = None) -> int:
     if "unnoticed" in states:
         return 1
     return 2 if "already broken" in states or "noticed" not in states else 0
+
+
+@contextmanager
+def _scratch_database() -> Iterator[str]:
+    """The URL of a database that the migrations have built, and that is gone afterwards."""
+    with ScratchDatabases() as scratch:
+        url = scratch.url(scratch.create())
+        Migrations(REPOSITORY_DIRECTORY, "this checkout").apply(url, is_traced=False)
+        yield url
 
 
 def _print_verdicts(database: PostgresDB, specs: dict[str, ContractSpec], is_in_place: bool) -> list[Verdict]:
