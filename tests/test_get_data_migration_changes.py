@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -15,6 +16,8 @@ from typing import Any
 from unittest import mock
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.data_assets._scratch_databases import ScratchDatabases
+from data_contract_components.detection._contract_changes import ContractChange
 from data_contract_components.detection._get_data_migration_changes import (
     MigrationComparison,
     get_data_migration_changes,
@@ -661,13 +664,13 @@ class TestCommand(RepositoryTestCase):
         self.assertEqual((result.returncode, result.stdout[:19]), (2, "could not compare: "))
         self.assertEqual(self.git("status", "--short"), f"?? {path}")
 
-    def interrupt(self, signal_number: int) -> subprocess.Popen[str]:
-        """The process, ended by the signal while a revision slept in a scratch database."""
+    def start_sleeper(self) -> subprocess.Popen[str]:
+        """A process in which a revision sleeps in a scratch database."""
         self.write_revision("b", 'import time\nprint("sleeping", flush=True)\ntime.sleep(600)')
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE, "--base", "main"],
             cwd=self.root,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -675,55 +678,74 @@ class TestCommand(RepositoryTestCase):
         self.addCleanup(process.kill)
         assert process.stderr
         self.assertEqual(process.stderr.readline(), "sleeping\n")
-        self.assertTrue(self.scratch_databases())
-        process.send_signal(signal_number)
-        process.wait()
         return process
 
-    def test_nothing_is_left_after_an_interrupt(self) -> None:
-        for signal_number in (signal.SIGINT, signal.SIGTERM):
+    def test_nothing_is_left_after_an_interrupt_and_what_a_killed_process_left_is_swept_by_the_next(self) -> None:
+        leftovers: set[str] = set()
+        for signal_number, returncode in ((signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)):
             with self.subTest(signal_number):
-                self.assertEqual(self.interrupt(signal_number).returncode, 130)
-                self.assertEqual(self.scratch_databases(), [])
-
-    def test_what_a_killed_process_left_is_swept_by_the_next_and_what_a_living_one_has_is_not(self) -> None:
-        self.interrupt(signal.SIGKILL)
-        self.assertTrue(self.scratch_databases())
-        (self.root / VERSIONS / "b_revision.py").unlink()
-        wait_until(lambda: not self.sessions())
-        self.write_revision(
-            "b",
-            "from data_contract_components.data_assets._query_postgres_helper import PostgresDB\n"
-            "from data_contract_components.data_assets._scratch_databases import ScratchDatabases\n"
-            "with ScratchDatabases() as other:\n    other.create()",
-        )
-        self.compare()
+                process = self.start_sleeper()
+                databases = set(self.scratch_databases())
+                self.assertTrue(databases)
+                self.assertTrue(databases.isdisjoint(leftovers))
+                with ScratchDatabases():  # sweeps, too
+                    self.assertEqual(set(self.scratch_databases()), databases)
+                process.send_signal(signal_number)
+                self.assertEqual(process.wait(), returncode)
+                # A server notices by itself that the process is gone.
+                wait_until(lambda: not self.sessions())
+                leftovers = set(self.scratch_databases())
+                self.assertEqual(leftovers, databases if signal_number == signal.SIGKILL else set())
 
     def sessions(self) -> list[str]:
         sql = "select application_name from pg_stat_activity where application_name ~ 'scratch' or datname ~ 'scratch'"
         return list(PostgresDB(self.url).query(sql)["application_name"])
 
 
-class TestRendering(RepositoryTestCase):
-    def hostile_comparison(self) -> MigrationComparison:
-        self.write_revision("b", r"""op.execute('ALTER TABLE object ADD "`x` | @all <b>\n\x1b[31m" text')""")
-        return self.compare()
+class TestRendering(unittest.TestCase):
+    HOSTILE = "`x` | @all <b>\n\x1b[31m"
+
+    def comparison(self, *changes: SchemaChange, **more: Any) -> MigrationComparison:
+        nothing: dict[str, Any] = dict.fromkeys(
+            ("contract_changes", "violations", "earlier_violations", "broken_promises"), ()
+        )
+        return MigrationComparison("main", "0" * 40, changes, **(nothing | more))
+
+    def change(self, column_name: str) -> SchemaChange:
+        place = ("b", "b.py", 7, "op.execute(…)")
+        return SchemaChange(
+            "added", "public", "object", column_name, None, None, {}, True, ("a_contract_spec",), *place
+        )
 
     def test_names_cannot_break_out_of_a_table(self) -> None:
-        comparison = self.hostile_comparison()
+        comparison = self.comparison(self.change(self.HOSTILE))
         row = next(line for line in render_markdown(comparison).splitlines() if "public.object" in line)
         self.assertIn(r"| `` `x` \| @all <b>\n\x1b[31m `` |", row)
         self.assertIn(r"  `x` | @all <b>\n\x1b[31m  added  ", render_table(comparison))
 
-    def test_it_says_so_when_nothing_changed(self) -> None:
-        self.assertTrue(render_markdown(self.compare()).startswith("### No change of the data since main "))
+    def test_a_ref_cannot_break_out_of_the_heading(self) -> None:
+        comparison = dataclasses.replace(self.comparison(), base="@all <b>")
+        self.assertIn(r"since \@all \<b\>", render_markdown(comparison).splitlines()[0])
 
-    def test_everything_is_told_in_each_section(self) -> None:
-        self.write_revision("b", 'op.drop_table("object_images")')
-        (self.root / CONTRACT).unlink()
-        text = render_table(self.compare())
-        for words in ("removed", "Data Engineering Team <data-eng@museum.org>", "no contract tells any more"):
-            self.assertIn(words, text)
+    def test_the_table_is_aligned(self) -> None:
+        self.assertEqual(
+            render_table(self.comparison(self.change("a"), self.change("long"))),
+            "Changes of the data since main (000000000000)\n"
+            "  table          column  change  under contract   where   by\n"
+            "  public.object  a       added   a_contract_spec  b.py:7  op.execute(…)\n"
+            "  public.object  long    added   a_contract_spec  b.py:7  op.execute(…)",
+        )
+
+    def test_each_section_is_told_where_there_is_something_in_it(self) -> None:
+        promise = {"contract_name": "a", "table_name": "t", "column_name": "c", "violations": "Missing"}
+        change = ContractChange("a", "a.json", 3, "$.status", "loosened", "active", "draft", "Team", "team@museum.org")
+        text = render_table(self.comparison(contract_changes=(change,), broken_promises=(promise,)))
+        self.assertIn("a         $.status  loosened  active  draft  Team <team@museum.org>", text)
+        table = "  contract  table  column  issue\n  a         t      c       Missing"
+        self.assertIn(f"no contract tells any more\n{table}", text)
+        self.assertNotIn("Broken before", text)
+        self.assertEqual(render_table(self.comparison()), "No change of the data since main (000000000000)")
+        self.assertEqual(render_markdown(self.comparison()), r"### No change of the data since main \(000000000000\)")
 
 
 if __name__ == "__main__":

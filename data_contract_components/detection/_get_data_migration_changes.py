@@ -125,7 +125,8 @@ def run_migrations(
     """What was done on both sides after the revisions that they share, and their catalogs of `tables` in the end."""
     shared = base.count_shared(head)
     name = head_name = scratch.create()
-    base.apply(scratch.url(name), shared, is_traced=False)
+    if shared:
+        base.apply(scratch.url(name), shared, is_traced=False)
     if shared < len(base.revisions):
         head_name = scratch.create(template=name)
     base_trace = base.apply(scratch.url(name))
@@ -156,7 +157,7 @@ def render_table(comparison: MigrationComparison) -> str:
         lines = [names, *([_escape_controls(cell) for cell in row] for row in rows)]
         widths = [max(len(line[position]) for line in lines) for position in range(len(names))]
         padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-        texts.append("\n".join([title, *(f"  {line}".rstrip() for line in padded)]))
+        texts.append("\n".join([_escape_controls(title), *(f"  {line}".rstrip() for line in padded if rows)]))
     return "\n\n".join(texts)
 
 
@@ -165,20 +166,21 @@ def render_markdown(comparison: MigrationComparison) -> str:
     texts: list[str] = []
     for title, names, rows in _get_sections(comparison):
         lines = [names, ["---"] * len(names), *([_render_code(cell) for cell in row] for row in rows)]
-        texts.append("\n".join([f"### {_escape_markdown(title)}", "", *(f"| {' | '.join(line)} |" for line in lines)]))
+        table = [f"| {' | '.join(line)} |" for line in lines if rows]
+        texts.append("\n\n".join([f"### {_escape_markdown(title)}", *filter(None, ["\n".join(table)])]))
     return "\n\n".join(texts)
 
 
 def _get_sections(comparison: MigrationComparison) -> list[Section]:
-    """What there is to tell, without empty tables."""
+    """What there is to tell: of the data always, of the rest only where there is something."""
     since = f"since {comparison.base} ({comparison.base_commit[:12]})"
     violation_names = ("contract", "table", "column", "issue")
-    sections: list[Section] = [
-        (
-            f"Changes of the data {since}",
-            ("table", "column", "change", "under contract", "where", "by"),
-            [_render_change(change) for change in comparison.changes],
-        ),
+    changes: Section = (
+        f"{'Changes' if comparison.changes else 'No change'} of the data {since}",
+        ("table", "column", "change", "under contract", "where", "by"),
+        [_render_change(change) for change in comparison.changes],
+    )
+    others: list[Section] = [
         (
             "Contracts changed: each needs its owner",
             ("contract", "clause", "change", "before", "after", "owner"),
@@ -192,7 +194,7 @@ def _get_sections(comparison: MigrationComparison) -> list[Section]:
         ),
         ("Broken before", violation_names, _render_violations(comparison.earlier_violations)),
     ]
-    return [section for section in sections if section[2]] or [(f"No change of the data {since}", (), [])]
+    return [changes, *(section for section in others if section[2])]
 
 
 def _render_change(change: SchemaChange) -> tuple[str, ...]:
