@@ -25,6 +25,7 @@ from data_contract_components.detection._get_data_migration_changes import (
     render_table,
 )
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause
+from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.errors import ComparisonError
 from tests import BINARIES, ROOT, run, start_server, wait_until
 
@@ -737,11 +738,11 @@ class TestRendering(unittest.TestCase):
         )
 
     def test_each_section_is_told_where_there_is_something_in_it(self) -> None:
-        promise = {"contract_name": "a", "table_name": "t", "column_name": "c", "violations": "Missing"}
+        promise = Violation("a", "public", "t", "c", "column_name", "c", None)
         change = ContractChange("a", "a.json", 3, "$.status", "loosened", "active", "draft", "Team", "team@museum.org")
         text = render_table(self.comparison(contract_changes=(change,), broken_promises=(promise,)))
         self.assertIn("a         $.status  loosened  active  draft  Team <team@museum.org>", text)
-        table = "  contract  table  column  issue\n  a         t      c       Missing"
+        table = f"  contract  table  column  issue\n  a         t      c       {promise}"
         self.assertIn(f"no contract tells any more\n{table}", text)
         self.assertNotIn("Broken before", text)
         self.assertEqual(render_table(self.comparison()), "No change of the data since main (000000000000)")

@@ -15,6 +15,7 @@ from typing import Any
 
 from data_contract_components.prevention._render_html import LONGEST_TEXT, render_html
 from tests import WAIT_SECONDS
+from tests.test_report import example_comparison
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMIUM_OPTIONS = (
@@ -74,7 +75,9 @@ BROKEN_CONTRACT: dict[str, Any] = {
             "found": None,
             "message": "Column 'primary_image' is defined in contract but missing from data catalog",
             "cause": {"path": "versions/1_x.py", "line": 120, "revision": "00e9b33", "statement": "op.drop_column()"},
-            "likely_renamed_to": "image",
+            "renamed_to": "image",
+            "is_rename_certain": False,
+            "is_earlier": False,
         },
         {
             "column_name": "object_id",
@@ -84,7 +87,9 @@ BROKEN_CONTRACT: dict[str, Any] = {
             "found": "bigint",
             "message": "Data Type: expected integer, found bigint",
             "cause": None,
-            "likely_renamed_to": None,
+            "renamed_to": None,
+            "is_rename_certain": False,
+            "is_earlier": True,
         },
     ],
 }
@@ -103,13 +108,7 @@ KEPT_CONTRACT = BROKEN_CONTRACT | {
     ],
     "violations": [],
 }
-COMPARISON = {
-    "base": "main",
-    "base_commit": "4f0c" * 10,
-    "error": "no such revision",
-    "changes": [{"table_name": "object_images", "before": "text", "after": None}],
-    "contract_changes": [{"contract_name": "object_images_contract_spec", "kind": "removed"}],
-}
+COMPARISON = example_comparison("word", base="main", base_commit="4f0c" * 10, error="no such revision")
 
 
 def make_report(**changes: Any) -> dict[str, Any]:
@@ -126,7 +125,7 @@ def make_report(**changes: Any) -> dict[str, Any]:
 def with_every_text(value: Any, change: Callable[[str], str]) -> Any:
     """A copy of a part of a report, with each text changed that is not one of a few fixed words."""
     if isinstance(value, dict):
-        fixed = ("outcome", "effect", "state")
+        fixed = ("outcome", "effect", "state", "change", "kind")
         return {key: part if key in fixed else with_every_text(part, change) for key, part in value.items()}
     if isinstance(value, list):
         return [with_every_text(part, change) for part in value]
@@ -228,8 +227,9 @@ class TestPage(unittest.TestCase):
     def test_what_changed_is_shown_only_when_something_was_compared(self) -> None:
         self.assertNotIn('id="changes"', render_html(make_report()))
         text = Page(render_html(make_report(comparison=COMPARISON))).text
-        self.assertIn("Since main (4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c): 2 changes.", text)
-        self.assertIn("table_name: object_images, before: text, after: null", text)
+        self.assertIn("Since main (4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c): 3 changes.", text)
+        self.assertIn("word.word.word2: word was word, is word", text)
+        self.assertIn("Loosened and broken", text)
 
     def test_no_text_adds_a_tag_or_an_attribute(self) -> None:
         report = make_report(error="a reason", comparison=COMPARISON)

@@ -14,7 +14,7 @@ from data_contract_components.prevention._render_markdown import (
     render_resolved,
     render_summary,
 )
-from tests.test_report import CONSUMER, CONTRACT, MIGRATION, example_report, example_violation
+from tests.test_report import CONSUMER, CONTRACT, MIGRATION, example_comparison, example_report, example_violation
 
 RUN = Run("https://github.example", "museum/guide", 77, 12, 1, "0123456789abcdef0123456789abcdef01234567")
 HOSTILE = (
@@ -49,8 +49,8 @@ def find_tags(markdown: str) -> list[str]:
 def report_of(text: str) -> dict[str, Any]:
     """The example, with `text` in every place that somebody else writes."""
     person = {"name": text, "email": text, "channel": text}
-    violation = example_violation(column_name=text, expected=text, found=text, message=text, likely_renamed_to=text)
-    return example_report(
+    violation = example_violation(column_name=text, expected=text, found=text, message=text, renamed_to=text)
+    report = example_report(
         owner=person,
         consumers=[CONSUMER | person | {"reason": text, "columns": [text]}],
         table_schema=text,
@@ -59,6 +59,7 @@ def report_of(text: str) -> dict[str, Any]:
         doc=text,
         violations=[violation],
     )
+    return report | {"comparison": example_comparison(text)}
 
 
 class TestRenderComment(unittest.TestCase):
@@ -81,7 +82,7 @@ class TestRenderComment(unittest.TestCase):
     def test_the_migrations_line_and_the_likely_new_name_are_in_the_table(self) -> None:
         cause = {"path": MIGRATION, "line": 120, "revision": "00e9b3375a5f", "statement": "op.create_table"}
         violation = example_violation(
-            key="column_name", column_name="a", expected="a", found=None, cause=cause, likely_renamed_to="b"
+            key="column_name", column_name="a", expected="a", found=None, cause=cause, renamed_to="b"
         )
         text = render_comment(example_report(violations=[violation]), "", RUN)
         self.assertIn("| promised in | broken by |", text)

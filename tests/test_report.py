@@ -49,6 +49,53 @@ def example_report(**changes: Any) -> dict[str, Any]:
     }
 
 
+def example_comparison(text: str = "text", **changes: Any) -> dict[str, Any]:
+    """What a pull request changes, with `text` in every place that somebody else writes."""
+    change = {
+        "change": "changed",
+        "table_schema": text,
+        "table_name": text,
+        "column_name": f"{text}2",
+        "key": text,
+        "before": text,
+        "after": text,
+        "is_certain": True,
+        "contract_names": [text],
+        "revision": text,
+        "path": text,
+        "line": 7,
+        "statement": text,
+    }
+    contract_change = {
+        "contract_name": text,
+        "path": text,
+        "line": 3,
+        "json_path": text,
+        "kind": "loosened",
+        "before": text,
+        "after": text,
+        "owner_name": text,
+        "owner_email": text,
+    }
+    promise = example_violation(column_name=text, expected=text, found=text, message=text, renamed_to=text) | {
+        "contract_name": text,
+        "path": text,
+        "owner": {"name": text, "email": text},
+        "table_schema": text,
+        "table_name": text,
+        "cause": change,
+    }
+    comparison = {
+        "base": text,
+        "base_commit": "0123456789abcdef",
+        "error": None,
+        "changes": [change, change | {"change": "added", "column_name": None, "contract_names": []}],
+        "contract_changes": [contract_change],
+        "broken_promises": [promise],
+    }
+    return comparison | changes
+
+
 def example_violation(**changes: Any) -> dict[str, Any]:
     violation = {
         "column_name": "object_id",
@@ -58,7 +105,9 @@ def example_violation(**changes: Any) -> dict[str, Any]:
         "found": "bigint",
         "message": "Data Type: expected integer, found bigint",
         "cause": None,
-        "likely_renamed_to": None,
+        "renamed_to": None,
+        "is_rename_certain": False,
+        "is_earlier": False,
     }
     return violation | changes
 

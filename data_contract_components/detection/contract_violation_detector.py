@@ -38,6 +38,7 @@ class Violation:
     """
 
     contract_name: str
+    table_schema: str
     table_name: str
     column_name: str
     key: str
@@ -120,7 +121,7 @@ class ContractViolationDetector:
         for catalog_row in catalog_rows:
             rows_of_table.setdefault(tuple(catalog_row[key] for key in TABLE_KEY), []).append(catalog_row)
         return [
-            Violation(contract_name, spec["schema"]["table_name"], *facts)
+            Violation(contract_name, spec["schema"]["table_schema"], spec["schema"]["table_name"], *facts)
             for contract_name, spec in self.contract_specs.items()
             if get_effect(spec, self.today) == effect
             for facts in _find_violations(spec, rows_of_contract[contract_name], rows_of_table)

@@ -139,7 +139,9 @@ def _make_contract(
                 "found": violation.found,
                 "message": str(violation),
                 "cause": None,
-                "likely_renamed_to": None,
+                "renamed_to": None,
+                "is_rename_certain": False,
+                "is_earlier": False,
             }
             for violation in violations
         ],

@@ -25,6 +25,11 @@ def render_annotations(report: dict[str, Any]) -> str:
             message = f"{contract['contract_name']} of {contract['owner']['name']}, {contract['owner']['email']}:\n"
             message += "\n".join(cause["messages"])
             commands.append(_render_command(level, cause["path"], cause["line"], "Data contract violation", message))
+    for promise in (report["comparison"] or {"broken_promises": []})["broken_promises"]:
+        place = promise["cause"] if (promise["cause"] or {}).get("line") else promise
+        message = f"{promise['contract_name']} was loosened, and the database breaks what it promised:\n"
+        message += render_violation(promise)
+        commands.append(_render_command("error", place["path"], place["line"], "Data contract loosened", message))
     if len(commands) > SHOWN_ANNOTATIONS:
         others = len(commands) - SHOWN_ANNOTATIONS + 1
         commands[SHOWN_ANNOTATIONS - 1 :] = [

@@ -5,10 +5,16 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+from data_contract_components.prevention._render_text import (
+    render_change,
+    render_contract_change,
+    render_violation,
+)
 
 STYLE = Path(__file__).with_name("_report_page.css").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_name("_report_page.js").read_text(encoding="utf-8")
@@ -174,10 +180,13 @@ def _render_violations(violations: list[dict[str, Any]]) -> str:
 
 
 def _render_explanation(violation: dict[str, Any]) -> str:
-    cause, new_name = violation["cause"], violation["likely_renamed_to"]
+    cause, new_name = violation["cause"], violation["renamed_to"]
     parts = [_text(violation["message"])]
     if new_name:
-        parts.append(f"Likely renamed to <strong>{_text(new_name)}</strong>.")
+        words = "Renamed" if violation["is_rename_certain"] else "Likely renamed"
+        parts.append(f"{words} to <strong>{_text(new_name)}</strong>.")
+    if violation["is_earlier"]:
+        parts.append("The base breaks it already.")
     if cause:
         place = f"{_text(cause['path'])}, line {_text(cause['line'])}, revision {_text(cause['revision'])}"
         parts.append(f"Cause: {place}: <code>{_text(cause['statement'])}</code>")
@@ -224,15 +233,26 @@ def _render_tables(report: dict[str, Any], contracts: list[tuple[str, dict[str, 
 
 def _render_comparison(comparison: dict[str, Any]) -> str:
     changes = [*comparison["changes"], *comparison["contract_changes"]]
-    items = (", ".join(f"{_text(key)}: {_text(value)}" for key, value in change.items()) for change in changes)
+    items = [_render_change(change, render_change) for change in comparison["changes"]]
+    items += [_render_change(change, render_contract_change) for change in comparison["contract_changes"]]
+    promises = "".join(
+        f"<li>{_render_state('broken', 'Loosened and broken')} {_text(promise['contract_name'])}: "
+        f"{_text(render_violation(promise))}</li>"
+        for promise in comparison["broken_promises"]
+    )
     commit = f" ({_text(comparison['base_commit'])})" if comparison["base_commit"] else ""
     error = f"<p>Could not compare: {_text(comparison['error'])}</p>" if comparison["error"] else ""
     return f"""<section aria-labelledby="changes">
 <h2 id="changes">Changes</h2>
 <p>Since {_text(comparison["base"])}{commit}: {_count(changes, "change")}.</p>
 {error}
-<ul>{"".join(f"<li>{item}</li>" for item in items)}</ul>
+<ul>{promises}{"".join(f"<li>{item}</li>" for item in items)}</ul>
 </section>"""
+
+
+def _render_change(change: dict[str, Any], render: Callable[[dict[str, Any]], str]) -> str:
+    place = f"{change['path']}, line {change['line']}" if change["line"] else change["path"]
+    return f"{_text(render(change))}{f' <small>{_text(place)}</small>' if place else ''}"
 
 
 def _render_table(caption: str, heads: tuple[str, ...], rows: Iterable[str]) -> str:

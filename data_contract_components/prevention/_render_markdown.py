@@ -5,14 +5,17 @@ stands in, nor become a link, an element of the page or a message to somebody.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.prevention._render_text import (
+    find_harmless_changes,
     remove_control_characters,
+    render_change,
+    render_contract_change,
     render_coverage,
     render_violation,
 )
@@ -106,12 +109,14 @@ def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list
         return "⚠️ Data contracts could not be checked:", [error], [NOTHING_IS_KNOWN]
     broken = [contract for contract in report["contracts"] if contract["violations"]]
     parts = [_render_contract(contract, run) for contract in broken if contract["effect"] == "binding"]
-    tail = [NEXT_STEPS] if parts else []
+    tail = [NEXT_STEPS] if report["outcome"] == "violations" else []
     if reported := [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]:
         parts += [
             "What follows does not bind (drafts, and contracts after their sunset), and fails nothing:",
             *reported,
         ]
+    if report["comparison"]:
+        parts += _render_comparison(report, run)
     if report["outcome"] == "passed":
         return "✅ All data contracts are kept.", parts, tail
     return "❌ Data contract violations detected:", parts, tail
@@ -151,10 +156,10 @@ def _render_consumers(consumers: list[dict[str, Any]]) -> str:
 def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
     """A table, a row a violation; one row for a table that is gone."""
     violations = contract["violations"]
-    has_cause = any(violation["cause"] for violation in violations)
+    has_cause = any(violation["cause"] or violation["is_earlier"] for violation in violations)
     if contract["is_table_missing"] and violations[0]["key"] == "column_name":
         gone = {"column_name": "(table)", "key": "table_name", "line": contract["line"]}
-        violations = [violations[0] | gone | {"expected": contract["table_name"], "likely_renamed_to": None}]
+        violations = [violations[0] | gone | {"expected": contract["table_name"], "renamed_to": None}]
     rows = [["column", "key", "expected", "found", "promised in", *(["broken by"] if has_cause else [])]]
     rows.append(["---"] * len(rows[0]))
     for violation in violations[:SHOWN_ROWS]:
@@ -166,7 +171,7 @@ def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
             _link(f"line {violation['line']}", contract["path"], violation["line"], run),
         ]
         if has_cause:
-            row.append(_render_cause(violation["cause"], run))
+            row.append(_render_cause(violation, run))
         rows.append(row)
     lines = [f"| {' | '.join(row)} |" for row in rows]
     if len(violations) > SHOWN_ROWS:
@@ -182,24 +187,73 @@ def _render_expected(violation: dict[str, Any]) -> str:
 def _render_found(violation: dict[str, Any]) -> str:
     words = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
     text = words.get(violation["key"]) or _code(render_value(violation["found"]))
-    name = violation["likely_renamed_to"]
-    return f"{text}, seems renamed to {_code(name)}" if name else text
+    name = violation["renamed_to"]
+    return f"{text}, {'' if violation['is_rename_certain'] else 'seems '}renamed to {_code(name)}" if name else text
 
 
-def _render_cause(cause: dict[str, Any] | None, run: Run | None) -> str:
+def _render_cause(violation: dict[str, Any], run: Run | None) -> str:
     """The line of the migration."""
+    if violation["is_earlier"]:
+        return "the base already"
+    cause = violation["cause"]
     if cause is None:
         return ""
     place = f"{cause['revision']}, line {cause['line']}" if cause["line"] else str(cause["revision"])
     return _link(place, cause["path"], cause["line"], run)
 
 
+def _render_comparison(report: dict[str, Any], run: Run | None) -> list[str]:
+    """What the pull request changes besides breaking contracts."""
+    comparison = report["comparison"]
+    if comparison["error"]:
+        error = _fence(_cut_middle(comparison["error"], LOG_CHARACTERS))
+        return [f"What changed since {_code(comparison['base'])} could not be told, as\n\n{error}"]
+    parts = []
+    for promise in comparison["broken_promises"][:SHOWN_ROWS]:
+        owner = promise["owner"]
+        whom = f"**{escape(owner['name'])}**, {_render_addresses(owner | {'channel': None})}" if owner else "its owner"
+        parts.append(
+            f"**{_code(promise['contract_name'])} was loosened, and the database breaks what it promised**: "
+            f"{escape(render_violation(promise))}. {_render_place('Broken by ', _render_cause(promise, run))}"
+            f"A contract is its owner's to change: ask {whom}."
+        )
+    changes = comparison["contract_changes"]
+    parts.append(_render_list("Contracts changed; each needs its owner", map(render_contract_change, changes)))
+    harmless = find_harmless_changes(report)
+    parts.append(_render_list("Changed under contract, and breaks nothing", map(render_change, harmless)))
+    new_tables = [
+        change
+        for change in comparison["changes"]
+        if change["change"] == "added" and change["column_name"] is None and not change["contract_names"]
+    ]
+    parts.append(_render_list("New tables without a contract", map(render_change, new_tables)))
+    if comparison["changes"]:
+        lines = [_render_change_row(change, run) for change in comparison["changes"][:SHOWN_ROWS]]
+        title = f"All {len(comparison['changes'])} changes of the data since {comparison['base_commit'][:12]}"
+        parts.append(_fold(title, "\n".join(lines)))
+    return [part for part in parts if part]
+
+
+def _render_list(title: str, texts: Iterable[str]) -> str:
+    lines = [f"- {escape(text)}" for text in texts]
+    if len(lines) > SHOWN_ROWS:
+        lines[SHOWN_ROWS:] = [f"- and {len(lines) - SHOWN_ROWS} more"]
+    return "\n".join([f"**{title}**", "", *lines]) if lines else ""
+
+
+def _render_change_row(change: dict[str, Any], run: Run | None) -> str:
+    place = _render_cause({"is_earlier": False, "cause": change if change["path"] else None}, run)
+    return f"- {escape(render_change(change))}{_render_place(', ', place).rstrip('. ')}"
+
+
+def _render_place(before: str, place: str) -> str:
+    return f"{before}{place}. " if place else ""
+
+
 def render_message(contract: dict[str, Any], run: Run | None) -> str:
     """What a developer may send to a contract's owner, as plain text."""
     owner, table = contract["owner"], f"{contract['table_schema']}.{contract['table_name']}"
-    violations = [
-        f"- {violation['column_name']}: {render_violation(violation)}" for violation in contract["violations"]
-    ]
+    violations = [f"- {render_violation(violation)}" for violation in contract["violations"]]
     if len(violations) > SHOWN_ROWS:
         violations[SHOWN_ROWS:] = [f"- and {len(violations) - SHOWN_ROWS} more"]
     lines = [

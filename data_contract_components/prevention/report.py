@@ -41,6 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--format", choices=RENDERERS, help="default: json, or text with --from")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: contract_report.json; with --from, none")
     parser.add_argument("--log", type=Path, metavar="FILE", help="the tests' output, for the summary")
+    parser.add_argument("--base", metavar="REF", help="a git ref; tells what changed since then")
+    parser.add_argument(
+        "--loosened",
+        choices=("fail", "report"),
+        default="fail",
+        help="with --base: what a database does that breaks a contract which is loosened with it (default: fail)",
+    )
     options = parser.parse_args(arguments)
     if options.source:
         report = read_report(options.source)
@@ -49,6 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
         from data_contract_components.prevention._get_report import get_report
 
         report = get_report()
+        if options.base and report["outcome"] != COULD_NOT_CHECK:
+            from data_contract_components.prevention._report_changes import add_changes
+
+            report = add_changes(report, options.base, options.loosened)
     log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
     render = RENDERERS[options.format or ("text" if options.source else "json")]
     try:

@@ -1,0 +1,112 @@
+import json
+import shutil
+from typing import Any
+
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.prevention._render_annotations import render_annotations
+from data_contract_components.prevention._render_html import render_html
+from data_contract_components.prevention._render_markdown import render_comment, render_summary
+from tests import ROOT, run
+from tests.test_get_data_migration_changes import NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
+from tests.test_render_markdown import RUN
+
+__all__ = ["setUpModule"]
+
+
+class TestReportOfAPullRequest(RepositoryTestCase):
+    """The whole project in a repository, with a database that the migrations of its feature branch build."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(self.empty_database)
+        components = "data_contract_components"
+        self.git("checkout", "-q", "main")
+        shutil.copytree(
+            ROOT / components, self.root / components, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        (self.root / ".gitignore").write_text("contract_report.json\n__pycache__/\n")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+
+    def empty_database(self) -> None:
+        PostgresDB(self.url).query("drop schema public cascade; create schema public")
+
+    def report(self, *options: str) -> tuple[int, dict[str, Any]]:
+        """What a check of the working tree says, beside `main`."""
+        self.empty_database()
+        run(["alembic", "upgrade", "head"], self.root / "data_contract_components/data_assets", self.url, check=True)
+        module = "data_contract_components.prevention.report"
+        result = run([module, *(options or ("--base", "main"))], self.root, self.url)
+        self.assertNotIn("Traceback", result.stdout)
+        return result.returncode, json.loads((self.root / "contract_report.json").read_text())
+
+    def edit_old_revision(self) -> None:
+        text = self.read(SEED)
+        start = text.rindex("        sa.Column(", 0, text.index('"primary_image",', text.index('"object_images",')))
+        end = text.index("        sa.Column(", text.index('"additional_images",', start))
+        self.write(SEED, text[:start] + NEW_BLOCK + text[end:])
+
+    def test_the_chapters_edit_is_told_with_owner_line_and_likely_name_until_it_is_reverted(self) -> None:
+        self.edit_old_revision()
+        self.commit()
+        status, report = self.report()
+        self.assertEqual((status, report["outcome"]), (1, "violations"))
+        line = self.line_of(SEED, 'op.create_table(\n        "object_images",')
+        first, second = report["contracts"][0]["violations"]
+        self.assertEqual((first["cause"]["path"], first["cause"]["line"]), (SEED.as_posix(), line))
+        self.assertEqual((first["renamed_to"], first["is_rename_certain"]), ("image", False))
+        self.assertEqual((second["cause"]["line"], second["renamed_to"]), (line, None))
+        comment = render_comment(report, "", RUN)
+        for words in (
+            "object_images_contract_spec",
+            "Data Engineering Team",
+            "data-eng@museum.org",
+            f"{SEED}#L{line})",
+            "missing, seems renamed to `image`",
+            "**Changed under contract, and breaks nothing**\n\n- public.object_images.is_primary_image is new\n",
+        ):
+            self.assertIn(words, comment)
+        self.assertIn(f"file={SEED},line={line},", render_annotations(report))
+        self.assertIn("Likely renamed to <strong>image</strong>", render_html(report))
+        self.git("revert", "--no-edit", "HEAD")
+        status, report = self.report()
+        self.assertEqual((status, report["outcome"], report["comparison"]["changes"]), (0, "passed", []))
+
+    def test_a_contract_that_is_loosened_with_its_table_stops_the_change_and_says_whom_to_ask(self) -> None:
+        path = self.write_revision("b", '    op.drop_column("object_images", "primary_image")')
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
+        status, report = self.report()
+        self.assertEqual((status, report["outcome"], report["contracts"][0]["violations"]), (1, "violations", []))
+        (promise,) = report["comparison"]["broken_promises"]
+        self.assertEqual(promise["cause"]["path"], path.as_posix())
+        comment = render_comment(report, "", RUN)
+        self.assertIn("❌ Data contract violations detected:\n\n**`object_images_contract_spec` was loosened", comment)
+        self.assertIn("ask **Data Engineering Team**, data-eng@museum.org.", comment)
+        self.assertIn("$.schema.properties.primary&#95;image: removed", comment.replace("_", "&#95;"))
+        self.assertIn(f"file={path},line=", render_annotations(report))
+        self.assertIn("Loosened and broken", render_html(report))
+        status, report = self.report("--base", "main", "--loosened", "report")
+        self.assertEqual((status, report["outcome"]), (0, "passed"))
+        self.assertEqual(len(report["comparison"]["broken_promises"]), 1)
+
+    def test_what_was_broken_before_is_marked_and_a_certain_rename_is_said_as_such(self) -> None:
+        self.git("checkout", "-q", "main")
+        self.write_revision("b", '    op.drop_column("object_images", "created_at")')
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        self.write_revision("c", '    op.alter_column("object_images", "primary_image", new_column_name="x")', "b")
+        status, report = self.report()
+        self.assertEqual(status, 1)
+        earlier, own = sorted(report["contracts"][0]["violations"], key=lambda violation: violation["column_name"])
+        self.assertEqual((earlier["column_name"], earlier["is_earlier"], earlier["cause"]), ("created_at", True, None))
+        self.assertEqual((own["is_earlier"], own["renamed_to"], own["is_rename_certain"]), (False, "x", True))
+        comment = render_comment(report, "", RUN)
+        self.assertIn("| missing, renamed to `x` |", comment)
+        self.assertIn("| the base already |", comment)
+
+    def test_a_base_that_cannot_be_compared_with_changes_no_verdict(self) -> None:
+        status, report = self.report("--base", "nowhere")
+        self.assertEqual((status, report["outcome"]), (0, "passed"))
+        self.assertIn('git knows no commit "nowhere"', report["comparison"]["error"])
+        self.assertIn("What changed since `nowhere` could not be told", render_summary(report, "", RUN))
+        self.assertIn("Could not compare", render_html(report))
