@@ -25,7 +25,7 @@ migrate: requirements
 report: migrate  ## Check the contracts, and open what was found as a page
 	@$(RUN) $(COMPONENTS).prevention.report; status=$$?; \
 	    $(RUN) $(COMPONENTS).prevention.report --from contract_report.json --format html --output contract_report.html; \
-	    $(RUN) webbrowser "file://$(CURDIR)/contract_report.html"; exit $$status
+	    echo "see contract_report.html"; $(RUN) webbrowser "file://$(CURDIR)/contract_report.html" > /dev/null; exit $$status
 
 test: requirements-dev  ## Run the project's own tests
 	@$(RUN) tests
@@ -40,7 +40,7 @@ lint: requirements-dev  ## Check style and types
 
 clean:  ## Stop the embedded database, and remove it and the virtual environment
 	@test ! -d .postgres || $(PYTHON) -m $(COMPONENTS).data_assets._embedded_postgres .postgres
-	rm -rf .postgres "$(VENV)" .mypy_cache .ruff_cache
+	rm -rf .postgres .venv .mypy_cache .ruff_cache
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12

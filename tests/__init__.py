@@ -1,6 +1,5 @@
 """What the tests share: databases that the migrations built, and copies of the project to run its commands in."""
 
-import atexit
 import contextlib
 import functools
 import io
@@ -14,6 +13,7 @@ import time
 import unittest
 from collections.abc import Callable
 from importlib.util import find_spec
+from multiprocessing.util import Finalize
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -52,7 +52,8 @@ def template_database() -> str:
     """The name of a database that `alembic upgrade head` built, once a run."""
     name = f"template_{os.getpid()}"
     PostgresDB().query(f"create database {name}")
-    atexit.register(_drop_database, name)
+    # Not by atexit, which a process that was forked for some modules does not come to.
+    Finalize(None, _drop_database, (name,), exitpriority=1)
     run(
         ["alembic", "upgrade", "head"], ROOT / "data_contract_components/data_assets", url_of_database(name), check=True
     )

@@ -12,9 +12,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-# They wait for databases and for each other's processes more than they compute.
 PROCESSES = max(2, os.cpu_count() or 2)
-# So that none of them begins when the others are done.
+# Started first, as the run lasts as long as the longest.
 LONGEST = ("test_readme", "test_cases", "test_contract_mutation_score", "test_embedded_postgres", "test_seed_db")
 
 

@@ -196,6 +196,14 @@ class TestContractViolationDetector(DetectorTestCase):
         (self.directory / "a_contract_spec.json").unlink()
         self.assertEqual(self.violations(), [])
 
+    def test_what_is_ones_own_in_a_reference_is_not_compared(self) -> None:
+        self.database.query("alter table object_images add foreign key (object_id) references object (object_id)")
+        reference = {"table_schema": "public", "table_name": "object", "column_name": "object_id", "x-why": "a join"}
+        self.spec["spec-version"] = "1.1.0"
+        self.spec["schema"]["properties"]["object_id"]["constraints"]["references"] = reference
+        self.write("a", self.spec)
+        self.assertEqual(self.violations(), [])
+
     def test_violations_come_in_the_order_of_the_contracts_missing_columns_first(self) -> None:
         self.write("b", self.spec)
         self.write_for_table("a", "object_copyright")

@@ -84,7 +84,7 @@ class TestGenerateContractSpec(DatabaseTestCase):
         written["schema"]["additionalColumns"] = False
         self.path.write_text(json.dumps(written))
         self.assertEqual(self.generate("object_images"), (0, f"{self.path}\n  nothing changed\n"))
-        self.assertEqual(self.spec(), written)
+        self.assertEqual(self.path.read_text(), json.dumps(written))
         self.database.query("alter table object_images drop additional_images, add extra boolean not null default true")
         self.database.query("alter table object_images alter primary_image type varchar(80)")
         self.assertEqual(

@@ -100,10 +100,13 @@ create schema elsewhere;
 create type elsewhere.mood as enum ('a');
 create table defaults (
     a integer default nextval('counter'), b timestamptz default '2020-01-02 00:00+00',
-    c interval default '1 day 2 hours', d elsewhere.mood default 'a'
+    c interval default '1 day 2 hours', d elsewhere.mood default 'a', e text default e'\\\\', f bytea default '\\x01'
 );
 """
-SETTINGS = ("timezone = 'Asia/Tokyo'", "datestyle = german", "intervalstyle = iso_8601", "search_path = elsewhere")
+SETTINGS = (
+    *("timezone = 'Asia/Tokyo'", "datestyle = german", "intervalstyle = iso_8601", "search_path = elsewhere"),
+    *("quote_all_identifiers = on", "bytea_output = escape", "standard_conforming_strings = off"),
+)
 
 
 def render(database: PostgresDB) -> str:
@@ -154,8 +157,11 @@ class TestAgreement(DatabaseTestCase):
                 "'2020-01-02 00:00:00+00'::timestamp with time zone",
                 "'1 day 02:00:00'::interval",
                 "'a'::elsewhere.mood",
+                r"'\'::text",
+                r"'\x01'::bytea",
             ],
         )
+        self.assertEqual(list(defaults_df["data_type"])[-2:], ["text", "bytea"])
 
     def nobody(self) -> PostgresDB:
         self.database.query("create role nobody_at_all")

@@ -732,9 +732,9 @@ class TestRendering(unittest.TestCase):
         self.assertEqual(
             render_table(self.comparison(self.change("a"), self.change("long"))),
             "Changes of the data since main (000000000000)\n"
-            "  table          column  change  under contract   where   by\n"
-            "  public.object  a       added   a_contract_spec  b.py:7  op.execute(…)\n"
-            "  public.object  long    added   a_contract_spec  b.py:7  op.execute(…)",
+            "  table          column  change  under contract   where\n"
+            "  public.object  a       added   a_contract_spec  b.py:7\n"
+            "  public.object  long    added   a_contract_spec  b.py:7",
         )
 
     def test_each_section_is_told_where_there_is_something_in_it(self) -> None:

@@ -17,7 +17,7 @@ NOT_OF_THE_PROJECT = shutil.ignore_patterns(".git", ".venv", ".postgres", "__pyc
 # Whoever runs these tests by `make test` has set more than a reader has.
 NOT_A_READERS = ("DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "VIRTUAL_ENV")
 # What differs from run to run; and what Python 3.13 and newer add below the failing line.
-VARYING = {r"(?<=tests in )[\d.]+s": "…", r"^ +~+\^+\n": "", r"[ \t]+$": ""}
+VARYING = {r"(?<=tests in )[\d.]+s": "…", r"(?<=since main \()[0-9a-f]{12}": "…", r"^ +~+\^+\n": "", r"[ \t]+$": ""}
 # The lines that the chapter's commands print. Its text has lost indentation, and prose may follow on the same line.
 CHAPTERS_LINES = re.compile(
     r"^(INFO |test_(?:all|data_contracts)|Test that|FAIL:|FAILED|self\.fail"

@@ -169,6 +169,8 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         contract = self.read()["contracts"][0]
         self.assertTrue(contract["is_table_missing"])
         self.assertEqual(len(contract["violations"]), 4)
+        self.assertEqual({clause["state"] for clause in contract["clauses"]}, {"missing"})
+        self.assertIn("0 of 7 tables under contract", self.rendered("text"))
         (annotation,) = self.rendered("annotations").splitlines()
         line = self.line_of('"table_name"')
         self.assertIn(f"file={CONTRACT},line={line},", annotation)
@@ -209,6 +211,19 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
                 [sys.executable, "-S", "-m", *REPORT, *arguments, rendering], cwd=self.project, capture_output=True
             )
             self.assertEqual((result.returncode, result.stderr), (0, b""))
+
+    def test_a_column_may_be_called_as_violations_of_a_whole_table_are(self) -> None:
+        path = self.project / CONTRACT
+        path.write_text(path.read_text().replace('"primary_image"', '"(table)"'))
+        self.assertEqual(self.report()[0], 1)
+        (violation,) = self.read()["contracts"][0]["violations"]
+        self.assertEqual((violation["column_name"], violation["line"]), ("(table)", self.line_of('"(table)": {')))
+
+    def test_a_report_that_cannot_be_written_is_no_violation(self) -> None:
+        (self.project / "contract_report.json").mkdir()
+        status, output = self.report()
+        self.assertEqual((status, "contract_report.json" in output), (2, True))
+        self.assertEqual(self.report("--format", "html")[0], 2)
 
     def test_a_draft_is_reported_and_fails_nothing(self) -> None:
         path = self.project / CONTRACT

@@ -116,12 +116,12 @@ def _load_schema(version: str) -> tuple[dict[str, Any], jsonschema_rs.Validator]
 
 
 def _render_unknown_key(key: str, schema: dict[str, Any], error: jsonschema_rs.ValidationError, version: str) -> str:
+    if version != SPEC_VERSIONS[-1] and key in _known_keys(_load_schema(SPEC_VERSIONS[-1])[0], error):
+        return f'"{key}" is a key of spec-version {SPEC_VERSIONS[-1]}'
     known_keys = _known_keys(schema, error)
     nearest = get_close_matches(key, known_keys, n=1)
     if nearest:
         return f'unknown key "{key}"; did you mean "{nearest[0]}"?'
-    if version != SPEC_VERSIONS[-1] and key in _known_keys(_load_schema(SPEC_VERSIONS[-1])[0], error):
-        return f'"{key}" is a key of spec-version {SPEC_VERSIONS[-1]}'
     return f'unknown key "{key}"; known are {", ".join(known_keys)}, and any that begins with x-'
 
 

@@ -152,11 +152,12 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{output} is no right contract; mend it first, the contract tests tell what is wrong"
             )
         spec = _generate(options, output, previous)
-        output.write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        changes = find_changes(previous, spec) if previous else [f"new: {len(spec['schema']['properties'])} columns"]
+        if changes:
+            output.write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except (DataContractError, OSError, ValueError) as error:
         print(f"no contract written: {error}", file=sys.stderr)
         return 2
-    changes = find_changes(previous, spec) if previous else [f"new: {len(spec['schema']['properties'])} columns"]
     print("\n".join([str(output), *(f"  {change}" for change in changes or ["nothing changed"])]))
     return 0
 

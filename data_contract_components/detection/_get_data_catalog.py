@@ -1,6 +1,7 @@
 """Step 2 of the flow: what the database holds, in the words of information_schema, one row a column."""
 
 from collections.abc import Collection, Hashable
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -48,6 +49,9 @@ set local timezone = 'UTC';
 set local datestyle = 'ISO, MDY';
 set local intervalstyle = 'postgres';
 set local extra_float_digits = 1;
+set local bytea_output = 'hex';
+set local standard_conforming_strings = on;
+set local quote_all_identifiers = off;
 """
 # Each column is what information_schema.columns gives for it (its definition is in PostgreSQL's
 # src/backend/catalog/information_schema.sql), from the tables beneath, because the view
@@ -258,7 +262,9 @@ def get_data_catalog(
     except QueryError as error:
         if error.sql_state != INSUFFICIENT_PRIVILEGE:
             raise
-        role = str(database.query("select current_user::text as role")["role"][0])
+        role = "of DATABASE_URL"
+        with suppress(QueryError):  # in a transaction that has failed, nothing can be asked any more
+            role = str(database.query("select current_user::text as role")["role"][0])
         raise CatalogHiddenError(role, error.reason) from error
 
 

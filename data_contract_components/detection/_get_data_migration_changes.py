@@ -177,7 +177,7 @@ def _get_sections(comparison: MigrationComparison) -> list[Section]:
     violation_names = ("contract", "table", "column", "issue")
     changes: Section = (
         f"{'Changes' if comparison.changes else 'No change'} of the data {since}",
-        ("table", "column", "change", "under contract", "where", "by"),
+        ("table", "column", "change", "under contract", "where"),
         [_render_change(change) for change in comparison.changes],
     )
     others: list[Section] = [
@@ -204,9 +204,8 @@ def _render_change(change: SchemaChange) -> tuple[str, ...]:
     if change.change == "changed":
         words = f"{change.key}: {_render_value(change.before)} → {_render_value(change.after)}"
     name = f"{change.table_schema}.{change.table_name}"
-    where = change.path or ""
-    where += f":{change.line}" if change.line else ""
-    return name, change.column_name or "", words, ", ".join(change.contract_names), where, change.statement or ""
+    where = Path(change.path or "").name + (f":{change.line}" if change.line else "")
+    return name, change.column_name or "", words, ", ".join(change.contract_names), where
 
 
 def _render_violations(violations: Collection[Violation]) -> list[tuple[str, ...]]:

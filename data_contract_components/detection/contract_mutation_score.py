@@ -128,6 +128,7 @@ class ContractMutations:
         self._transaction, self._effect = transaction, effect
         self._table = (schema["table_schema"], schema["table_name"])
         self._before = self._find_violations()
+        self._other_columns: list[str] = []
         self._targets = self._get_targets()
 
     def get_verdicts(self) -> list[Verdict]:
@@ -137,7 +138,7 @@ class ContractMutations:
     def find_unpromised(self) -> dict[str, list[str]]:
         """What the contract does not mention and nobody notices when it changes: keys, with the columns of each."""
         mentioned = {(clause.column_name, clause.key) for clause in self._clauses}
-        unpromised: dict[str, list[str]] = {}
+        unpromised: dict[str, list[str]] = {"column_name": self._other_columns} if self._other_columns else {}
         for name, target in self._targets.items():
             for key in TABLE_KEYS if name == WHOLE_TABLE else COMPARED_KEYS:
                 is_elements = key.startswith(ELEMENT_PREFIX)
@@ -200,6 +201,8 @@ class ContractMutations:
             targets.setdefault(WHOLE_TABLE, replace(target, column_name=""))
             if name in self._spec["schema"]["properties"]:
                 targets[name] = target
+            elif self._spec["schema"].get("additionalColumns", True):
+                self._other_columns.append(name)
         return targets
 
     @contextmanager

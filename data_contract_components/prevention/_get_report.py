@@ -1,4 +1,4 @@
-"""Step 7 of the flow: what the contracts of this checkout say of the database, as one report."""
+"""What the contracts of this checkout say of the database, as one report, from which every rendering is made."""
 
 import datetime
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from data_contract_components.contract_definition._json_text import find_json_lines
-from data_contract_components.contract_definition.contract_spec import ContractSpec, JsonPath, get_effect
+from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, JsonPath, get_effect
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
 from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog, get_table_names
@@ -67,14 +67,21 @@ def make_report(
     """The report of contracts (`texts`: their files') beside the catalog of their tables."""
     detector = ContractViolationDetector(specs, catalog_df, today)
     violations: dict[str, list[Violation]] = {}
-    for violation in [*detector.find_violations("binding"), *detector.find_violations("reported")]:
+    for violation in detector.find_violations("binding", "reported"):
         violations.setdefault(violation.contract_name, []).append(violation)
     found_tables = set(catalog_df[list(TABLE_KEY)].itertuples(index=False, name=None))
     contracts = [
-        _make_contract(name, spec, texts[name], today, violations.get(name, []))
-        | {"is_table_missing": tuple(get_table_key(spec).values()) not in found_tables}
+        _make_contract(
+            name,
+            spec,
+            texts[name],
+            get_effect(spec, today),
+            violations.get(name, []),
+            is_table_missing=tuple(get_table_key(spec).values()) not in found_tables,
+        )
         for name, spec in specs.items()
     ]
+    covered_tables = get_tables({name: spec for name, spec in specs.items() if spec.get("status") != "retired"})
     is_broken = any(contract["violations"] for contract in contracts if contract["effect"] == "binding")
     return {
         "outcome": "violations" if is_broken else "passed",
@@ -84,20 +91,25 @@ def make_report(
         "tables_without_contract": [
             {"table_schema": schema, "table_name": name}
             for schema, name in table_names
-            if (schema, name) not in get_tables(specs)
+            if (schema, name) not in covered_tables
         ],
         "comparison": None,
     }
 
 
 def _make_contract(
-    contract_name: str, spec: ContractSpec, text: str, today: datetime.date, violations: list[Violation]
+    contract_name: str,
+    spec: ContractSpec,
+    text: str,
+    effect: Effect,
+    violations: list[Violation],
+    *,
+    is_table_missing: bool,
 ) -> dict[str, Any]:
     """What a contract says of itself, what became of its clauses, and its violations, with their lines in the file."""
     lines = dict(find_json_lines(text))
     clauses = list(_find_clauses(spec))
     lines_of_clauses = {(column_name, key): lines[json_path] for column_name, key, json_path, _ in clauses}
-    effect = get_effect(spec, today)
     broken = {(violation.column_name, violation.key) for violation in violations}
     broken |= {(WHOLE_TABLE, violation.key) for violation in violations if violation.key == "additionalColumns"}
     no_words = {"email": None, "channel": None, "columns": None}
@@ -114,19 +126,18 @@ def _make_contract(
         "consumers": [no_words | consumer for consumer in spec.get("consumers", [])],
         **get_table_key(spec),
         "line": lines["schema", "table_name"],
+        "is_table_missing": is_table_missing,
         "clauses": [
             {
                 "column_name": column_name,
                 "key": key,
                 "line": lines[json_path],
                 "expected": expected,
-                "state": "unchecked"
-                if effect == "unchecked"
-                else "missing"
-                if (column_name, "column_name") in broken
-                else "broken"
-                if (column_name, key) in broken
-                else "kept",
+                "state": _find_state(
+                    effect,
+                    is_missing=is_table_missing or (column_name, "column_name") in broken,
+                    is_broken=(column_name, key) in broken,
+                ),
             }
             for column_name, key, json_path, expected in clauses
         ],
@@ -148,6 +159,14 @@ def _make_contract(
     }
 
 
+def _find_state(effect: Effect, *, is_missing: bool, is_broken: bool) -> str:
+    if effect == "unchecked":
+        return "unchecked"
+    if is_missing:
+        return "missing"
+    return "broken" if is_broken else "kept"
+
+
 def _find_clauses(spec: ContractSpec) -> Iterator[tuple[str, str, JsonPath, Any]]:
     """Column, key, place and value of each clause, in the contract's order."""
     schema = spec["schema"]
@@ -165,6 +184,6 @@ def _find_clauses(spec: ContractSpec) -> Iterator[tuple[str, str, JsonPath, Any]
 
 def _find_place(violation: Violation) -> JsonPath:
     """Where in the contract it says what a violation breaks that is none of a column's clauses."""
-    if violation.column_name == WHOLE_TABLE or violation.key == "additionalColumns":
+    if violation.key in ("table_catalog", "table_type", "additionalColumns"):
         return "schema", violation.key
     return "schema", "properties", violation.column_name

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 
@@ -55,8 +55,14 @@ class Comment(NamedTuple):
     body: str
 
 
+class PullRequest(NamedTuple):
+    number: int
+    sha: str
+    head_repository: str | None
+
+
 class GitHub:
-    """The comments of one pull request.
+    """A repository's pull requests, and the comments of one of them.
 
     Raises: GitHubError; its text is one line, without the token and without the start of a workflow command.
     """
@@ -65,7 +71,8 @@ class GitHub:
         self, api_url: str, token: str, repository: str, pull_request: int, timeout_seconds: float = TIMEOUT_SECONDS
     ) -> None:
         self._api_url = api_url.rstrip("/")
-        self._issues_url = f"{self._api_url}/repos/{repository}/issues"
+        self._repository_url = f"{self._api_url}/repos/{repository}"
+        self._issues_url = f"{self._repository_url}/issues"
         self._comments_url = f"{self._issues_url}/{pull_request}/comments"
         self._token = token
         self._timeout_seconds = timeout_seconds
@@ -97,6 +104,12 @@ class GitHub:
                 return sorted(comments.values())
             url = self._on_same_host(url, response.links["next"]["url"])
         raise GitHubError(f"the pull request's comments fill more than {MAX_PAGES} pages", "open a new pull request")
+
+    def get_pull_requests(self, head: str) -> list[PullRequest]:
+        """The open pull requests of a branch, which is `owner:branch`; at most a hundred."""
+        query = urlencode({"state": "open", "per_page": "100", "head": head})
+        response = self._send("GET", f"{self._repository_url}/pulls?{query}")
+        return _parse(response, lambda answers: [_to_pull_request(answer) for answer in answers])
 
     def create_comment(self, body: str) -> Comment:
         """Raises: UnclearPostError after a wait, so that the caller can look at once whether the comment is there."""
@@ -196,6 +209,12 @@ def _parse(response: requests.Response, convert: Callable[[Any], T]) -> T:
 def _to_comment(answer: Any) -> Comment:
     # GitHub has no user where the account was deleted, and no body where it was never typed.
     return Comment(int(answer["id"]), str((answer["user"] or {}).get("login")), str(answer["body"] or ""))
+
+
+def _to_pull_request(answer: Any) -> PullRequest:
+    # GitHub has no repository where a fork was deleted.
+    head_repository = (answer["head"]["repo"] or {}).get("full_name")
+    return PullRequest(int(answer["number"]), str(answer["head"]["sha"]), head_repository)
 
 
 def _is_limit(response: requests.Response) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 Report = dict[str, Any]
 
 COULD_NOT_CHECK = "could not check"
+OUTCOMES = ("passed", "violations", COULD_NOT_CHECK)
 # What comes of rendering a report that is none.
 MALFORMED_REPORT = (LookupError, TypeError, ValueError, AttributeError)
 
@@ -27,7 +28,7 @@ def read_report(path: Path) -> Report:
     """The report in `path`; where there is none that can be read, one that says so."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(report, dict) or "outcome" not in report:
+        if not isinstance(report, dict) or report.get("outcome") not in OUTCOMES:
             raise ValueError("it is no report")
     except (OSError, ValueError, RecursionError) as error:
         return make_failure_report(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}")

@@ -26,7 +26,7 @@ def render_annotations(report: dict[str, Any]) -> str:
             message += "\n".join(cause["messages"])
             commands.append(_render_command(level, cause["path"], cause["line"], "Data contract violation", message))
     for promise in (report["comparison"] or {"broken_promises": []})["broken_promises"]:
-        place = promise["cause"] if (promise["cause"] or {}).get("line") else promise
+        place = _find_place(promise, promise, promise["line"])
         message = f"{promise['contract_name']} was loosened, and the database breaks what it promised:\n"
         message += render_violation(promise)
         commands.append(_render_command("error", place["path"], place["line"], "Data contract loosened", message))
@@ -43,31 +43,35 @@ def find_root_causes(contract: dict[str, Any]) -> list[dict[str, Any]]:
 
     Shape: `path` and `line` (the migration's where it is known, or else the clause's), `messages`.
     """
-    causes: dict[Any, dict[str, Any]] = {}
-    for violation in contract["violations"]:
-        is_first = (key := None if contract["is_table_missing"] else violation["column_name"]) not in causes
-        if is_first:
-            migration = violation["cause"] if (violation["cause"] or {}).get("line") else None
-            line = contract["line"] if contract["is_table_missing"] else violation["line"]
-            place = (migration["path"], migration["line"]) if migration else (contract["path"], line)
-            causes[key] = {"path": place[0], "line": place[1], "messages": []}
-        if not contract["is_table_missing"]:
-            causes[key]["messages"].append(render_violation(violation))
-        elif is_first:
-            name = f"{contract['table_schema']}.{contract['table_name']}"
-            causes[key]["messages"].append(f"Table '{name}' is defined in contract but missing from data catalog")
+    violations = contract["violations"]
+    if contract["is_table_missing"] and violations and violations[0]["key"] == "column_name":
+        name = f"{contract['table_schema']}.{contract['table_name']}"
+        message = f"Table '{name}' is defined in contract but missing from data catalog"
+        return [_find_place(violations[0], contract, contract["line"]) | {"messages": [message]}]
+    causes: dict[str, dict[str, Any]] = {}
+    for violation in violations:
+        place = _find_place(violation, contract, violation["line"])
+        cause = causes.setdefault(violation["column_name"], place | {"messages": []})
+        cause["messages"].append(render_violation(violation))
     return list(causes.values())
+
+
+def _find_place(violation: dict[str, Any], contract: dict[str, Any], line: int) -> dict[str, Any]:
+    cause = violation["cause"]
+    if cause and cause["line"]:
+        return {"path": cause["path"], "line": cause["line"]}
+    return {"path": contract["path"], "line": line}
 
 
 def _render_command(level: str, path: str | None, line: int | None, title: str, message: str) -> str:
     properties = {"file": path, "line": line, "title": title}
     text = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items() if value is not None)
-    return f"::{level} {text}::{_escape_message(message)}"
+    return f"::{level} {text}::{escape_message(message)}"
 
 
-def _escape_message(text: str) -> str:
+def escape_message(text: str) -> str:
     return remove_control_characters(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _escape_property(text: str) -> str:
-    return _escape_message(text).replace(":", "%3A").replace(",", "%2C")
+    return escape_message(text).replace(":", "%3A").replace(",", "%2C")

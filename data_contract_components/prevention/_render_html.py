@@ -3,13 +3,13 @@
 import base64
 import hashlib
 import html
-import json
 import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.prevention._render_text import (
     render_change,
     render_contract_change,
@@ -280,9 +280,7 @@ def _mail(address: str) -> str:
 
 def _text(value: object) -> str:
     """A value as HTML: none of it is markup, and none of it changes how what stands around it is read."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 32.0 is how a contract of the chapter says 32
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = render_value(value)
     if len(text) > LONGEST_TEXT:
         half = LONGEST_TEXT // 2
         text = f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"

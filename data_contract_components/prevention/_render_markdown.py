@@ -25,6 +25,7 @@ COMMENT_CHARACTERS = 60_000
 SUMMARY_CHARACTERS = 240_000
 LOG_CHARACTERS = 20_000
 TEXT_CHARACTERS = 200
+LINKED_CHARACTERS = 1000
 SHOWN_ROWS = 30
 SHOWN_CONSUMERS = 10
 NOTHING_IS_KNOWN = "This says nothing of the contracts, neither good nor bad. Mend what is named here, and push again."
@@ -56,16 +57,17 @@ class Run:
 
 def get_run(environment: Mapping[str, str]) -> Run | None:
     """The run that GitHub's variables speak of; None outside of a workflow."""
-    if environment.get("GITHUB_ACTIONS") != "true":
+    try:
+        return Run(
+            environment["GITHUB_SERVER_URL"],
+            environment["GITHUB_REPOSITORY"],
+            int(environment["GITHUB_RUN_ID"]),
+            int(environment["GITHUB_RUN_NUMBER"]),
+            int(environment["GITHUB_RUN_ATTEMPT"]),
+            environment["GITHUB_SHA"],
+        )
+    except (KeyError, ValueError):
         return None
-    return Run(
-        environment["GITHUB_SERVER_URL"],
-        environment["GITHUB_REPOSITORY"],
-        int(environment["GITHUB_RUN_ID"]),
-        int(environment["GITHUB_RUN_NUMBER"]),
-        int(environment["GITHUB_RUN_ATTEMPT"]),
-        environment["GITHUB_SHA"],
-    )
 
 
 def render_comment(report: dict[str, Any], log: str, run: Run) -> str:
@@ -112,7 +114,7 @@ def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list
     tail = [NEXT_STEPS] if report["outcome"] == "violations" else []
     if reported := [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]:
         parts += [
-            "What follows does not bind (drafts, and contracts after their sunset), and fails nothing:",
+            FAILS_NOTHING,
             *reported,
         ]
     if report["comparison"]:
@@ -143,7 +145,7 @@ def _render_consumers(consumers: list[dict[str, Any]]) -> str:
     lines = []
     for consumer in consumers[:SHOWN_CONSUMERS]:
         addresses = _render_addresses(consumer)
-        line = f"- **{escape(consumer['name'])}** ({consumer['role']}{f', {addresses}' if addresses else ''}): "
+        line = f"- **{escape(consumer['name'])}** ({escape(consumer['role'])}{f', {addresses}' if addresses else ''}): "
         line += escape(consumer["reason"])
         if consumer["columns"]:
             line += f" ({', '.join(_code(name) for name in consumer['columns'][:SHOWN_CONSUMERS])})"
@@ -253,7 +255,7 @@ def _render_place(before: str, place: str) -> str:
 def render_message(contract: dict[str, Any], run: Run | None) -> str:
     """What a developer may send to a contract's owner, as plain text."""
     owner, table = contract["owner"], f"{contract['table_schema']}.{contract['table_name']}"
-    violations = [f"- {render_violation(violation)}" for violation in contract["violations"]]
+    violations = [f"- {_cut(render_violation(violation))}" for violation in contract["violations"]]
     if len(violations) > SHOWN_ROWS:
         violations[SHOWN_ROWS:] = [f"- and {len(violations) - SHOWN_ROWS} more"]
     lines = [
@@ -283,7 +285,7 @@ def _render_source(run: Run) -> str:
 
 def _link(text: str, path: str, line: int | None, run: Run | None) -> str:
     """A place in the repository, as it was in the run."""
-    if run is None:
+    if run is None or len(path) > LINKED_CHARACTERS:
         return escape(text)
     url = f"{run.server_url}/{run.repository}/blob/{run.sha}/{quote(path)}{f'#L{line}' if line else ''}"
     return f"[{escape(text)}]({url})"
@@ -322,7 +324,7 @@ def escape(text: str, characters: int = TEXT_CHARACTERS) -> str:
     """`text` as words within a line or a table's cell."""
     text = " ".join(remove_control_characters(_cut(text, characters)).split())
     # A mention and a number of an issue are found in the finished page, where an entity is a character again.
-    text = re.sub(r"(?<!\w)@|#(?=\d)", lambda match: f"{match[0]}\u200b", text)
+    text = re.sub(r"(?<!\w)@|#(?=\d)", lambda match: f"{match[0]}\u200b", text, flags=re.ASCII)
     return re.sub(r"[&<>*`\[\]|~$\\]|(?<!\w)_|_(?!\w)|(?<=\w):(?=//)|(?<=www)\.", _to_entity, text)
 
 

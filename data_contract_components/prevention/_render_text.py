@@ -26,7 +26,11 @@ def render_text(report: dict[str, Any]) -> str:
             table = f"{contract['table_schema']}.{contract['table_name']}"
             lines += ["", f"{contract['contract_name']}, table {table} ({owner['name']}, {owner['email']})"]
             if contract["effect"] == "reported":
-                lines.append("  does not bind, only reported")
+                lines.append(
+                    f"  does not bind ({' until '.join(filter(None, (contract['status'], contract['sunset'])))})"
+                )
+            if contract["is_table_missing"]:
+                lines.append(f"  Table '{table}' is defined in contract but missing from data catalog")
             for violation in contract["violations"]:
                 lines.append(f"  {render_violation(violation)}")
                 lines.append(f"    promised in {contract['path']}:{violation['line']}")
@@ -65,7 +69,7 @@ def _render_outcome(report: dict[str, Any]) -> str:
 def render_violation(violation: dict[str, Any]) -> str:
     """The column and what is wrong with it, and the new name where it seems to be there under another."""
     message, name = violation["message"], violation["renamed_to"]
-    if not message.startswith("Column "):
+    if violation["key"] not in ("column_name", "additionalColumns"):
         message = f"{violation['column_name']}: {message}"
     verb = "was" if violation["is_rename_certain"] else "seems"
     return f"{message}; it {verb} renamed to '{name}'" if name else message
@@ -110,7 +114,11 @@ def _get_place(table: dict[str, Any], column: dict[str, Any] | None = None) -> t
 def render_coverage(report: dict[str, Any]) -> str:
     """How many tables have a contract, and which have none."""
     without = [f"{table['table_schema']}.{table['table_name']}" for table in report["tables_without_contract"]]
-    tables = {(contract["table_schema"], contract["table_name"]) for contract in report["contracts"]}
+    tables = {
+        (contract["table_schema"], contract["table_name"])
+        for contract in report["contracts"]
+        if not contract["is_table_missing"] and contract["effect"] != "unchecked"
+    }
     text = f"{len(tables)} of {len(tables) + len(without)} tables under contract"
     if len(without) > SHOWN_TABLES:
         without = [*without[:SHOWN_TABLES], f"and {len(without) - SHOWN_TABLES} more"]

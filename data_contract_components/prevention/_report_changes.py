@@ -1,4 +1,4 @@
-"""Step 7 of the flow: the report, with what the pull request changes and which line of which migration did it."""
+"""What a pull request changes, put into the report: which line of which migration broke a clause, and more."""
 
 import dataclasses
 from collections.abc import Sequence

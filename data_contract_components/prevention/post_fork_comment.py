@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import requests
 
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention import post_pull_request_comment
-from data_contract_components.prevention._github import TIMEOUT_SECONDS
+from data_contract_components.prevention._github import GitHub, PullRequest
 
 SCHEMA_PATH = Path(__file__).parent / "contract_report.schema.json"
 REPORT_NAME, LOG_NAME = "contract_report.json", "test_output.log"
@@ -49,23 +48,13 @@ def ensure_artifact_is_fit(directory: Path) -> None:
         raise UnfitArtifactError(f"{REPORT_NAME} is no report: {'.'.join(map(str, problem.instance_path)) or '$'}")
 
 
-def get_pull_requests(run: dict[str, Any], api_url: str, repository: str, token: str) -> list[int]:
-    """The numbers of the open pull requests of `repository` whose newest commit is the one that `run` has checked."""
-    fork = run["head_repository"]
-    response = requests.get(
-        f"{api_url}/repos/{repository}/pulls",
-        params={"state": "open", "per_page": "100", "head": f"{fork['owner']['login']}:{run['head_branch']}"},
-        headers={"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"},
-        timeout=TIMEOUT_SECONDS,
-        allow_redirects=False,
-    )
-    response.raise_for_status()
+def find_pull_requests(run: dict[str, Any], pull_requests: list[PullRequest]) -> list[int]:
+    """The numbers of those whose newest commit is the one that `run` has checked."""
+    head = (run["head_sha"], run["head_repository"]["full_name"])
     return [
-        int(pull_request["number"])
-        for pull_request in response.json()
-        if pull_request["head"]["sha"] == run["head_sha"]
-        # A fork that was deleted is null.
-        and (pull_request["head"]["repo"] or {}).get("full_name") == fork["full_name"]
+        pull_request.number
+        for pull_request in pull_requests
+        if (pull_request.sha, pull_request.head_repository) == head
     ]
 
 
@@ -76,12 +65,17 @@ def main(arguments: list[str] | None = None) -> int:
     directory = parser.parse_args(arguments).directory
     variables = os.environ
     run = json.loads(Path(variables["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))["workflow_run"]
+    if not run["head_repository"]:
+        print("the fork is gone; nothing posted")
+        return 0
+    github = GitHub(
+        variables["GITHUB_API_URL"], variables["GITHUB_TOKEN"], variables["GITHUB_REPOSITORY"], pull_request=0
+    )
     try:
         ensure_artifact_is_fit(directory)
-        numbers = get_pull_requests(
-            run, variables["GITHUB_API_URL"], variables["GITHUB_REPOSITORY"], variables["GITHUB_TOKEN"]
-        )
-    except (DataContractError, requests.RequestException) as error:
+        branch = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
+        numbers = find_pull_requests(run, github.get_pull_requests(branch))
+    except DataContractError as error:
         print(error, file=sys.stderr)
         return 2
     if len(numbers) != 1:

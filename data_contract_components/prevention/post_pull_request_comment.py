@@ -22,7 +22,8 @@ from data_contract_components.prevention._github import (
     UnclearPostError,
 )
 from data_contract_components.prevention._read_report import COULD_NOT_CHECK, MALFORMED_REPORT, make_failure_report
-from data_contract_components.prevention._render_markdown import Run, render_comment, render_resolved
+from data_contract_components.prevention._render_annotations import escape_message
+from data_contract_components.prevention._render_markdown import Run, get_run, render_comment, render_resolved
 
 DEADLINE_SECONDS = 180.0
 # What the report calls it, and the comment's first line.
@@ -198,14 +199,8 @@ def _post(report_path: Path, log_path: Path, timeout_seconds: float) -> str:
     """What has happened, in words, or as a warning."""
     get = os.environ.__getitem__
     token = get("GITHUB_TOKEN")
-    run = Run(
-        server_url=get("GITHUB_SERVER_URL"),
-        repository=get("GITHUB_REPOSITORY"),
-        run_id=int(get("GITHUB_RUN_ID")),
-        number=int(get("GITHUB_RUN_NUMBER")),
-        attempt=int(get("GITHUB_RUN_ATTEMPT")),
-        sha=get("GITHUB_SHA"),
-    )
+    run = get_run(os.environ)
+    assert run is not None  # main() has looked at each variable
     github = GitHub(get("GITHUB_API_URL"), token, run.repository, int(get("PR_NUMBER")), timeout_seconds)
     try:
         outcome, text = render(get_report(report_path, token), get_log(log_path, token), run)
@@ -219,8 +214,7 @@ def _post(report_path: Path, log_path: Path, timeout_seconds: float) -> str:
 
 def _render_warning(text: str) -> str:
     text = f"{text}. The verdict on the contracts stands; the report is in the job's summary."
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return f"::warning title=The comment on the pull request could not be written::{text}"
+    return f"::warning title=The comment on the pull request could not be written::{escape_message(text)}"
 
 
 if __name__ == "__main__":

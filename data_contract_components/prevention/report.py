@@ -26,7 +26,6 @@ from data_contract_components.prevention._render_text import render_text
 REPORT_PATH = Path(__file__).resolve().parents[2] / "contract_report.json"
 EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
 RENDERERS: dict[str, Callable[[Report, str], str]] = {
-    "json": lambda report, _: json.dumps(report, indent=2, ensure_ascii=False) + "\n",
     "text": lambda report, _: render_text(report),
     "annotations": lambda report, _: render_annotations(report),
     "summary": lambda report, log: render_summary(report, log, get_run(os.environ)),
@@ -35,12 +34,8 @@ RENDERERS: dict[str, Callable[[Report, str], str]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 passed, 1 violations, 2 could not check; a report that is only rendered: 0."""
+    """0 passed, 1 violations, 2 could not check; a report that is only rendered: 0, or 2 when it cannot be written."""
     parser = argparse.ArgumentParser(description="Check the contracts, and write what was found as a report.")
-    parser.add_argument("--from", type=Path, dest="source", metavar="FILE", help="render this report, check nothing")
-    parser.add_argument("--format", choices=RENDERERS, help="default: json, or text with --from")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: contract_report.json; with --from, none")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="the tests' output, for the summary")
     parser.add_argument("--base", metavar="REF", help="a git ref; tells what changed since then")
     parser.add_argument(
         "--loosened",
@@ -48,33 +43,54 @@ def main(arguments: list[str] | None = None) -> int:
         default="fail",
         help="with --base: what a database does that breaks a contract which is loosened with it (default: fail)",
     )
+    parser.add_argument("--from", type=Path, dest="source", metavar="FILE", help="render this report, check nothing")
+    parser.add_argument("--format", choices=RENDERERS, default="text", help="with --from (default: text)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="with --from (default: standard output)")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="with --from: the tests' output, for the summary")
     options = parser.parse_args(arguments)
-    if options.source:
-        report = read_report(options.source)
-    else:
-        # Here, as a report is rendered also where nothing is installed.
-        from data_contract_components.prevention._get_report import get_report
-
-        report = get_report()
-        if options.base and report["outcome"] != COULD_NOT_CHECK:
-            from data_contract_components.prevention._report_changes import add_changes
-
-            report = add_changes(report, options.base, options.loosened)
-    log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
-    render = RENDERERS[options.format or ("text" if options.source else "json")]
+    if not options.source and (options.format != "text" or options.output or options.log):
+        parser.error("--format, --output and --log go with --from")
     try:
-        rendering = render(report, log)
-    except MALFORMED_REPORT as error:
-        rendering = render(make_failure_report(f"the report is not whole: {error!r}"), log)
-    output = options.output or (None if options.source else REPORT_PATH)
-    if output is None:
-        print(rendering, end="")
-    else:
-        output.write_text(rendering, encoding="utf-8")
-    if options.source:
-        return 0
-    print(render_text(report), end="")
+        if options.source:
+            _render(options)
+            return 0
+        report = _check(options)
+        REPORT_PATH.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(_make_encodable(render_text(report)), end="")
     return EXIT_STATUS[report["outcome"]]
+
+
+def _check(options: argparse.Namespace) -> Report:
+    # Here, as a report is rendered also where nothing is installed.
+    from data_contract_components.prevention._get_report import get_report
+    from data_contract_components.prevention._report_changes import add_changes
+
+    report = get_report()
+    if not options.base or report["outcome"] == COULD_NOT_CHECK:
+        return report
+    return add_changes(report, options.base, options.loosened)
+
+
+def _render(options: argparse.Namespace) -> None:
+    report = read_report(options.source)
+    log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
+    render = RENDERERS[options.format]
+    try:
+        text = render(report, log)
+    except MALFORMED_REPORT as error:
+        text = render(make_failure_report(f"the report is not whole: {error!r}"), log)
+    if options.output:
+        options.output.write_text(_make_encodable(text), encoding="utf-8")
+    else:
+        print(_make_encodable(text), end="")
+
+
+def _make_encodable(text: str) -> str:
+    """`text`, without the halves of characters that JSON can hold and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 if __name__ == "__main__":
