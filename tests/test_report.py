@@ -144,7 +144,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.assertEqual((status, output.splitlines()[0]), (0, "passed: 0 of 1 binding contract broken"))
         report = self.read()
         self.assertEqual({clause["state"] for clause in report["contracts"][0]["clauses"]}, {"kept"})
-        self.assertEqual(len(report["contracts"][0]["clauses"]), 19)
+        self.assertEqual(len(report["contracts"][0]["clauses"]), 26)
         self.assertEqual(len(report["tables_without_contract"]), 7)
         self.assertIn("1 of 8 tables under contract", output)
 

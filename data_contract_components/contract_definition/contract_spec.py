@@ -14,6 +14,11 @@ SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
 SPEC_VERSIONS = ("1.0.0", "1.1.0")
 
 JsonPath = tuple[str | int, ...]
+# In front of the keys of an array's elements, where they stand beside those of the column.
+ELEMENT_PREFIX = "array_element_"
+# What stands for a column's name where the whole table is meant.
+WHOLE_TABLE = "(table)"
+TABLE_KEYS = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
 Effect = Literal["binding", "reported", "unchecked"]
 
 
@@ -76,6 +81,32 @@ def get_effect(spec: ContractSpec, today: datetime.date) -> Effect:
         case "deprecated" if today > datetime.date.fromisoformat(spec["sunset"]):
             return "reported"
     return "binding"
+
+
+@dataclass(frozen=True)
+class Clause:
+    """What a contract says of one of its columns, or of the WHOLE_TABLE."""
+
+    column_name: str
+    key: str
+    expected: Any
+    json_path: JsonPath
+
+
+def find_clauses(spec: ContractSpec) -> list[Clause]:
+    """All that a contract says of the database, in its order; a column's first clause is its `column_name`."""
+    schema = spec["schema"]
+    clauses = [Clause(WHOLE_TABLE, key, value, ("schema", key)) for key, value in schema.items() if key in TABLE_KEYS]
+    for name, column in schema["properties"].items():
+        place = ("schema", "properties", name)
+        clauses.append(Clause(name, "column_name", name, place))
+        parts = {"constraints": column["constraints"], "array_element": column.get("array_element", {})}
+        for part, constraints in parts.items():
+            prefix = ELEMENT_PREFIX if part == "array_element" else ""
+            for key, value in constraints.items():
+                if not key.startswith("x-"):
+                    clauses.append(Clause(name, prefix + key, value, (*place, part, key)))
+    return clauses
 
 
 @dataclass(frozen=True)

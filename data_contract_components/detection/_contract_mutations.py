@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
+
 # Of whatever a statement makes: a column, a type, a table that is referred to, the scratch database.
 NEW_NAME = "contract_mutation"
-ELEMENT_PREFIX = "array_element_"
 _COPY_NAME = f"{NEW_NAME}_copy"
 # Only a table can have these, so that they are broken by a table in a view's place.
 _KEYS_OF_TABLES = (

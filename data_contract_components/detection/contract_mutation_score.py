@@ -10,14 +10,23 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, Literal
+from typing import Literal
 
 from data_contract_components.contract_definition._json_text import render_value
-from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, TableSchema, get_effect
+from data_contract_components.contract_definition.contract_spec import (
+    ELEMENT_PREFIX,
+    TABLE_KEYS,
+    WHOLE_TABLE,
+    Clause,
+    ContractSpec,
+    Effect,
+    TableSchema,
+    find_clauses,
+    get_effect,
+)
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB, database_url
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._contract_mutations import (
-    ELEMENT_PREFIX,
     NEW_NAME,
     Target,
     get_mutations,
@@ -31,14 +40,12 @@ from data_contract_components.detection._get_data_contract_specs import (
 from data_contract_components.detection._migrations import Migrations
 from data_contract_components.detection.contract_violation_detector import (
     COMPARED_KEYS,
-    WHOLE_TABLE,
     ContractViolationDetector,
     Violation,
 )
 from data_contract_components.errors import DataContractError, QueryError
 
 LINE_LENGTH = 80
-TABLE_KEYS = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
 # SQL states that are not about the statement: connection, rights, resources, locks, the operator, the server itself.
 SURROUNDINGS = ("08", "25", "42501", "53", "55P03", "57", "58", "XX")
 # What a statement has to name and the catalog does not have.
@@ -85,32 +92,12 @@ class RefusedError(DataContractError):
 
 
 @dataclass(frozen=True)
-class Clause:
-    """What a contract says of one of its columns, or of the WHOLE_TABLE."""
-
-    column_name: str
-    key: str
-    expected: Any
-
-
-@dataclass(frozen=True)
 class Verdict:
     """Whether it is noticed when the clause is broken, and the statement that broke it, or why none does."""
 
     clause: Clause
     state: Literal["noticed", "unnoticed", "already broken", "cannot break"]
     note: str
-
-
-def get_clauses(spec: ContractSpec) -> list[Clause]:
-    """All that a contract says of the database, in its order."""
-    clauses = [Clause(WHOLE_TABLE, key, value) for key, value in spec["schema"].items() if key in TABLE_KEYS]
-    for name, column in spec["schema"]["properties"].items():
-        element = {f"{ELEMENT_PREFIX}{key}": value for key, value in column.get("array_element", {}).items()}
-        values = {"column_name": name, **column["constraints"], **element}
-        is_own = (f"{ELEMENT_PREFIX}x-", "x-")
-        clauses += [Clause(name, key, value) for key, value in values.items() if not key.startswith(is_own)]
-    return clauses
 
 
 class ContractMutations:
@@ -124,7 +111,7 @@ class ContractMutations:
     ) -> None:
         schema: TableSchema = {**spec["schema"], "table_catalog": table_catalog or spec["schema"]["table_catalog"]}
         self._spec: ContractSpec = {**spec, "schema": schema}
-        self._clauses = get_clauses(spec)
+        self._clauses = find_clauses(spec)
         self._transaction, self._effect = transaction, effect
         self._table = (schema["table_schema"], schema["table_name"])
         self._before = self._find_violations()

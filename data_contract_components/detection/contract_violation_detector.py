@@ -8,7 +8,13 @@ from typing import Any
 import pandas as pd
 
 from data_contract_components.contract_definition._json_text import render_value
-from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, get_effect
+from data_contract_components.contract_definition.contract_spec import (
+    ELEMENT_PREFIX,
+    WHOLE_TABLE,
+    ContractSpec,
+    Effect,
+    get_effect,
+)
 from data_contract_components.detection._get_data_catalog import (
     COLUMN_KEY,
     CONSTRAINT_COLUMNS,
@@ -25,8 +31,6 @@ from data_contract_components.detection._get_data_contract_specs import (
 
 # The keys of a contract's column, in the order in which they are compared.
 COMPARED_KEYS = ("data_type", "primaryKey", *CONSTRAINT_COLUMNS)
-# What a violation names when it is the table's and not one column's.
-WHOLE_TABLE = "(table)"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class ContractViolationDetector:
                 **get_table_key(spec),
                 "column_name": column_name,
                 **column["constraints"],
-                **{f"array_element_{key}": value for key, value in column.get("array_element", {}).items()},
+                **{f"{ELEMENT_PREFIX}{key}": value for key, value in column.get("array_element", {}).items()},
             }
             for contract_name, spec in self.contract_specs.items()
             for column_name, column in spec["schema"]["properties"].items()

@@ -1,13 +1,18 @@
 """What the contracts of this checkout say of the database, as one report, from which every rendering is made."""
 
 import datetime
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from data_contract_components.contract_definition._json_text import find_json_lines
-from data_contract_components.contract_definition.contract_spec import ContractSpec, Effect, JsonPath, get_effect
+from data_contract_components.contract_definition.contract_spec import (
+    WHOLE_TABLE,
+    ContractSpec,
+    Effect,
+    find_clauses,
+    get_effect,
+)
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
 from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog, get_table_names
@@ -18,7 +23,6 @@ from data_contract_components.detection._get_data_contract_specs import (
     get_tables,
 )
 from data_contract_components.detection.contract_violation_detector import (
-    WHOLE_TABLE,
     ContractViolationDetector,
     Violation,
 )
@@ -108,8 +112,12 @@ def _make_contract(
 ) -> dict[str, Any]:
     """What a contract says of itself, what became of its clauses, and its violations, with their lines in the file."""
     lines = dict(find_json_lines(text))
-    clauses = list(_find_clauses(spec))
-    lines_of_clauses = {(column_name, key): lines[json_path] for column_name, key, json_path, _ in clauses}
+    clauses = find_clauses(spec)
+    # A column too many breaks what is said of the whole table.
+    places = {(clause.column_name, clause.key): clause.json_path for clause in clauses}
+    places |= {
+        (violation.column_name, "additionalColumns"): ("schema", "additionalColumns") for violation in violations
+    }
     broken = {(violation.column_name, violation.key) for violation in violations}
     broken |= {(WHOLE_TABLE, violation.key) for violation in violations if violation.key == "additionalColumns"}
     no_words = {"email": None, "channel": None, "columns": None}
@@ -129,23 +137,23 @@ def _make_contract(
         "is_table_missing": is_table_missing,
         "clauses": [
             {
-                "column_name": column_name,
-                "key": key,
-                "line": lines[json_path],
-                "expected": expected,
+                "column_name": clause.column_name,
+                "key": clause.key,
+                "line": lines[clause.json_path],
+                "expected": clause.expected,
                 "state": _find_state(
                     effect,
-                    is_missing=is_table_missing or (column_name, "column_name") in broken,
-                    is_broken=(column_name, key) in broken,
+                    is_missing=is_table_missing or (clause.column_name, "column_name") in broken,
+                    is_broken=(clause.column_name, clause.key) in broken,
                 ),
             }
-            for column_name, key, json_path, expected in clauses
+            for clause in clauses
         ],
         "violations": [
             {
                 "column_name": violation.column_name,
                 "key": violation.key,
-                "line": lines_of_clauses.get((violation.column_name, violation.key)) or lines[_find_place(violation)],
+                "line": lines[places[violation.column_name, violation.key]],
                 "expected": violation.expected,
                 "found": violation.found,
                 "message": str(violation),
@@ -165,25 +173,3 @@ def _find_state(effect: Effect, *, is_missing: bool, is_broken: bool) -> str:
     if is_missing:
         return "missing"
     return "broken" if is_broken else "kept"
-
-
-def _find_clauses(spec: ContractSpec) -> Iterator[tuple[str, str, JsonPath, Any]]:
-    """Column, key, place and value of each clause, in the contract's order."""
-    schema = spec["schema"]
-    for key in ("table_type", "additionalColumns"):
-        if key in schema:
-            yield WHOLE_TABLE, key, ("schema", key), schema[key]
-    for column_name, column in schema["properties"].items():
-        parts = {"constraints": column["constraints"], "array_element": column.get("array_element", {})}
-        for part, constraints in parts.items():
-            prefix = "array_element_" if part == "array_element" else ""
-            for key, expected in constraints.items():
-                if not key.startswith("x-"):
-                    yield column_name, prefix + key, ("schema", "properties", column_name, part, key), expected
-
-
-def _find_place(violation: Violation) -> JsonPath:
-    """Where in the contract it says what a violation breaks that is none of a column's clauses."""
-    if violation.key in ("table_catalog", "table_type", "additionalColumns"):
-        return "schema", violation.key
-    return "schema", "properties", violation.column_name

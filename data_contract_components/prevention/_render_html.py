@@ -119,7 +119,7 @@ def _render_glance(report: dict[str, Any], contracts: list[tuple[str, dict[str, 
             for state in STATES
             if state != "missing"
         ),
-        ("Tables with a contract", str(len(with_contract))),
+        ("Tables with a contract", str(len(with_contract)) if is_known else "not known"),
         ("Tables without a contract", str(len(report["tables_without_contract"])) if is_known else "not known"),
     ]
     items = "\n".join(f"<div><dt>{words}</dt><dd>{number}</dd></div>" for words, number in facts)
