@@ -5,11 +5,11 @@ from typing import Any
 import cmarkgfm
 from cmarkgfm.cmark import Options
 
+from data_contract_components.prevention._markdown_text import escape
 from data_contract_components.prevention._read_report import make_failure_report
 from data_contract_components.prevention._render_markdown import (
     COMMENT_CHARACTERS,
     Run,
-    escape,
     render_comment,
     render_resolved,
     render_summary,

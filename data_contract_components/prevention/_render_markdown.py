@@ -1,19 +1,22 @@
-"""A report as Markdown: the pull request's comment, and the job's summary.
+"""A report as Markdown: the pull request's comment, and the job's summary."""
 
-Whatever comes from a contract, a database or a log is made plain text here: it can neither end the place that it
-stands in, nor become a link, an element of the page or a message to somebody.
-"""
-
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from data_contract_components.contract_definition._json_text import render_value
+from data_contract_components.prevention._markdown_text import (
+    TEXT_CHARACTERS,
+    code,
+    cut,
+    cut_middle,
+    escape,
+    fence,
+    fold,
+)
 from data_contract_components.prevention._render_text import (
     find_harmless_changes,
-    remove_control_characters,
     render_change,
     render_contract_change,
     render_coverage,
@@ -24,7 +27,6 @@ from data_contract_components.prevention._render_text import (
 COMMENT_CHARACTERS = 60_000
 SUMMARY_CHARACTERS = 240_000
 LOG_CHARACTERS = 20_000
-TEXT_CHARACTERS = 200
 LINKED_CHARACTERS = 1000
 SHOWN_ROWS = 30
 SHOWN_CONSUMERS = 10
@@ -107,7 +109,7 @@ def _join(head: str, parts: list[str], tail: list[str], limit: int) -> str:
 def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list[str], list[str]]:
     """The head line, a part for each contract that has violations, and what stands below them."""
     if report["outcome"] == "could not check":
-        error = _fence(_cut_middle(report["error"] or "no reason is given", LOG_CHARACTERS))
+        error = fence(cut_middle(report["error"] or "no reason is given", LOG_CHARACTERS))
         return "⚠️ Data contracts could not be checked:", [error], [NOTHING_IS_KNOWN]
     broken = [contract for contract in report["contracts"] if contract["violations"]]
     parts = [_render_contract(contract, run) for contract in broken if contract["effect"] == "binding"]
@@ -128,11 +130,11 @@ def _render_contract(contract: dict[str, Any], run: Run | None) -> str:
     owner = contract["owner"]
     table = f"{contract['table_schema']}.{contract['table_name']}"
     blocks = [
-        f"### {_code(contract['contract_name'])}, the contract of {_code(table)}",
+        f"### {code(contract['contract_name'])}, the contract of {code(table)}",
         f"Owner: **{escape(owner['name'])}**, {_render_addresses(owner)}",
         _render_consumers(contract["consumers"]),
         _render_violations(contract, run),
-        _fold("A message to the owner, ready to send", _fence(render_message(contract, run))),
+        fold("A message to the owner, ready to send", fence(render_message(contract, run))),
     ]
     return "\n\n".join(block for block in blocks if block)
 
@@ -148,7 +150,7 @@ def _render_consumers(consumers: list[dict[str, Any]]) -> str:
         line = f"- **{escape(consumer['name'])}** ({escape(consumer['role'])}{f', {addresses}' if addresses else ''}): "
         line += escape(consumer["reason"])
         if consumer["columns"]:
-            line += f" ({', '.join(_code(name) for name in consumer['columns'][:SHOWN_CONSUMERS])})"
+            line += f" ({', '.join(code(name) for name in consumer['columns'][:SHOWN_CONSUMERS])})"
         lines.append(line)
     if len(consumers) > SHOWN_CONSUMERS:
         lines.append(f"- and {len(consumers) - SHOWN_CONSUMERS} more")
@@ -166,8 +168,8 @@ def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
     rows.append(["---"] * len(rows[0]))
     for violation in violations[:SHOWN_ROWS]:
         row = [
-            _code(violation["column_name"]),
-            _code(violation["key"]),
+            code(violation["column_name"]),
+            code(violation["key"]),
             _render_expected(violation),
             _render_found(violation),
             _link(f"line {violation['line']}", contract["path"], violation["line"], run),
@@ -183,14 +185,14 @@ def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
 
 def _render_expected(violation: dict[str, Any]) -> str:
     words = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
-    return words.get(violation["key"]) or _code(render_value(violation["expected"]))
+    return words.get(violation["key"]) or code(render_value(violation["expected"]))
 
 
 def _render_found(violation: dict[str, Any]) -> str:
     words = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
-    text = words.get(violation["key"]) or _code(render_value(violation["found"]))
+    text = words.get(violation["key"]) or code(render_value(violation["found"]))
     name = violation["renamed_to"]
-    return f"{text}, {'' if violation['is_rename_certain'] else 'seems '}renamed to {_code(name)}" if name else text
+    return f"{text}, {'' if violation['is_rename_certain'] else 'seems '}renamed to {code(name)}" if name else text
 
 
 def _render_cause(violation: dict[str, Any], run: Run | None) -> str:
@@ -208,14 +210,14 @@ def _render_comparison(report: dict[str, Any], run: Run | None) -> list[str]:
     """What the pull request changes besides breaking contracts."""
     comparison = report["comparison"]
     if comparison["error"]:
-        error = _fence(_cut_middle(comparison["error"], LOG_CHARACTERS))
-        return [f"What changed since {_code(comparison['base'])} could not be told, as\n\n{error}"]
+        error = fence(cut_middle(comparison["error"], LOG_CHARACTERS))
+        return [f"What changed since {code(comparison['base'])} could not be told, as\n\n{error}"]
     parts = []
     for promise in comparison["broken_promises"][:SHOWN_ROWS]:
         owner = promise["owner"]
         whom = f"**{escape(owner['name'])}**, {_render_addresses(owner | {'channel': None})}" if owner else "its owner"
         parts.append(
-            f"**{_code(promise['contract_name'])} was loosened, and the database breaks what it promised**: "
+            f"**{code(promise['contract_name'])} was loosened, and the database breaks what it promised**: "
             f"{escape(render_violation(promise))}. {_render_place('Broken by ', _render_cause(promise, run))}"
             f"A contract is its owner's to change: ask {whom}."
         )
@@ -232,7 +234,7 @@ def _render_comparison(report: dict[str, Any], run: Run | None) -> list[str]:
     if comparison["changes"]:
         lines = [_render_change_row(change, run) for change in comparison["changes"][:SHOWN_ROWS]]
         title = f"All {len(comparison['changes'])} changes of the data since {comparison['base_commit'][:12]}"
-        parts.append(_fold(title, "\n".join(lines)))
+        parts.append(fold(title, "\n".join(lines)))
     return [part for part in parts if part]
 
 
@@ -255,7 +257,7 @@ def _render_place(before: str, place: str) -> str:
 def render_message(contract: dict[str, Any], run: Run | None) -> str:
     """What a developer may send to a contract's owner, as plain text."""
     owner, table = contract["owner"], f"{contract['table_schema']}.{contract['table_name']}"
-    violations = [f"- {_cut(render_violation(violation))}" for violation in contract["violations"]]
+    violations = [f"- {cut(render_violation(violation))}" for violation in contract["violations"]]
     if len(violations) > SHOWN_ROWS:
         violations[SHOWN_ROWS:] = [f"- and {len(violations) - SHOWN_ROWS} more"]
     lines = [
@@ -272,11 +274,11 @@ def render_message(contract: dict[str, Any], run: Run | None) -> str:
         "contract together.",
         *([f"The check: {run.url}"] if run else []),
     ]
-    return _cut_middle("\n".join(lines), LOG_CHARACTERS)
+    return cut_middle("\n".join(lines), LOG_CHARACTERS)
 
 
 def _render_log(log: str) -> str:
-    return _fold("The full log", _fence(_cut_middle(log, LOG_CHARACTERS))) if log.strip() else ""
+    return fold("The full log", fence(cut_middle(log, LOG_CHARACTERS))) if log.strip() else ""
 
 
 def _render_source(run: Run) -> str:
@@ -289,48 +291,3 @@ def _link(text: str, path: str, line: int | None, run: Run | None) -> str:
         return escape(text)
     url = f"{run.server_url}/{run.repository}/blob/{run.sha}/{quote(path)}{f'#L{line}' if line else ''}"
     return f"[{escape(text)}]({url})"
-
-
-def _fold(title: str, text: str) -> str:
-    return f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
-
-
-def _cut_middle(text: str, characters: int) -> str:
-    if len(text) <= characters:
-        return text
-    half = characters // 2
-    return f"{text[:half]}\n\n… {len(text) - 2 * half:,} characters are left out here …\n\n{text[-half:]}"
-
-
-def _fence(text: str) -> str:
-    """A block of code that ends where it should."""
-    text = remove_control_characters(text).strip("\n")
-    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text}\n{fence}"
-
-
-def _code(text: str) -> str:
-    """`text` as code within a line or a table's cell."""
-    text = " ".join(remove_control_characters(_cut(text)).split()) or " "
-    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
-    ticks = "`" * (longest + 1)
-    blank = " " if text.startswith("`") or text.endswith("`") else ""
-    # In a table, GitHub takes "|" for the end of the cell even inside of code, unless a backslash is before it.
-    return f"{ticks}{blank}{text.replace('|', chr(92) + '|')}{blank}{ticks}"
-
-
-def escape(text: str, characters: int = TEXT_CHARACTERS) -> str:
-    """`text` as words within a line or a table's cell."""
-    text = " ".join(remove_control_characters(_cut(text, characters)).split())
-    # A mention and a number of an issue are found in the finished page, where an entity is a character again.
-    text = re.sub(r"(?<!\w)@|#(?=\d)", lambda match: f"{match[0]}\u200b", text, flags=re.ASCII)
-    return re.sub(r"[&<>*`\[\]|~$\\]|(?<!\w)_|_(?!\w)|(?<=\w):(?=//)|(?<=www)\.", _to_entity, text)
-
-
-def _to_entity(match: re.Match[str]) -> str:
-    return f"&#{ord(match[0])};"
-
-
-def _cut(text: str, characters: int = TEXT_CHARACTERS) -> str:
-    return text if len(text) <= characters else f"{text[: characters - 1]}…"
