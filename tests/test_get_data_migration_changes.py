@@ -743,7 +743,7 @@ class TestRendering(unittest.TestCase):
         text = render_table(self.comparison(contract_changes=(change,), broken_promises=(promise,)))
         self.assertIn("a         $.status  loosened  active  draft  Team <team@museum.org>", text)
         table = f"  contract  table  column  issue\n  a         t      c       {promise}"
-        self.assertIn(f"no contract tells any more\n{table}", text)
+        self.assertIn(f"no contract makes any more\n{table}", text)
         self.assertNotIn("Broken before", text)
         self.assertEqual(render_table(self.comparison()), "No change of the data since main (000000000000)")
         self.assertEqual(render_markdown(self.comparison()), r"### No change of the data since main \(000000000000\)")

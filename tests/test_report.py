@@ -77,13 +77,17 @@ def example_comparison(text: str = "text", **changes: Any) -> dict[str, Any]:
         "owner_name": text,
         "owner_email": text,
     }
-    promise = example_violation(column_name=text, expected=text, found=text, message=text, renamed_to=text) | {
+    violation = example_violation(column_name=text, expected=text, found=text, message=text, renamed_to=text)
+    promise = {
         "contract_name": text,
         "path": text,
-        "owner": {"name": text, "email": text},
+        "line": 3,
+        "is_deleted": False,
+        "owner": {"name": text, "email": text, "channel": text},
         "table_schema": text,
         "table_name": text,
-        "cause": change,
+        "is_table_missing": False,
+        "violations": [violation | {"cause": change}],
     }
     comparison = {
         "base": text,
@@ -248,8 +252,8 @@ class TestAnnotations(unittest.TestCase):
         self.assertEqual(
             render_annotations(report),
             f"::error file={CONTRACT},line=26,title=Data contract violation::object_images_contract_spec of Data "
-            "Engineering Team, data-eng@museum.org:%0Aobject_id: Data Type: expected integer, found bigint%0A"
-            "object_id: Is Nullable: expected false, found true\n",
+            "Engineering Team, data-eng@museum.org, is broken:%0Aobject_id: Data Type: expected integer, found bigint"
+            "%0Aobject_id: Is Nullable: expected false, found true\n",
         )
 
     def test_the_line_of_the_migration_comes_before_that_of_the_contract(self) -> None:

@@ -63,7 +63,8 @@ class TestReportOfAPullRequest(RepositoryTestCase):
             "data-eng@museum.org",
             f"{SEED}#L{line})",
             "missing, seems renamed to `image`",
-            "**Changed under contract, and breaks nothing**\n\n- public.object_images.is_primary_image is new\n",
+            "**Changed under contract, and breaks nothing**\n\n"
+            "- public.object_images.is_primary_image is new (owner: Data Engineering Team)\n",
         ):
             self.assertIn(words, comment)
         self.assertIn(f"file={SEED},line={line},", render_annotations(report))
@@ -78,10 +79,13 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         status, report = self.report()
         self.assertEqual((status, report["outcome"], report["contracts"][0]["violations"]), (1, "violations", []))
         (promise,) = report["comparison"]["broken_promises"]
-        self.assertEqual(promise["cause"]["path"], path.as_posix())
+        (violation,) = promise["violations"]
+        self.assertEqual(violation["cause"]["path"], path.as_posix())
         comment = render_comment(report, "", RUN)
-        self.assertIn("❌ Data contract violations detected:\n\n**`object_images_contract_spec` was loosened", comment)
-        self.assertIn("ask **Data Engineering Team**, data-eng@museum.org.", comment)
+        title = "`object_images_contract_spec`, the contract of `public.object_images`, was loosened, and the database"
+        self.assertIn(f"❌ Data contract violations detected:\n\n### {title} breaks what it promised\n", comment)
+        self.assertIn("Owner: **Data Engineering Team**, data-eng@museum.org\n", comment)
+        self.assertNotIn("breaks nothing", comment)
         self.assertIn("schema.properties.primary_image: removed", comment)
         self.assertIn(f"file={path},line=", render_annotations(report))
         self.assertIn("Loosened and broken", render_html(report))

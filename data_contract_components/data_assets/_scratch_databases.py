@@ -14,6 +14,7 @@ import psycopg2
 from data_contract_components.data_assets._query_postgres_helper import connect, database_url
 from data_contract_components.errors import ComparisonError
 
+INSUFFICIENT_PRIVILEGE = "42501"
 PREFIX = "contracts_scratch_"
 # Of the same role only: what others do is hidden from it, and their databases are not its to drop.
 LEFTOVERS_SQL = """
@@ -62,10 +63,10 @@ class ScratchDatabases:
             with self._connection.cursor() as cursor:
                 cursor.execute(f"create database {name} template {template}")
         except psycopg2.Error as error:
-            raise ComparisonError(
-                f"the server makes no scratch database: {str(error).strip()}",
-                "The role of DATABASE_URL needs the right to make databases: alter role … createdb.",
-            ) from error
+            way_out = "Mend that, and try again."
+            if error.pgcode == INSUFFICIENT_PRIVILEGE:
+                way_out = "The role of DATABASE_URL needs the right to make databases: alter role … createdb."
+            raise ComparisonError(f"the server makes no scratch database: {str(error).strip()}", way_out) from error
         return name
 
     def url(self, name: str) -> str:

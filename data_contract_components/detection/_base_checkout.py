@@ -22,14 +22,18 @@ def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECT
     The directory is gone afterwards. Raises: ComparisonError.
     """
     commit = find_merge_base(base, repository_directory)
-    if not _git(repository_directory, "ls-tree", commit, COMPONENTS).stdout:
+    if not _git_output(repository_directory, "ls-tree", commit, COMPONENTS):
         raise ComparisonError(
             f'"{base}" (commit {commit[:12]}) has no {COMPONENTS}/', "Name a base that has the migrations."
         )
     with TemporaryDirectory(prefix="contracts-base-") as directory:
-        archive = _git(repository_directory, "archive", "--format=tar", commit, COMPONENTS).stdout
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(directory, filter="data")
+        archive = _git_output(repository_directory, "archive", "--format=tar", commit, COMPONENTS)
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+                files.extractall(directory, filter="data")
+        except tarfile.TarError as error:
+            reason = f'{COMPONENTS}/ of "{base}" (commit {commit[:12]}) cannot be unpacked: {error}'
+            raise ComparisonError(reason, "Name a base that has plain files there.") from error
         yield commit, Path(directory)
 
 
@@ -59,6 +63,15 @@ def find_merge_base(base: str, repository_directory: Path) -> str:
             deepen if is_shallow else "Name a base that this branch came from.",
         )
     return _text(merge_base.stdout)
+
+
+def _git_output(directory: Path, *arguments: str) -> bytes:
+    answer = _git(directory, *arguments)
+    if answer.returncode != 0:
+        raise ComparisonError(
+            f"git {arguments[0]} failed: {_text(answer.stderr)}", "Mend that; `git fetch` brings what a clone lacks."
+        )
+    return answer.stdout
 
 
 def _git(directory: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -9,13 +9,13 @@ import json
 import re
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import ContractSpec
+from data_contract_components.contract_definition.contract_spec import ContractSpec, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._base_checkout import open_base_checkout
@@ -46,7 +46,8 @@ class MigrationComparison:
 
     `violations` are those of this checkout's contracts by this checkout's migrations that the base does not have,
     `earlier_violations` those that it has. `broken_promises` are those of the base's contracts that this checkout's
-    no longer tell, because a clause was loosened or taken out.
+    no longer tell, because a clause was loosened or taken out. `owners` are those of the base's contracts,
+    `head_names` what those that are still there are called now.
     """
 
     base: str
@@ -56,6 +57,8 @@ class MigrationComparison:
     violations: tuple[Violation, ...]
     earlier_violations: tuple[Violation, ...]
     broken_promises: tuple[Violation, ...]
+    owners: dict[str, Owner] = field(default_factory=dict)
+    head_names: dict[str, str] = field(default_factory=dict)
 
     def is_stopped(self, loosened: Literal["fail", "report"] = "fail") -> bool:
         """Whether the pull request must not pass: it breaks a contract, or (unless "report") loosens and breaks one."""
@@ -101,6 +104,8 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
         violations=_subtract(head_violations, base_violations),
         earlier_violations=_subtract(head_violations, _subtract(head_violations, base_violations)),
         broken_promises=_subtract(owed_violations, (*head_violations, *base_violations)),
+        owners={name: spec["owner"] for name, spec in base_specs.items()},
+        head_names=match_contracts(base_specs, head_specs),
     )
 
 
@@ -115,7 +120,7 @@ def _get_base_specs(directory: Path, base: str) -> dict[str, ContractSpec]:
     except InvalidContractSpecError as error:
         problems = "\n".join(str(problem).replace(f"{directory}/", "") for problem in error.problems)
         raise ComparisonError(
-            f'contracts of the base "{base}" cannot be read:\n{problems}', "Mend them there."
+            f'contracts of the base "{base}" cannot be read:\n{problems}', "Mend them in the base first."
         ) from error
 
 
@@ -188,7 +193,7 @@ def _get_sections(comparison: MigrationComparison) -> list[Section]:
         ),
         ("Contracts that this breaks", violation_names, _render_violations(comparison.violations)),
         (
-            "Promises of the base that this breaks, and no contract tells any more",
+            "Broken promises of the base, which no contract makes any more",
             violation_names,
             _render_violations(comparison.broken_promises),
         ),
@@ -250,7 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--loosened",
         choices=("fail", "report"),
         default="fail",
-        help="what a database does that breaks a contract which is loosened with it (default: %(default)s)",
+        help="whether a contract that is loosened together with its table fails (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import itertools
 import os
@@ -50,7 +51,7 @@ class Migrations:
                 "Join them, in data_contract_components/data_assets: alembic merge heads",
             )
         self.files = {
-            path.relative_to(self.directory): path.read_bytes()
+            path.relative_to(self.directory): _checksum(path)
             for path in sorted(self.directory.rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts
         }
@@ -73,7 +74,7 @@ class Migrations:
     def _identity(self, revision: Script) -> tuple[str, bytes]:
         return revision.revision, Path(revision.path).read_bytes()
 
-    def _other_files(self) -> dict[Path, bytes]:
+    def _other_files(self) -> dict[Path, str]:
         # env.py is this checkout's for both.
         known = {Path("env.py"), *(Path(revision.path).relative_to(self.directory) for revision in self.revisions)}
         return {path: content for path, content in self.files.items() if path not in known}
@@ -132,6 +133,11 @@ class Migrations:
             f"revision {current[0].revision} of {self.name} fails on a scratch database, {path}{line}: {reason}",
             "A scratch database has the tables and no rows, and is no --sql: write the revision so that it runs there.",
         )
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

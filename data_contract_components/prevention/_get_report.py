@@ -27,7 +27,7 @@ from data_contract_components.detection.contract_violation_detector import (
     Violation,
 )
 from data_contract_components.errors import DataContractError, InvalidContractSpecError
-from data_contract_components.prevention._read_report import Report, make_failure_report
+from data_contract_components.prevention._read_report import NO_CAUSE, Report, make_failure_report
 
 
 def get_report(today: datetime.date | None = None) -> Report:
@@ -150,17 +150,14 @@ def _make_contract(
             for clause in clauses
         ],
         "violations": [
-            {
+            NO_CAUSE
+            | {
                 "column_name": violation.column_name,
                 "key": violation.key,
                 "line": lines[places[violation.column_name, violation.key]],
                 "expected": violation.expected,
                 "found": violation.found,
                 "message": str(violation),
-                "cause": None,
-                "renamed_to": None,
-                "is_rename_certain": False,
-                "is_earlier": False,
             }
             for violation in violations
         ],

@@ -8,6 +8,8 @@ Report = dict[str, Any]
 
 COULD_NOT_CHECK = "could not check"
 OUTCOMES = ("passed", "violations", COULD_NOT_CHECK)
+# Of a violation, where nothing was compared with a base.
+NO_CAUSE: dict[str, Any] = {"cause": None, "renamed_to": None, "is_rename_certain": False, "is_earlier": False}
 # What comes of rendering a report that is none.
 MALFORMED_REPORT = (LookupError, TypeError, ValueError, AttributeError)
 

@@ -2,14 +2,22 @@
 
 from typing import Any
 
-from data_contract_components.prevention._render_text import remove_control_characters, render_violation
+from data_contract_components.prevention._render_text import (
+    find_harmless_changes,
+    find_told_violations,
+    remove_control_characters,
+    render_contract_change,
+    render_fate,
+    render_harmless_change,
+    render_violation,
+)
 
 # GitHub shows ten of a step.
 SHOWN_ANNOTATIONS = 10
 
 
 def render_annotations(report: dict[str, Any]) -> str:
-    """One workflow command a root cause, at most ten lines; the last one counts the others.
+    """One workflow command a root cause, then one a change that breaks nothing; at most ten, the last counts the rest.
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions", and actions/toolkit for the escaping.
     """
@@ -20,16 +28,16 @@ def render_annotations(report: dict[str, Any]) -> str:
     if report["error"] and not commands:
         commands.append(_render_command("error", None, None, "Data contracts could not be checked", report["error"]))
     for contract in report["contracts"]:
-        level = "error" if contract["effect"] == "binding" else "warning"
-        for cause in find_root_causes(contract):
-            message = f"{contract['contract_name']} of {contract['owner']['name']}, {contract['owner']['email']}:\n"
-            message += "\n".join(cause["messages"])
-            commands.append(_render_command(level, cause["path"], cause["line"], "Data contract violation", message))
-    for promise in (report["comparison"] or {"broken_promises": []})["broken_promises"]:
-        place = _find_place(promise, promise, promise["line"])
-        message = f"{promise['contract_name']} was loosened, and the database breaks what it promised:\n"
-        message += render_violation(promise)
-        commands.append(_render_command("error", place["path"], place["line"], "Data contract loosened", message))
+        commands += _render_causes(contract, "is broken", is_binding=contract["effect"] == "binding")
+    if comparison := report["comparison"]:
+        for promise in comparison["broken_promises"]:
+            commands += _render_causes(promise, render_fate(promise), is_binding=True)
+        for change in comparison["contract_changes"]:
+            text = render_contract_change(change)
+            commands.append(_render_command("notice", change["path"], change["line"], "Data contract changed", text))
+        for change in find_harmless_changes(report):
+            text = render_harmless_change(change)
+            commands.append(_render_command("notice", change["path"], change["line"], "Changed under contract", text))
     if len(commands) > SHOWN_ANNOTATIONS:
         others = len(commands) - SHOWN_ANNOTATIONS + 1
         commands[SHOWN_ANNOTATIONS - 1 :] = [
@@ -38,29 +46,26 @@ def render_annotations(report: dict[str, Any]) -> str:
     return "".join(f"{command}\n" for command in commands)
 
 
-def find_root_causes(contract: dict[str, Any]) -> list[dict[str, Any]]:
+def _render_causes(contract: dict[str, Any], fate: str, *, is_binding: bool) -> list[str]:
     """What somebody has to mend, once each: a table that is gone, or one column with all that is wrong with it.
 
-    Shape: `path` and `line` (the migration's where it is known, or else the clause's), `messages`.
+    On the line of the migration that did it where that is known, or else on that of the clause.
     """
-    violations = contract["violations"]
-    if contract["is_table_missing"] and violations and violations[0]["key"] == "column_name":
-        name = f"{contract['table_schema']}.{contract['table_name']}"
-        message = f"Table '{name}' is defined in contract but missing from data catalog"
-        return [_find_place(violations[0], contract, contract["line"]) | {"messages": [message]}]
-    causes: dict[str, dict[str, Any]] = {}
-    for violation in violations:
-        place = _find_place(violation, contract, violation["line"])
-        cause = causes.setdefault(violation["column_name"], place | {"messages": []})
-        cause["messages"].append(render_violation(violation))
-    return list(causes.values())
-
-
-def _find_place(violation: dict[str, Any], contract: dict[str, Any], line: int) -> dict[str, Any]:
-    cause = violation["cause"]
-    if cause and cause["line"]:
-        return {"path": cause["path"], "line": cause["line"]}
-    return {"path": contract["path"], "line": line}
+    owner = contract["owner"]
+    violations_of_column: dict[str, list[dict[str, Any]]] = {}
+    for violation in find_told_violations(contract):
+        violations_of_column.setdefault(violation["column_name"], []).append(violation)
+    commands = []
+    for violations in violations_of_column.values():
+        first = violations[0]
+        cause = first["cause"] if first["cause"] and first["cause"]["line"] else None
+        place = (cause["path"], cause["line"]) if cause else (contract["path"], first["line"])
+        level = "error" if is_binding and not first["is_earlier"] else "warning"
+        lines = [f"{contract['contract_name']} of {owner['name']}, {owner['email']}, {fate}:"]
+        lines += map(render_violation, violations)
+        lines += ["The base breaks it already."] if first["is_earlier"] else []
+        commands.append(_render_command(level, *place, "Data contract violation", "\n".join(lines)))
+    return commands
 
 
 def _render_command(level: str, path: str | None, line: int | None, title: str, message: str) -> str:

@@ -11,8 +11,11 @@ from typing import Any
 
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.prevention._render_text import (
+    count,
+    find_told_violations,
     render_change,
     render_contract_change,
+    render_place,
     render_violation,
 )
 
@@ -99,7 +102,7 @@ def _get_state(contract: dict[str, Any], outcome: str) -> str:
 def _render_outcome(report: dict[str, Any], states: list[str]) -> str:
     state, words = {
         "passed": ("kept", "Passed: no contract is broken."),
-        "violations": ("broken", f"Violations: {states.count('broken')} of {_count(states, 'contract')} broken."),
+        "violations": ("broken", f"Violations: {states.count('broken')} of {count(states, 'contract')} broken."),
         "could not check": ("unchecked", "Could not check: the contracts were not compared with the database."),
     }[report["outcome"]]
     reported = "<p>A contract that is a draft or past its sunset differs, too, which fails nothing.</p>"
@@ -124,7 +127,7 @@ def _render_glance(report: dict[str, Any], contracts: list[tuple[str, dict[str, 
     ]
     items = "\n".join(f"<div><dt>{words}</dt><dd>{number}</dd></div>" for words, number in facts)
     return f"""<section aria-labelledby="glance">
-<h2 id="glance">At a glance: {_count(contracts, "contract")}</h2>
+<h2 id="glance">At a glance: {count(contracts, "contract")}</h2>
 <dl class="glance">
 {items}
 </dl>
@@ -133,7 +136,7 @@ def _render_glance(report: dict[str, Any], contracts: list[tuple[str, dict[str, 
 
 def _render_contract(number: int, state: str, contract: dict[str, Any]) -> str:
     violations, consumers, owner = contract["violations"], contract["consumers"], contract["owner"]
-    count = f": {_count(violations, 'violation')}" if violations else ""
+    words = STATES[state].capitalize() + (f": {count(violations, 'violation')}" if violations else "")
     sunset = f" until {_text(contract['sunset'])}" if contract["sunset"] else ""
     channel = f", {_text(owner['channel'])}" if owner["channel"] else ""
     # Whoever broke a contract has to see whom it hurts without opening anything.
@@ -141,7 +144,7 @@ def _render_contract(number: int, state: str, contract: dict[str, Any]) -> str:
     people = "\n".join(map(_render_consumer, consumers))
     return f"""<article class="contract {state}" id="contract-{number}" aria-labelledby="name-{number}">
 <h3 id="name-{number}" class="find">{_text(contract["contract_name"])}</h3>
-<p>{_render_state(state, STATES[state].capitalize() + count)}</p>
+<p>{_render_state(state, words)}</p>
 <p>{_text(contract["doc"])}</p>
 <dl class="facts">
 <div><dt>Table</dt><dd class="find">{_text(contract["table_schema"])}.{_text(contract["table_name"])}</dd></div>
@@ -152,7 +155,7 @@ def _render_contract(number: int, state: str, contract: dict[str, Any]) -> str:
 </dl>
 {f"<p>{_render_state('missing', 'The table is not in the database.')}</p>" if contract["is_table_missing"] else ""}
 {_render_violations(violations) if violations else ""}
-{f"<details{is_open}><summary>{_count(consumers, 'consumer')}</summary><ul>{people}</ul></details>" if people else ""}
+{f"<details{is_open}><summary>{count(consumers, 'consumer')}</summary><ul>{people}</ul></details>" if people else ""}
 {_render_clauses(contract["clauses"]) if contract["clauses"] else ""}
 </article>"""
 
@@ -188,7 +191,8 @@ def _render_explanation(violation: dict[str, Any]) -> str:
     if violation["is_earlier"]:
         parts.append("The base breaks it already.")
     if cause:
-        place = f"{_text(cause['path'])}, line {_text(cause['line'])}, revision {_text(cause['revision'])}"
+        line = f", line {cause['line']}" if cause["line"] else ""
+        place = f"{_text(cause['path'])}{line}, revision {_text(cause['revision'])}"
         parts.append(f"Cause: {place}: <code>{_text(cause['statement'])}</code>")
     return "<br>".join(parts)
 
@@ -210,7 +214,7 @@ def _render_clauses(clauses: list[dict[str, Any]]) -> str:
     states = [clause["state"] for clause in clauses]
     summary = ", ".join(f"{states.count(state)} {words}" for state, words in STATES.items() if state in states)
     table = _render_table("Clauses, column by column", ("Column", "Clauses, each with its line in the file"), rows)
-    return f'<details class="clauses"><summary>{_count(clauses, "clause")}: {summary}</summary>{table}</details>'
+    return f'<details class="clauses"><summary>{count(clauses, "clause")}: {summary}</summary>{table}</details>'
 
 
 def _render_tables(report: dict[str, Any], contracts: list[tuple[str, dict[str, Any]]], is_known: bool) -> str:
@@ -236,22 +240,24 @@ def _render_comparison(comparison: dict[str, Any]) -> str:
     items = [_render_change(change, render_change) for change in comparison["changes"]]
     items += [_render_change(change, render_contract_change) for change in comparison["contract_changes"]]
     promises = "".join(
-        f"<li>{_render_state('broken', 'Loosened and broken')} {_text(promise['contract_name'])}: "
-        f"{_text(render_violation(promise))}</li>"
+        f"<li>{_render_state('broken', 'Loosened and broken')} {_text(promise['contract_name'])} of "
+        f"{_text(promise['owner']['name'])}, {_mail(promise['owner']['email'])}: "
+        f"{_text(render_violation(violation))}</li>"
         for promise in comparison["broken_promises"]
+        for violation in find_told_violations(promise)
     )
     commit = f" ({_text(comparison['base_commit'])})" if comparison["base_commit"] else ""
     error = f"<p>Could not compare: {_text(comparison['error'])}</p>" if comparison["error"] else ""
     return f"""<section aria-labelledby="changes">
 <h2 id="changes">Changes</h2>
-<p>Since {_text(comparison["base"])}{commit}: {_count(changes, "change")}.</p>
+<p>Since {_text(comparison["base"])}{commit}: {count(changes, "change")}.</p>
 {error}
 <ul>{promises}{"".join(f"<li>{item}</li>" for item in items)}</ul>
 </section>"""
 
 
 def _render_change(change: dict[str, Any], render: Callable[[dict[str, Any]], str]) -> str:
-    place = f"{change['path']}, line {change['line']}" if change["line"] else change["path"]
+    place = render_place(change["path"], change["line"]) if change["path"] else ""
     return f"{_text(render(change))}{f' <small>{_text(place)}</small>' if place else ''}"
 
 
@@ -267,10 +273,6 @@ def _render_table(caption: str, heads: tuple[str, ...], rows: Iterable[str]) -> 
 
 def _render_state(state: str, words: str = "") -> str:
     return f'<span class="state {state}">{words or STATES[state]}</span>'
-
-
-def _count(things: list[Any], noun: str) -> str:
-    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def _mail(address: str) -> str:

@@ -16,10 +16,14 @@ from data_contract_components.prevention._markdown_text import (
     fold,
 )
 from data_contract_components.prevention._render_text import (
+    count,
     find_harmless_changes,
+    find_told_violations,
     render_change,
     render_contract_change,
     render_coverage,
+    render_fate,
+    render_harmless_change,
     render_violation,
 )
 
@@ -110,15 +114,13 @@ def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list
     """The head line, a part for each contract that has violations, and what stands below them."""
     if report["outcome"] == "could not check":
         error = fence(cut_middle(report["error"] or "no reason is given", LOG_CHARACTERS))
-        return "⚠️ Data contracts could not be checked:", [error], [NOTHING_IS_KNOWN]
+        changes = _render_comparison(report, run) if report["comparison"] else []
+        return "⚠️ Data contracts could not be checked:", [error, *changes], [NOTHING_IS_KNOWN]
     broken = [contract for contract in report["contracts"] if contract["violations"]]
     parts = [_render_contract(contract, run) for contract in broken if contract["effect"] == "binding"]
     tail = [NEXT_STEPS] if report["outcome"] == "violations" else []
     if reported := [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]:
-        parts += [
-            FAILS_NOTHING,
-            *reported,
-        ]
+        parts += [FAILS_NOTHING, *reported]
     if report["comparison"]:
         parts += _render_comparison(report, run)
     if report["outcome"] == "passed":
@@ -126,16 +128,17 @@ def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list
     return "❌ Data contract violations detected:", parts, tail
 
 
-def _render_contract(contract: dict[str, Any], run: Run | None) -> str:
+def _render_contract(contract: dict[str, Any], run: Run | None, fate: str = "") -> str:
     owner = contract["owner"]
     table = f"{contract['table_schema']}.{contract['table_name']}"
     blocks = [
-        f"### {code(contract['contract_name'])}, the contract of {code(table)}",
+        f"### {code(contract['contract_name'])}, the contract of {code(table)}{fate and f', {fate}'}",
         f"Owner: **{escape(owner['name'])}**, {_render_addresses(owner)}",
-        _render_consumers(contract["consumers"]),
+        _render_consumers(contract.get("consumers", [])),
         _render_violations(contract, run),
-        fold("A message to the owner, ready to send", fence(render_message(contract, run))),
     ]
+    if not all(violation["is_earlier"] for violation in contract["violations"]):
+        blocks.append(fold("A message to the owner, ready to send", fence(render_message(contract, run))))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -159,11 +162,8 @@ def _render_consumers(consumers: list[dict[str, Any]]) -> str:
 
 def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
     """A table, a row a violation; one row for a table that is gone."""
-    violations = contract["violations"]
+    violations = find_told_violations(contract)
     has_cause = any(violation["cause"] or violation["is_earlier"] for violation in violations)
-    if contract["is_table_missing"] and violations[0]["key"] == "column_name":
-        gone = {"column_name": "(table)", "key": "table_name", "line": contract["line"]}
-        violations = [violations[0] | gone | {"expected": contract["table_name"], "renamed_to": None}]
     rows = [["column", "key", "expected", "found", "promised in", *(["broken by"] if has_cause else [])]]
     rows.append(["---"] * len(rows[0]))
     for violation in violations[:SHOWN_ROWS]:
@@ -172,7 +172,7 @@ def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
             code(violation["key"]),
             _render_expected(violation),
             _render_found(violation),
-            _link(f"line {violation['line']}", contract["path"], violation["line"], run),
+            _link(f"line {violation['line'] or '?'}", contract["path"], violation["line"], run),
         ]
         if has_cause:
             row.append(_render_cause(violation, run))
@@ -212,19 +212,11 @@ def _render_comparison(report: dict[str, Any], run: Run | None) -> list[str]:
     if comparison["error"]:
         error = fence(cut_middle(comparison["error"], LOG_CHARACTERS))
         return [f"What changed since {code(comparison['base'])} could not be told, as\n\n{error}"]
-    parts = []
-    for promise in comparison["broken_promises"][:SHOWN_ROWS]:
-        owner = promise["owner"]
-        whom = f"**{escape(owner['name'])}**, {_render_addresses(owner | {'channel': None})}" if owner else "its owner"
-        parts.append(
-            f"**{code(promise['contract_name'])} was loosened, and the database breaks what it promised**: "
-            f"{escape(render_violation(promise))}. {_render_place('Broken by ', _render_cause(promise, run))}"
-            f"A contract is its owner's to change: ask {whom}."
-        )
+    parts = [_render_contract(promise, run, render_fate(promise)) for promise in comparison["broken_promises"]]
     changes = comparison["contract_changes"]
     parts.append(_render_list("Contracts changed; each needs its owner", map(render_contract_change, changes)))
-    harmless = find_harmless_changes(report)
-    parts.append(_render_list("Changed under contract, and breaks nothing", map(render_change, harmless)))
+    harmless = map(render_harmless_change, find_harmless_changes(report))
+    parts.append(_render_list("Changed under contract, and breaks nothing", harmless))
     new_tables = [
         change
         for change in comparison["changes"]
@@ -233,7 +225,7 @@ def _render_comparison(report: dict[str, Any], run: Run | None) -> list[str]:
     parts.append(_render_list("New tables without a contract", map(render_change, new_tables)))
     if comparison["changes"]:
         lines = [_render_change_row(change, run) for change in comparison["changes"][:SHOWN_ROWS]]
-        title = f"All {len(comparison['changes'])} changes of the data since {comparison['base_commit'][:12]}"
+        title = f"{count(comparison['changes'], 'change')} of the data since {comparison['base_commit'][:12]}"
         parts.append(fold(title, "\n".join(lines)))
     return [part for part in parts if part]
 
@@ -247,26 +239,23 @@ def _render_list(title: str, texts: Iterable[str]) -> str:
 
 def _render_change_row(change: dict[str, Any], run: Run | None) -> str:
     place = _render_cause({"is_earlier": False, "cause": change if change["path"] else None}, run)
-    return f"- {escape(render_change(change))}{_render_place(', ', place).rstrip('. ')}"
-
-
-def _render_place(before: str, place: str) -> str:
-    return f"{before}{place}. " if place else ""
+    return f"- {escape(render_change(change))}{place and f', {place}'}"
 
 
 def render_message(contract: dict[str, Any], run: Run | None) -> str:
     """What a developer may send to a contract's owner, as plain text."""
     owner, table = contract["owner"], f"{contract['table_schema']}.{contract['table_name']}"
-    violations = [f"- {cut(render_violation(violation))}" for violation in contract["violations"]]
+    own = [violation for violation in find_told_violations(contract) if not violation["is_earlier"]]
+    violations = [f"- {cut(render_violation(violation))}" for violation in own]
     if len(violations) > SHOWN_ROWS:
         violations[SHOWN_ROWS:] = [f"- and {len(violations) - SHOWN_ROWS} more"]
     lines = [
-        f"To: {owner['email']}",
-        f"Subject: a change of {table} would break {contract['contract_name']}",
+        f"To: {cut(owner['email'])}",
+        f"Subject: a change of {cut(table)} would break {cut(contract['contract_name'])}",
         "",
-        f"Hello {owner['name']},",
+        f"Hello {cut(owner['name'])},",
         "",
-        f"a change of mine would break your data contract {contract['contract_name']}:",
+        f"a change of mine would break your data contract {cut(contract['contract_name'])}:",
         *violations,
         "",
         "Could we agree on how to go on? I could leave the table as it is and put",
@@ -274,7 +263,7 @@ def render_message(contract: dict[str, Any], run: Run | None) -> str:
         "contract together.",
         *([f"The check: {run.url}"] if run else []),
     ]
-    return cut_middle("\n".join(lines), LOG_CHARACTERS)
+    return "\n".join(lines)
 
 
 def _render_log(log: str) -> str:

@@ -18,26 +18,16 @@ def remove_control_characters(text: str) -> str:
 
 
 def render_text(report: dict[str, Any]) -> str:
-    """The outcome, each broken contract with its owner and violations, and the coverage."""
+    """The outcome, each broken contract with its owner and violations, what changed, and the coverage."""
     lines = [_render_outcome(report)]
     for contract in report["contracts"]:
         if contract["violations"]:
-            owner = contract["owner"]
-            table = f"{contract['table_schema']}.{contract['table_name']}"
-            lines += ["", f"{contract['contract_name']}, table {table} ({owner['name']}, {owner['email']})"]
-            if contract["effect"] == "reported":
-                lines.append(
-                    f"  does not bind ({' until '.join(filter(None, (contract['status'], contract['sunset'])))})"
-                )
-            if contract["is_table_missing"]:
-                lines.append(f"  Table '{table}' is defined in contract but missing from data catalog")
-            for violation in contract["violations"]:
-                lines.append(f"  {render_violation(violation)}")
-                lines.append(f"    promised in {contract['path']}:{violation['line']}")
-                if violation["cause"]:
-                    lines.append(f"    broken by {violation['cause']['path']}:{violation['cause']['line']}")
+            status = " until ".join(filter(None, (contract["status"], contract["sunset"])))
+            lines += ["", _render_heading(contract)]
+            lines += [f"  does not bind ({status})"] if contract["effect"] == "reported" else []
+            lines += _render_violations(contract)
     if report["comparison"]:
-        lines += ["", *_render_comparison(report["comparison"])]
+        lines += ["", *_render_comparison(report)]
     if report["outcome"] != "could not check":
         lines += ["", *textwrap.wrap(render_coverage(report), WIDTH)]
     # GitHub's runner takes a line that begins with "::", and "##[" anywhere, for a command.
@@ -45,31 +35,74 @@ def render_text(report: dict[str, Any]) -> str:
     return text.replace("##[", "## [") + "\n"
 
 
-def _render_comparison(comparison: dict[str, Any]) -> list[str]:
-    if comparison["error"]:
-        return [f"could not compare with {comparison['base']}: {comparison['error']}"]
-    lines = [f"since {comparison['base']}: {len(comparison['changes'])} changes of the data"]
-    lines += [f"  {render_change(change)}" for change in comparison["changes"]]
-    lines += [f"  {render_contract_change(change)}" for change in comparison["contract_changes"]]
-    for promise in comparison["broken_promises"]:
-        owner = promise["owner"] or {"name": "its owner", "email": "see the base"}
-        lines.append(f"  {promise['contract_name']} was loosened, and the database breaks what it promised")
-        lines.append(f"    {render_violation(promise)}; ask {owner['name']}, {owner['email']}")
-    return lines
-
-
 def _render_outcome(report: dict[str, Any]) -> str:
     if report["outcome"] == "could not check":
         return f"could not check: {report['error']}"
     binding = [contract for contract in report["contracts"] if contract["effect"] == "binding"]
     broken = sum(bool(contract["violations"]) for contract in binding)
-    return f"{report['outcome']}: {broken} of {len(binding)} binding contract{'s' * (len(binding) != 1)} broken"
+    text = f"{report['outcome']}: {broken} of {count(binding, 'binding contract')} broken"
+    promises = (report["comparison"] or {"broken_promises": []})["broken_promises"]
+    return f"{text}; {count(promises, 'contract')} loosened and broken" if promises else text
+
+
+def _render_heading(contract: dict[str, Any]) -> str:
+    table, owner = f"{contract['table_schema']}.{contract['table_name']}", contract["owner"]
+    return f"{contract['contract_name']}, table {table} ({owner['name']}, {owner['email']})"
+
+
+def _render_violations(contract: dict[str, Any]) -> list[str]:
+    lines = []
+    for violation in find_told_violations(contract):
+        lines.append(f"  {render_violation(violation)}")
+        lines.append(f"    promised in {render_place(contract['path'], violation['line'])}")
+        if violation["is_earlier"]:
+            lines.append("    broken by the base already")
+        if cause := violation["cause"]:
+            lines.append(f"    broken by {render_place(cause['path'], cause['line'])}")
+    return lines
+
+
+def _render_comparison(report: dict[str, Any]) -> list[str]:
+    comparison = report["comparison"]
+    if comparison["error"]:
+        return [f"could not compare with {comparison['base']}: {comparison['error']}"]
+    lines = [f"since {comparison['base']}: {count(comparison['changes'], 'change')} of the data"]
+    lines += [f"  {render_change(change)}" for change in comparison["changes"]]
+    lines += [f"  {render_contract_change(change)}" for change in comparison["contract_changes"]]
+    for promise in comparison["broken_promises"]:
+        lines += ["", f"{_render_heading(promise)} {render_fate(promise)}; ask its owner"]
+        lines += _render_violations(promise)
+    return lines
+
+
+def count(things: list[Any], noun: str) -> str:
+    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def render_place(path: str, line: int | None) -> str:
+    return f"{path}:{line}" if line else path
+
+
+def render_fate(promise: dict[str, Any]) -> str:
+    """What became of a contract whose promises are broken."""
+    return f"was {'deleted' if promise['is_deleted'] else 'loosened'}, and the database breaks what it promised"
+
+
+def find_told_violations(contract: dict[str, Any]) -> list[dict[str, Any]]:
+    """The violations; of a table that is gone, one in place of those of its columns."""
+    violations: list[dict[str, Any]] = contract["violations"]
+    if not contract["is_table_missing"] or not violations or violations[0]["key"] != "column_name":
+        return violations
+    message = f"Table '{contract['table_schema']}.{contract['table_name']}' is defined in contract but missing"
+    table = {"column_name": "(table)", "key": "table_name", "line": contract["line"]}
+    table |= {"expected": contract["table_name"], "message": f"{message} from data catalog"}
+    return [violations[0] | table]
 
 
 def render_violation(violation: dict[str, Any]) -> str:
     """The column and what is wrong with it, and the new name where it seems to be there under another."""
     message, name = violation["message"], violation["renamed_to"]
-    if violation["key"] not in ("column_name", "additionalColumns"):
+    if violation["key"] not in ("column_name", "additionalColumns", "table_name"):
         message = f"{violation['column_name']}: {message}"
     verb = "was" if violation["is_rename_certain"] else "seems"
     return f"{message}; it {verb} renamed to '{name}'" if name else message
@@ -79,36 +112,54 @@ def render_change(change: dict[str, Any]) -> str:
     """What became of a table or column, in words."""
     name = f"{change['table_schema']}.{change['table_name']}"
     name += f".{change['column_name']}" if change["column_name"] is not None else ""
-    match change["change"]:
-        case "added":
+    before, after = render_value(change["before"]), render_value(change["after"])
+    match change["change"], change["key"]:
+        case "added", _:
             return f"{name} is new"
-        case "removed":
+        case "removed", _:
             return f"{name} is gone"
-        case "renamed":
-            return f"{name} {'is' if change['is_certain'] else 'seems'} renamed to {render_value(change['after'])}"
-    return f"{name}: {change['key']} was {render_value(change['before'])}, is {render_value(change['after'])}"
+        case "renamed", "table_schema":
+            return f"{name} is moved to schema {after}"
+        case "renamed", _:
+            return f"{name} {'is' if change['is_certain'] else 'seems'} renamed to {after}"
+    return f"{name}: {change['key']} was {before}, is {after}"
 
 
 def render_contract_change(change: dict[str, Any]) -> str:
-    """What became of a clause, or of the whole contract, in words."""
-    if change["json_path"] == "$":
-        return f"{change['contract_name']}: {change['kind']}"
-    values = f"was {render_value(change['before'])}, is {render_value(change['after'])}"
-    return f"{change['contract_name']}, {change['json_path']}: {change['kind']}, {values}"
+    """What became of a clause or of the whole contract, and whose it is, in words."""
+    before, after = f"was {render_value(change['before'])}", f"is {render_value(change['after'])}"
+    is_whole = change["json_path"] == "$"
+    match change["kind"]:
+        case "added":
+            words = "is new" if is_whole else f"added, {after}"
+        case "removed":
+            words = "is gone" if is_whole else f"removed, {before}"
+        case "words":
+            words = f"file renamed, {before}" if is_whole else f"wording, {before}, {after}"
+        case kind:
+            words = f"{kind}, {before}, {after}"
+    clause = "" if is_whole else f", {change['json_path']}"
+    return f"{change['contract_name']}{clause}: {words} (owner: {change['owner_name']}, {change['owner_email']})"
 
 
 def find_harmless_changes(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The changes under contract of whose table or column no violation speaks."""
-    told = {_get_place(contract) for contract in report["contracts"] if contract["is_table_missing"]}
-    for contract in report["contracts"]:
-        told |= {_get_place(contract, violation) for violation in contract["violations"]}
-    told |= {_get_place(promise, promise) for promise in report["comparison"]["broken_promises"]}
-    changes = report["comparison"]["changes"]
-    return [change for change in changes if change["contract_names"] and _get_place(change, change) not in told]
+    """The changes under contract of whose table or column no violation speaks, each with its text and owner's names."""
+    owners = {contract["contract_name"]: contract["owner"]["name"] for contract in report["contracts"]}
+    told: set[tuple[str, str, str | None]] = set()
+    for contract in [*report["contracts"], *report["comparison"]["broken_promises"]]:
+        table = (contract["table_schema"], contract["table_name"])
+        told |= {(*table, violation["column_name"]) for violation in contract["violations"]}
+        told |= {(*table, None)} if contract["is_table_missing"] else set()
+    return [
+        change | {"owners": [owners[name] for name in change["contract_names"] if name in owners]}
+        for change in report["comparison"]["changes"]
+        if change["contract_names"]
+        and (change["table_schema"], change["table_name"], change["column_name"]) not in told
+    ]
 
 
-def _get_place(table: dict[str, Any], column: dict[str, Any] | None = None) -> tuple[str, str, str | None]:
-    return table["table_schema"], table["table_name"], column["column_name"] if column else None
+def render_harmless_change(change: dict[str, Any]) -> str:
+    return render_change(change) + (f" (owner: {', '.join(change['owners'])})" if change["owners"] else "")
 
 
 def render_coverage(report: dict[str, Any]) -> str:

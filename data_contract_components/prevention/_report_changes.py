@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from data_contract_components.detection._contract_changes import ContractChange
+from data_contract_components.detection._contract_changes import CONTRACTS_PATH
 from data_contract_components.detection._get_data_migration_changes import (
     MigrationComparison,
     get_data_migration_changes,
@@ -12,7 +12,7 @@ from data_contract_components.detection._get_data_migration_changes import (
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.errors import DataContractError
-from data_contract_components.prevention._read_report import Report
+from data_contract_components.prevention._read_report import NO_CAUSE, Report
 
 NO_CHANGES: dict[str, Any] = {"base_commit": None, "changes": [], "contract_changes": [], "broken_promises": []}
 
@@ -28,14 +28,15 @@ def add_changes(report: Report, base: str, loosened: Literal["fail", "report"]) 
 
 def merge_changes(report: Report, comparison: MigrationComparison, loosened: Literal["fail", "report"]) -> Report:
     """The report, each violation with its cause, and `comparison`; broken promises fail it unless only reported."""
+    changes = comparison.changes
     earlier = {_get_clause(violation) for violation in comparison.earlier_violations}
     contracts = [
         contract
         | {
             "violations": [
-                violation | _find_facts(comparison.changes, contract["table_schema"], contract["table_name"], violation)
-                if (contract["contract_name"], violation["column_name"], violation["key"]) not in earlier
-                else violation | {"is_earlier": True}
+                violation | {"is_earlier": True}
+                if (contract["contract_name"], violation["column_name"], violation["key"]) in earlier
+                else violation | _find_facts(changes, contract["table_schema"], contract["table_name"], violation)
                 for violation in contract["violations"]
             ]
         }
@@ -49,9 +50,9 @@ def merge_changes(report: Report, comparison: MigrationComparison, loosened: Lit
             "base": comparison.base,
             "base_commit": comparison.base_commit,
             "error": None,
-            "changes": [dataclasses.asdict(change) for change in comparison.changes],
+            "changes": [dataclasses.asdict(change) for change in changes],
             "contract_changes": [dataclasses.asdict(change) for change in comparison.contract_changes],
-            "broken_promises": [_make_broken_promise(promise, comparison) for promise in comparison.broken_promises],
+            "broken_promises": _make_broken_promises(comparison),
         },
     }
 
@@ -63,49 +64,60 @@ def _get_clause(violation: Violation) -> tuple[str, str, str]:
 def _find_facts(
     changes: Sequence[SchemaChange], table_schema: str, table_name: str, violation: dict[str, Any]
 ) -> dict[str, Any]:
-    """The line that broke a clause, and what its column is called now."""
+    """The line that broke a clause, and what its column or its table is called now."""
     change = find_cause(changes, table_schema, table_name, violation["column_name"], violation["key"])
     if change is None or change.path is None:
         return {}
-    facts: dict[str, Any] = {
-        "cause": {
-            "path": change.path,
-            "line": change.line,
-            "revision": change.revision,
-            "statement": change.statement,
+    place = {"path": change.path, "line": change.line, "revision": change.revision, "statement": change.statement}
+    if change.change != "renamed":
+        return {"cause": place}
+    names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
+    name = change.after if change.column_name else names[str(change.key)]
+    return {"cause": place, "renamed_to": name, "is_rename_certain": change.is_certain}
+
+
+def _make_broken_promises(comparison: MigrationComparison) -> list[dict[str, Any]]:
+    """One for each contract of the base that was loosened or deleted, with what it promised and is broken."""
+    promises: dict[str, dict[str, Any]] = {}
+    for violation in comparison.broken_promises:
+        name = violation.contract_name
+        head_name = comparison.head_names.get(name)
+        table = (violation.table_schema, violation.table_name)
+        promise = promises.setdefault(
+            name,
+            {
+                "contract_name": name,
+                "path": (CONTRACTS_PATH / f"{head_name or name}.json").as_posix(),
+                "line": _find_line(comparison, head_name or name, "$"),
+                "is_deleted": head_name is None,
+                "owner": {"channel": None} | comparison.owners[name],
+                "table_schema": violation.table_schema,
+                "table_name": violation.table_name,
+                "is_table_missing": any(
+                    change.column_name is None and change.change in ("removed", "renamed")
+                    for change in comparison.changes
+                    if (change.table_schema, change.table_name) == table
+                ),
+                "violations": [],
+            },
+        )
+        facts = NO_CAUSE | {
+            "column_name": violation.column_name,
+            "key": violation.key,
+            "line": _find_line(comparison, head_name or name, f"$.schema.properties.{violation.column_name}"),
+            "expected": violation.expected,
+            "found": violation.found,
+            "message": str(violation),
         }
-    }
-    if change.change == "renamed" and change.column_name == violation["column_name"]:
-        facts |= {"renamed_to": change.after, "is_rename_certain": change.is_certain}
-    return facts
+        promise["violations"].append(facts | _find_facts(comparison.changes, *table, facts))
+    return list(promises.values())
 
 
-def _make_broken_promise(promise: Violation, comparison: MigrationComparison) -> dict[str, Any]:
-    """What the base's contract promised, who was promised it, and what broke it."""
-    change = _find_contract_change(promise, comparison.contract_changes)
-    facts = {
-        "contract_name": promise.contract_name,
-        "path": change.path if change else None,
-        "line": change.line if change else None,
-        "owner": {"name": change.owner_name, "email": change.owner_email} if change else None,
-        "table_schema": promise.table_schema,
-        "table_name": promise.table_name,
-        "column_name": promise.column_name,
-        "key": promise.key,
-        "expected": promise.expected,
-        "found": promise.found,
-        "message": str(promise),
-        "cause": None,
-        "renamed_to": None,
-        "is_rename_certain": False,
-        "is_earlier": False,
-    }
-    return facts | _find_facts(comparison.changes, promise.table_schema, promise.table_name, facts)
-
-
-def _find_contract_change(promise: Violation, changes: Sequence[ContractChange]) -> ContractChange | None:
-    """The change of the contract that took the promise back; of one that was renamed, any that names its old file."""
-    own = [change for change in changes if change.contract_name == promise.contract_name]
-    own += [change for change in changes if str(change.before).endswith(f"/{promise.contract_name}.json")]
-    of_column = [change for change in own if promise.column_name in change.json_path]
-    return next(iter(of_column + own), None)
+def _find_line(comparison: MigrationComparison, contract_name: str, json_path: str) -> int | None:
+    """The line of the change of a contract at `json_path` or inside of it, or else of any change of it."""
+    lines = [
+        (f"{change.json_path}.".startswith(f"{json_path}."), change.line)
+        for change in comparison.contract_changes
+        if change.contract_name == contract_name
+    ]
+    return next((line for is_inside, line in sorted(lines, key=lambda pair: not pair[0])), None)

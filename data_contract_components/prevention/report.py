@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--loosened",
         choices=("fail", "report"),
         default="fail",
-        help="with --base: what a database does that breaks a contract which is loosened with it (default: fail)",
+        help="with --base: whether a contract that is loosened together with its table fails (default: fail)",
     )
     parser.add_argument("--from", type=Path, dest="source", metavar="FILE", help="render this report, check nothing")
     parser.add_argument("--format", choices=RENDERERS, default="text", help="with --from (default: text)")
@@ -59,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; no report was written", file=sys.stderr)
+        return 130
     print(_make_encodable(render_text(report)), end="")
     return EXIT_STATUS[report["outcome"]]
 
@@ -69,9 +72,7 @@ def _check(options: argparse.Namespace) -> Report:
     from data_contract_components.prevention._report_changes import add_changes
 
     report = get_report()
-    if not options.base or report["outcome"] == COULD_NOT_CHECK:
-        return report
-    return add_changes(report, options.base, options.loosened)
+    return report if options.base is None else add_changes(report, options.base, options.loosened)
 
 
 def _render(options: argparse.Namespace) -> None:
