@@ -7,7 +7,7 @@ from data_contract_components.prevention._render_annotations import render_annot
 from data_contract_components.prevention._render_html import render_html
 from data_contract_components.prevention._render_markdown import render_comment, render_summary
 from tests import ROOT, run
-from tests.test_get_data_migration_changes import NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
+from tests.test_get_data_migration_changes import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
 from tests.test_render_markdown import RUN
 
 __all__ = ["setUpModule"]
@@ -114,3 +114,34 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertIn('git knows no commit "nowhere"', report["comparison"]["error"])
         self.assertIn("What changed since `nowhere` could not be told", render_summary(report, "", RUN))
         self.assertIn("Could not compare", render_html(report))
+
+    def test_the_only_contract_deleted_with_its_table_is_no_check_and_names_the_owner(self) -> None:
+        self.write_revision("b", '    op.drop_table("object_images")')
+        (self.root / CONTRACT).unlink()
+        status, report = self.report()
+        self.assertEqual((status, report["outcome"]), (2, "could not check"))
+        comment = render_comment(report, "", RUN)
+        self.assertTrue(comment.startswith("⚠️ Data contracts could not be checked:"))
+        self.assertIn("was deleted, and the database breaks what it promised", comment)
+        self.assertIn("| `(table)` | `table_name` | present | missing |", comment)
+        self.assertIn("Owner: **Data Engineering Team**", comment)
+
+    def test_a_table_that_was_renamed_is_told_by_its_new_name(self) -> None:
+        self.write_revision("b", '    op.rename_table("object_images", "images")')
+        status, report = self.report()
+        self.assertEqual(status, 1)
+        self.assertIn("| missing, renamed to `public.images` |", render_comment(report, "", RUN))
+        self.assertIn("it was renamed to 'public.images'", render_annotations(report))
+
+    def test_what_breaks_nothing_is_a_notice_to_the_owner(self) -> None:
+        column = 'sa.Column("size", sa.Integer)'
+        calls = (f'op.add_column("object_images", {column})', f'op.create_table("extra", {column})')
+        path = self.write_revision("b", "\n".join(f"    {call}" for call in calls))
+        status, report = self.report()
+        self.assertEqual(status, 0)
+        self.assertIn(
+            f"::notice file={path},line={self.line_of(path, 'op.add_column')},title=Changed under contract::"
+            "public.object_images.size is new (owner: Data Engineering Team)\n",
+            render_annotations(report),
+        )
+        self.assertIn("**New tables without a contract**\n\n- public.extra is new\n", render_summary(report, "", RUN))
