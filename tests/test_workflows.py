@@ -15,7 +15,7 @@ from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
 
 from data_contract_components.contract_definition.contract_spec import SCHEMA_DIRECTORY, find_spec_problems
-from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY
+from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY, ProjectTestCase
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 DEVCONTAINER_PATH = ROOT / ".devcontainer.json"
@@ -96,6 +96,28 @@ class TestRunner(unittest.TestCase):
             code += f"import data_contract_components.prevention.{module}"
             result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
             self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+
+class TestContainerCommand(ProjectTestCase):
+    def test_it_checks_the_contracts_and_compares_them_with_the_base(self) -> None:
+        compose = yaml.safe_load((ROOT / "docker-compose.test.yml").read_text())
+        command = compose["services"]["devcontainer"]["command"][-1].replace("$$", "$").replace("/workspace/", "./")
+        git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
+        for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "The project"]):
+            subprocess.run([*git, *arguments], cwd=self.project, check=True)
+        environment = {
+            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+            "PR_BASE": "HEAD",
+            "LOOSENED": "fail",
+        }
+        result = subprocess.run(
+            ["sh", "-c", command], cwd=self.project, env=environment, capture_output=True, text=True
+        )
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        report = json.loads((self.project / "contract_report.json").read_text())
+        self.assertEqual((report["outcome"], report["comparison"]["error"]), ("passed", None))
+        self.assertTrue((self.project / "contract_report.html").exists())
+        self.assertEqual((self.project / "test_output.log").read_text().splitlines()[-1], "OK")
 
 
 class TestContainerStatus(unittest.TestCase):

@@ -66,7 +66,8 @@ def _render_comparison(report: dict[str, Any]) -> list[str]:
     comparison = report["comparison"]
     if comparison["error"]:
         return [f"could not compare with {comparison['base']}: {comparison['error']}"]
-    lines = [f"since {comparison['base']}: {count(comparison['changes'], 'change')} of the data"]
+    since = f"since {comparison['base']} ({comparison['base_commit'][:12]})"
+    lines = [f"{since}: {count(comparison['changes'], 'change')} of the data"]
     lines += [f"  {render_change(change)}" for change in comparison["changes"]]
     lines += [f"  {render_contract_change(change)}" for change in comparison["contract_changes"]]
     for promise in comparison["broken_promises"]:
