@@ -7,6 +7,7 @@ from cmarkgfm.cmark import Options
 
 from data_contract_components.prevention._markdown_text import escape
 from data_contract_components.prevention._read_report import make_failure_report
+from data_contract_components.prevention._render_annotations import render_annotations
 from data_contract_components.prevention._render_markdown import (
     COMMENT_CHARACTERS,
     Run,
@@ -14,6 +15,7 @@ from data_contract_components.prevention._render_markdown import (
     render_resolved,
     render_summary,
 )
+from data_contract_components.prevention._render_text import render_text
 from tests.test_report import CONSUMER, CONTRACT, MIGRATION, example_comparison, example_report, example_violation
 
 RUN = Run("https://github.example", "museum/guide", 77, 12, 1, "0123456789abcdef0123456789abcdef01234567")
@@ -141,6 +143,19 @@ class TestRenderComment(unittest.TestCase):
             html = to_html(escape(text))
             shown = re.sub(r"<[^>]+>", "", html).strip().replace("&lt;", "<").replace("&gt;", ">")
             self.assertEqual(shown.replace("&amp;", "&"), text)
+
+
+class TestOtherRenderings(unittest.TestCase):
+    def test_no_text_adds_a_workflow_command_or_steers_a_terminal(self) -> None:
+        commands = render_annotations(report_of("harmless")).splitlines()
+        self.assertEqual(len(commands), 4)
+        for hostile in HOSTILE[:-1]:
+            with self.subTest(hostile[:50]):
+                found = render_annotations(report_of(hostile)).splitlines()
+                self.assertEqual([line.split()[0] for line in found], [line.split()[0] for line in commands])
+                self.assertLess(max(map(len, found)), 50_000)
+                text = render_text(report_of(hostile))
+                self.assertNotRegex(text, r"(?m)^\s*::|##\[|[\x00-\x08\x0b-\x1f\x7f\u202e]")
 
 
 class TestOtherMarkdown(unittest.TestCase):

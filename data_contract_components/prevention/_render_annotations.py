@@ -14,6 +14,7 @@ from data_contract_components.prevention._render_text import (
 
 # GitHub shows ten of a step.
 SHOWN_ANNOTATIONS = 10
+SHOWN_CHARACTERS = 4000
 
 
 def render_annotations(report: dict[str, Any]) -> str:
@@ -75,6 +76,7 @@ def _render_command(level: str, path: str | None, line: int | None, title: str, 
 
 
 def escape_message(text: str) -> str:
+    text = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
     return remove_control_characters(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
