@@ -203,8 +203,8 @@ class TestPage(unittest.TestCase):
             ({"expected": 32.0, "found": None}, "<td>32</td><td>null</td>"),
             ({"expected": False, "found": True}, "<td>false</td><td>true</td>"),
             ({"expected": ["a", "b"], "found": 1}, "<td>[&quot;a&quot;, &quot;b&quot;]</td><td>1</td>"),
-            ({"key": "column_name", "expected": "a", "found": None}, "<td>a</td><td>missing</td>"),
-            ({"key": "additionalColumns", "expected": None, "found": "a"}, "<td>no such column</td><td>a</td>"),
+            ({"key": "column_name", "expected": "a", "found": None}, "<td>present</td><td>missing</td>"),
+            ({"key": "additionalColumns", "expected": None, "found": "a"}, "<td>absent</td><td>present</td>"),
         ):
             with self.subTest(changes):
                 self.assertIn(cells, render_cells(**changes))

@@ -11,6 +11,8 @@ from typing import Any
 
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.prevention._render_text import (
+    EXPECTED_WORDS,
+    FOUND_WORDS,
     count,
     find_told_violations,
     render_change,
@@ -174,8 +176,8 @@ def _render_violations(violations: list[dict[str, Any]]) -> str:
     rows = (
         f'<tbody><tr><th scope="rowgroup"><span class="find">{_text(violation["column_name"])}</span>'
         f"<small>{_text(violation['key'])}, line {_text(violation['line'])}</small></th>"
-        f"<td>{_text(violation['expected']) if violation['key'] != 'additionalColumns' else 'no such column'}</td>"
-        f"<td>{_text(violation['found']) if violation['key'] != 'column_name' else 'missing'}</td></tr>\n"
+        f"<td>{EXPECTED_WORDS.get(violation['key']) or _text(violation['expected'])}</td>"
+        f"<td>{FOUND_WORDS.get(violation['key']) or _text(violation['found'])}</td></tr>\n"
         f'<tr><td colspan="3">{_render_explanation(violation)}</td></tr></tbody>'
         for violation in violations
     )

@@ -16,6 +16,8 @@ from data_contract_components.prevention._markdown_text import (
     fold,
 )
 from data_contract_components.prevention._render_text import (
+    EXPECTED_WORDS,
+    FOUND_WORDS,
     count,
     find_harmless_changes,
     find_told_violations,
@@ -184,13 +186,11 @@ def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
 
 
 def _render_expected(violation: dict[str, Any]) -> str:
-    words = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
-    return words.get(violation["key"]) or code(render_value(violation["expected"]))
+    return EXPECTED_WORDS.get(violation["key"]) or code(render_value(violation["expected"]))
 
 
 def _render_found(violation: dict[str, Any]) -> str:
-    words = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
-    text = words.get(violation["key"]) or code(render_value(violation["found"]))
+    text = FOUND_WORDS.get(violation["key"]) or code(render_value(violation["found"]))
     name = violation["renamed_to"]
     return f"{text}, {'' if violation['is_rename_certain'] else 'seems '}renamed to {code(name)}" if name else text
 

@@ -8,6 +8,9 @@ from data_contract_components.contract_definition._json_text import render_value
 
 WIDTH = 80
 SHOWN_TABLES = 20
+# What the values are called where a column or table is there or not.
+EXPECTED_WORDS = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
+FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
