@@ -32,7 +32,7 @@ def render_annotations(report: dict[str, Any]) -> str:
         commands += _render_causes(contract, "is broken", is_binding=contract["effect"] == "binding")
     if comparison := report["comparison"]:
         for promise in comparison["broken_promises"]:
-            commands += _render_causes(promise, render_fate(promise), is_binding=True)
+            commands += _render_causes(promise, render_fate(promise), is_binding=report["outcome"] == "violations")
         for change in comparison["contract_changes"]:
             text = render_contract_change(change)
             commands.append(_render_command("notice", change["path"], change["line"], "Data contract changed", text))
@@ -40,10 +40,11 @@ def render_annotations(report: dict[str, Any]) -> str:
             text = render_harmless_change(change)
             commands.append(_render_command("notice", change["path"], change["line"], "Changed under contract", text))
     if len(commands) > SHOWN_ANNOTATIONS:
-        others = len(commands) - SHOWN_ANNOTATIONS + 1
-        commands[SHOWN_ANNOTATIONS - 1 :] = [
-            _render_command("error", None, None, "Data contracts", f"{others} more; the job summary has them all")
-        ]
+        others = commands[SHOWN_ANNOTATIONS - 1 :]
+        # They are in the order of their weight.
+        level = others[0].split()[0].strip(":")
+        text = f"{len(others)} more; the job summary has them all"
+        commands[SHOWN_ANNOTATIONS - 1 :] = [_render_command(level, None, None, "Data contracts", text)]
     return "".join(f"{command}\n" for command in commands)
 
 

@@ -101,16 +101,30 @@ def _get_state(contract: dict[str, Any], outcome: str) -> str:
     return "unchecked" if contract["effect"] == "unchecked" or outcome == "could not check" else "kept"
 
 
+def _render_promises(promises: list[dict[str, Any]]) -> str:
+    items = "".join(
+        f"<li>{_render_state('broken', 'Loosened and broken')} {_text(promise['contract_name'])} of "
+        f"{_text(promise['owner']['name'])}, {_mail(promise['owner']['email'])}: "
+        f"{_text(render_violation(violation))}</li>"
+        for promise in promises
+        for violation in find_told_violations(promise)
+    )
+    return f"<ul>{items}</ul>" if items else ""
+
+
 def _render_outcome(report: dict[str, Any], states: list[str]) -> str:
+    promises = (report["comparison"] or {"broken_promises": []})["broken_promises"]
+    loosened = f" {count(promises, 'contract')} loosened and broken." if promises else ""
+    broken = f"{states.count('broken')} of {count(states, 'contract')} broken"
     state, words = {
-        "passed": ("kept", "Passed: no contract is broken."),
-        "violations": ("broken", f"Violations: {states.count('broken')} of {count(states, 'contract')} broken."),
+        "passed": ("kept", f"Passed: no contract is broken.{loosened}"),
+        "violations": ("broken", f"Violations: {broken}.{loosened}"),
         "could not check": ("unchecked", "Could not check: the contracts were not compared with the database."),
     }[report["outcome"]]
     reported = "<p>A contract that is a draft or past its sunset differs, too, which fails nothing.</p>"
     error = f'<pre tabindex="0" role="group" aria-label="Why">{_text(report["error"])}</pre>'
     return (
-        f'<p class="outcome state {state}">{words}</p>\n'
+        f'<p class="outcome state {state}">{words}</p>\n{_render_promises(promises)}\n'
         f"{reported if 'reported' in states else ''}{error if report['error'] else ''}"
     )
 
@@ -241,20 +255,13 @@ def _render_comparison(comparison: dict[str, Any]) -> str:
     changes = [*comparison["changes"], *comparison["contract_changes"]]
     items = [_render_change(change, render_change) for change in comparison["changes"]]
     items += [_render_change(change, render_contract_change) for change in comparison["contract_changes"]]
-    promises = "".join(
-        f"<li>{_render_state('broken', 'Loosened and broken')} {_text(promise['contract_name'])} of "
-        f"{_text(promise['owner']['name'])}, {_mail(promise['owner']['email'])}: "
-        f"{_text(render_violation(violation))}</li>"
-        for promise in comparison["broken_promises"]
-        for violation in find_told_violations(promise)
-    )
     commit = f" ({_text(comparison['base_commit'])})" if comparison["base_commit"] else ""
     error = f"<p>Could not compare: {_text(comparison['error'])}</p>" if comparison["error"] else ""
     return f"""<section aria-labelledby="changes">
 <h2 id="changes">Changes</h2>
 <p>Since {_text(comparison["base"])}{commit}: {count(changes, "change")}.</p>
 {error}
-<ul>{promises}{"".join(f"<li>{item}</li>" for item in items)}</ul>
+<ul>{"".join(f"<li>{item}</li>" for item in items)}</ul>
 </section>"""
 
 

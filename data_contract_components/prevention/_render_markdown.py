@@ -21,6 +21,7 @@ from data_contract_components.prevention._render_text import (
     count,
     find_harmless_changes,
     find_told_violations,
+    get_place_words,
     render_change,
     render_contract_change,
     render_coverage,
@@ -37,6 +38,7 @@ LINKED_CHARACTERS = 1000
 SHOWN_ROWS = 30
 SHOWN_CONSUMERS = 10
 NOTHING_IS_KNOWN = "This says nothing of the contracts, neither good nor bad. Mend what is named here, and push again."
+ALL_KEPT = "✅ All data contracts are kept."
 FAILS_NOTHING = "What follows does not bind (drafts, and contracts after their sunset), and fails nothing:"
 NEXT_STEPS = """\
 **What to do next**
@@ -44,7 +46,8 @@ NEXT_STEPS = """\
 1. Talk to the owner. They know who depends on the table, and for how long.
 2. Keep the table as it is, and put the change into a new one with a contract of its own; the old one goes when
    everybody has moved.
-3. Or change the contract together, in this pull request, once the owner and those who depend on it agree."""
+3. Or change the contract together: once the owner and those who depend on it agree, the clause is taken out in a pull
+   request of its own, and this one follows."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +124,14 @@ def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list
     broken = [contract for contract in report["contracts"] if contract["violations"]]
     parts = [_render_contract(contract, run) for contract in broken if contract["effect"] == "binding"]
     tail = [NEXT_STEPS] if report["outcome"] == "violations" else []
-    if reported := [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]:
-        parts += [FAILS_NOTHING, *reported]
     if report["comparison"]:
         parts += _render_comparison(report, run)
+    if reported := [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]:
+        parts += [FAILS_NOTHING, *reported]
     if report["outcome"] == "passed":
-        return "✅ All data contracts are kept.", parts, tail
+        is_loosened = report["comparison"] and report["comparison"]["broken_promises"]
+        head = "⚠️ All data contracts are kept as they are now, but not as they were:" if is_loosened else ALL_KEPT
+        return head, parts, tail
     return "❌ Data contract violations detected:", parts, tail
 
 
@@ -166,7 +171,7 @@ def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
     """A table, a row a violation; one row for a table that is gone."""
     violations = find_told_violations(contract)
     has_cause = any(violation["cause"] or violation["is_earlier"] for violation in violations)
-    rows = [["column", "key", "expected", "found", "promised in", *(["broken by"] if has_cause else [])]]
+    rows = [["column", "key", "expected", "found", get_place_words(contract), *(["broken by"] if has_cause else [])]]
     rows.append(["---"] * len(rows[0]))
     for violation in violations[:SHOWN_ROWS]:
         row = [
@@ -174,7 +179,7 @@ def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
             code(violation["key"]),
             _render_expected(violation),
             _render_found(violation),
-            _link(f"line {violation['line'] or '?'}", contract["path"], violation["line"], run),
+            _link(f"line {violation['line']}", contract["path"], violation["line"], run) if violation["line"] else "",
         ]
         if has_cause:
             row.append(_render_cause(violation, run))

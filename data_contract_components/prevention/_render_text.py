@@ -8,6 +8,7 @@ from data_contract_components.contract_definition._json_text import render_value
 
 WIDTH = 80
 SHOWN_TABLES = 20
+VALUE_CHARACTERS = 40
 # What the values are called where a column or table is there or not.
 EXPECTED_WORDS = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
@@ -57,7 +58,8 @@ def _render_violations(contract: dict[str, Any]) -> list[str]:
     lines = []
     for violation in find_told_violations(contract):
         lines.append(f"  {render_violation(violation)}")
-        lines.append(f"    promised in {render_place(contract['path'], violation['line'])}")
+        if violation["line"]:
+            lines.append(f"    {get_place_words(contract)} {render_place(contract['path'], violation['line'])}")
         if violation["is_earlier"]:
             lines.append("    broken by the base already")
         if cause := violation["cause"]:
@@ -70,7 +72,8 @@ def _render_comparison(report: dict[str, Any]) -> list[str]:
     if comparison["error"]:
         return [f"could not compare with {comparison['base']}: {comparison['error']}"]
     since = f"since {comparison['base']} ({comparison['base_commit'][:12]})"
-    lines = [f"{since}: {count(comparison['changes'], 'change')} of the data"]
+    counts = (count(comparison["changes"], "change"), count(comparison["contract_changes"], "change"))
+    lines = [f"{since}: {counts[0]} of the data, {counts[1]} of contracts"]
     lines += [f"  {render_change(change)}" for change in comparison["changes"]]
     lines += [f"  {render_contract_change(change)}" for change in comparison["contract_changes"]]
     for promise in comparison["broken_promises"]:
@@ -90,6 +93,10 @@ def render_place(path: str, line: int | None) -> str:
 def render_fate(promise: dict[str, Any]) -> str:
     """What became of a contract whose promises are broken."""
     return f"was {'deleted' if promise['is_deleted'] else 'loosened'}, and the database breaks what it promised"
+
+
+def get_place_words(contract: dict[str, Any]) -> str:
+    return "loosened in" if "is_deleted" in contract else "promised in"
 
 
 def find_told_violations(contract: dict[str, Any]) -> list[dict[str, Any]]:
@@ -131,7 +138,7 @@ def render_change(change: dict[str, Any]) -> str:
 
 def render_contract_change(change: dict[str, Any]) -> str:
     """What became of a clause or of the whole contract, and whose it is, in words."""
-    before, after = f"was {render_value(change['before'])}", f"is {render_value(change['after'])}"
+    before, after = f"was {_cut_value(change['before'])}", f"is {_cut_value(change['after'])}"
     is_whole = change["json_path"] == "$"
     match change["kind"]:
         case "added":
@@ -144,6 +151,11 @@ def render_contract_change(change: dict[str, Any]) -> str:
             words = f"{kind}, {before}, {after}"
     clause = "" if is_whole else f", {change['json_path']}"
     return f"{change['contract_name']}{clause}: {words} (owner: {change['owner_name']}, {change['owner_email']})"
+
+
+def _cut_value(value: Any) -> str:
+    text = render_value(value)
+    return text if len(text) <= VALUE_CHARACTERS else f"{text[: VALUE_CHARACTERS - 1]}…"
 
 
 def find_harmless_changes(report: dict[str, Any]) -> list[dict[str, Any]]:
