@@ -6,7 +6,7 @@ import cmarkgfm
 from cmarkgfm.cmark import Options
 
 from data_contract_components.prevention._markdown_text import escape
-from data_contract_components.prevention._read_report import make_failure_report
+from data_contract_components.prevention._read_report import MALFORMED_REPORT, make_failure_report
 from data_contract_components.prevention._render_annotations import render_annotations
 from data_contract_components.prevention._render_markdown import (
     COMMENT_CHARACTERS,
@@ -62,7 +62,7 @@ def report_of(text: str) -> dict[str, Any]:
         doc=text,
         violations=[violation],
     )
-    return report | {"comparison": example_comparison(text)}
+    return report | {"comparison": example_comparison(text, base_commit=text)}
 
 
 class TestRenderComment(unittest.TestCase):
@@ -130,6 +130,11 @@ class TestRenderComment(unittest.TestCase):
             with self.subTest(hostile[:50]):
                 text = render_comment(report_of(hostile or "harmless"), hostile or "harmless", RUN)
                 self.assertEqual(find_tags(text), expected)
+
+    def test_a_line_that_is_no_number_is_no_report(self) -> None:
+        cause = {"path": "a.py", "line": "1) @mona [x](http://evil.example", "revision": "a", "statement": "a"}
+        with self.assertRaises(MALFORMED_REPORT):
+            render_comment(example_report(violations=[example_violation(cause=cause)]), "", RUN)
 
     def test_nobody_is_called_and_no_number_refers_to_an_issue(self) -> None:
         html = to_html(render_comment(report_of("@mona #12 (@museum/all) x@museum.org"), "@mona", RUN))

@@ -207,7 +207,7 @@ def _render_explanation(violation: dict[str, Any]) -> str:
     if violation["is_earlier"]:
         parts.append("The base breaks it already.")
     if cause:
-        line = f", line {cause['line']}" if cause["line"] else ""
+        line = f", line {_text(cause['line'])}" if cause["line"] else ""
         place = f"{_text(cause['path'])}{line}, revision {_text(cause['revision'])}"
         parts.append(f"Cause: {place}: <code>{_text(cause['statement'])}</code>")
     return "<br>".join(parts)

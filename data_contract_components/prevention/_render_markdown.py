@@ -230,7 +230,7 @@ def _render_comparison(report: dict[str, Any], run: Run | None) -> list[str]:
     parts.append(_render_list("New tables without a contract", map(render_change, new_tables)))
     if comparison["changes"]:
         lines = [_render_change_row(change, run) for change in comparison["changes"][:SHOWN_ROWS]]
-        title = f"{count(comparison['changes'], 'change')} of the data since {comparison['base_commit'][:12]}"
+        title = f"{count(comparison['changes'], 'change')} of the data since {escape(comparison['base_commit'][:12])}"
         parts.append(fold(title, "\n".join(lines)))
     return [part for part in parts if part]
 
@@ -283,5 +283,5 @@ def _link(text: str, path: str, line: int | None, run: Run | None) -> str:
     """A place in the repository, as it was in the run."""
     if run is None or len(path) > LINKED_CHARACTERS:
         return escape(text)
-    url = f"{run.server_url}/{run.repository}/blob/{run.sha}/{quote(path)}{f'#L{line}' if line else ''}"
+    url = f"{run.server_url}/{run.repository}/blob/{run.sha}/{quote(path)}{f'#L{int(line)}' if line else ''}"
     return f"[{escape(text)}]({url})"
