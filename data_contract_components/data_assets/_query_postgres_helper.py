@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REPOSITORY_DIRECTORY = Path(__file__).resolve().parents[2]
 CONNECT_TIMEOUT_SECONDS = 9
+INSUFFICIENT_PRIVILEGE = "42501"
 
 # By type and not by value, so that a column's dtype is the same with and without rows and NULLs. Object columns
 # keep what psycopg2 gives: Decimal, datetime (to the microsecond), list.

@@ -11,10 +11,9 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg2
 
-from data_contract_components.data_assets._query_postgres_helper import connect, database_url
+from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, connect, database_url
 from data_contract_components.errors import ComparisonError
 
-INSUFFICIENT_PRIVILEGE = "42501"
 PREFIX = "contracts_scratch_"
 # Of the same role only: what others do is hidden from it, and their databases are not its to drop.
 LEFTOVERS_SQL = """

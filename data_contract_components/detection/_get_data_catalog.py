@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, PostgresDB
 from data_contract_components.errors import CatalogHiddenError, QueryError
 
 CatalogRow = dict[Hashable, Any]
@@ -39,7 +39,6 @@ CONSTRAINT_COLUMNS = (
     "array_element_udt_name",
     "array_element_dimensions",
 )
-INSUFFICIENT_PRIVILEGE = "42501"
 CATALOG_COLUMNS = (*COLUMN_KEY, "table_type", "data_type", "constraint_type", *CONSTRAINT_COLUMNS)
 
 # A default is printed as the session's settings have it, and the check is to say the same to everybody.

@@ -81,9 +81,9 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
             traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
         # The contracts speak of the checked database.
         base_df, head_df = (catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
+        head_names = match_contracts(base_specs, head_specs)
         owed_specs = {
-            name: get_owed_spec(base_specs[name], head_specs[head_name])
-            for name, head_name in match_contracts(base_specs, head_specs).items()
+            name: get_owed_spec(base_specs[name], head_specs[head_name]) for name, head_name in head_names.items()
         }
     base_violations = ContractViolationDetector(base_specs, base_df).find_violations("binding")
     owed_violations = ContractViolationDetector(base_specs | owed_specs, head_df).find_violations("binding")
@@ -105,7 +105,7 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
         earlier_violations=_subtract(head_violations, _subtract(head_violations, base_violations)),
         broken_promises=_subtract(owed_violations, (*head_violations, *base_violations)),
         owners={name: spec["owner"] for name, spec in base_specs.items()},
-        head_names=match_contracts(base_specs, head_specs),
+        head_names=head_names,
     )
 
 
