@@ -15,6 +15,7 @@ from pathlib import Path
 from data_contract_components.data_assets._query_postgres_helper import database_url
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection._migrations import MIGRATIONS_PATH
+from tests import write_alembic_project
 
 ROUNDS = 3
 LIMIT_SECONDS_OF_TEN = 2.0
@@ -43,8 +44,7 @@ def upgrade():
 
 def write_repository(root: Path, count: int) -> None:
     """The branch `main` with `count` revisions, checked out."""
-    versions = root / MIGRATIONS_PATH / "versions"
-    versions.mkdir(parents=True)
+    versions = write_alembic_project(root)
     (versions / "none.txt").touch()
     for number in range(count):
         down_revision = repr(f"{number - 1:03}") if number else None

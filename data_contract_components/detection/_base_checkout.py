@@ -1,40 +1,35 @@
 """The state of the repository that a pull request is compared with, taken out of git; nothing is left in it."""
 
-import io
 import os
 import subprocess
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
+from data_contract_components.detection._scratch_directory import scratch_directory
 from data_contract_components.errors import ComparisonError
 
-COMPONENTS = "data_contract_components"
+# A git hook sets these for the repository that it runs in, and the index is another one here.
+HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 
 @contextmanager
 def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECTORY) -> Iterator[tuple[str, Path]]:
-    """The commit at which HEAD and `base`, a git ref, parted, and a directory with its data_contract_components.
+    """The commit at which HEAD and `base`, a git ref, parted, and a directory with all its files.
 
     The directory is gone afterwards. Raises: ComparisonError.
     """
     commit = find_merge_base(base, repository_directory)
-    if not _git_output(repository_directory, "ls-tree", commit, COMPONENTS):
-        raise ComparisonError(
-            f'"{base}" (commit {commit[:12]}) has no {COMPONENTS}/', "Name a base that has the migrations."
-        )
-    with TemporaryDirectory(prefix="contracts-base-") as directory:
-        archive = _git_output(repository_directory, "archive", "--format=tar", commit, COMPONENTS)
-        try:
-            with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-                files.extractall(directory, filter="data")
-        except tarfile.TarError as error:
-            reason = f'{COMPONENTS}/ of "{base}" (commit {commit[:12]}) cannot be unpacked: {error}'
-            raise ComparisonError(reason, "Name a base that has plain files there.") from error
-        yield commit, Path(directory)
+    # The project may be a folder of the repository.
+    prefix = _text(_git_output(repository_directory, "rev-parse", "--show-prefix"))
+    with scratch_directory() as directory:
+        # Not by `git archive`, which leaves out what .gitattributes marks as export-ignore.
+        index = {"GIT_INDEX_FILE": str(directory / "index")}
+        _git_output(repository_directory, "read-tree", commit, environment=index)
+        arguments = ("checkout-index", "--all", "--quiet", f"--prefix={directory / 'base'}/")
+        _git_output(repository_directory, *arguments, environment=index)
+        yield commit, directory / "base" / prefix
 
 
 def find_merge_base(base: str, repository_directory: Path) -> str:
@@ -65,21 +60,25 @@ def find_merge_base(base: str, repository_directory: Path) -> str:
     return _text(merge_base.stdout)
 
 
-def _git_output(directory: Path, *arguments: str) -> bytes:
-    answer = _git(directory, *arguments)
+def _git_output(directory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> bytes:
+    answer = _git(directory, *arguments, environment=environment)
     if answer.returncode != 0:
         raise ComparisonError(
-            f"git {arguments[0]} failed: {_text(answer.stderr)}", "Mend that; `git fetch` brings what a clone lacks."
+            f"git {arguments[0]} failed: {_text(answer.stderr)}", "Fix that; `git fetch` brings what a clone lacks."
         )
     return answer.stdout
 
 
-def _git(directory: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _git(
+    directory: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     # The code of this checkout runs here anyway; git's own doubt about its owner protects from nothing more, and
-    # would stop every check in a container.
-    command = ["git", "-c", "safe.directory=*", *arguments]
+    # would stop every check in a container. A replaced commit is not the one that the pull request is based on.
+    command = ["git", "-c", "safe.directory=*", "--no-replace-objects", *arguments]
+    variables = {name: value for name, value in os.environ.items() if name not in HOOK_VARIABLES}
+    variables |= {"LC_ALL": "C", **(environment or {})}
     try:
-        return subprocess.run(command, cwd=directory, env=os.environ | {"LC_ALL": "C"}, capture_output=True)
+        return subprocess.run(command, cwd=directory, env=variables, capture_output=True)
     except FileNotFoundError as error:
         raise ComparisonError("git is not installed", "Install git; a comparison takes the base out of it.") from error
 

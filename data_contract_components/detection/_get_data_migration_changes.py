@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ import pandas as pd
 
 from data_contract_components.contract_definition.contract_spec import ContractSpec, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
-from data_contract_components.data_assets._scratch_databases import ScratchDatabases
+from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
 from data_contract_components.detection._base_checkout import open_base_checkout
 from data_contract_components.detection._contract_changes import (
     CONTRACTS_PATH,
@@ -29,7 +30,7 @@ from data_contract_components.detection._contract_changes import (
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 from data_contract_components.detection._migration_trace import Trace
-from data_contract_components.detection._migrations import Migrations
+from data_contract_components.detection._migrations import EXISTS_ALREADY, MigrationError, Migrations
 from data_contract_components.detection._places import TableName
 from data_contract_components.detection._schema_changes import SchemaChange, find_schema_changes
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
@@ -74,17 +75,20 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
     with open_base_checkout(base, repository_directory) as (base_commit, base_directory):
         base_specs = _get_base_specs(base_directory / CONTRACTS_PATH, base)
         head_specs = _get_specs(repository_directory / CONTRACTS_PATH)
-        base_migrations = Migrations(base_directory, f'the base "{base}"')
-        head_migrations = Migrations(repository_directory, "this checkout")
         tables = get_tables(base_specs) | get_tables(head_specs)
         with ScratchDatabases() as scratch:
-            traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
-        # The contracts speak of the checked database.
-        base_df, head_df = (catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
-        head_names = match_contracts(base_specs, head_specs)
-        owed_specs = {
-            name: get_owed_spec(base_specs[name], head_specs[head_name]) for name, head_name in head_names.items()
-        }
+            database = scratch.create()
+            with (
+                Migrations(base_directory, f'the base "{base}"', database) as base_migrations,
+                Migrations(repository_directory, "this checkout", database) as head_migrations,
+            ):
+                traces, catalogs = run_migrations(scratch, database, base_migrations, head_migrations, tables)
+    # The contracts speak of the checked database.
+    base_df, head_df = (catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
+    head_names = match_contracts(base_specs, head_specs)
+    owed_specs = {
+        name: get_owed_spec(base_specs[name], head_specs[head_name]) for name, head_name in head_names.items()
+    }
     base_violations = ContractViolationDetector(base_specs, base_df).find_violations("binding")
     owed_violations = ContractViolationDetector(base_specs | owed_specs, head_df).find_violations("binding")
     head_violations = ContractViolationDetector(head_specs, head_df).find_violations("binding")
@@ -125,20 +129,49 @@ def _get_base_specs(directory: Path, base: str) -> dict[str, ContractSpec]:
 
 
 def run_migrations(
-    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[tuple[str, str]]
+    scratch: ScratchDatabases,
+    database: ScratchDatabase,
+    base: Migrations,
+    head: Migrations,
+    tables: Collection[tuple[str, str]],
 ) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, pd.DataFrame]]:
-    """What was done on both sides after the revisions that they share, and their catalogs of `tables` in the end."""
-    shared = base.count_shared(head)
-    name = head_name = scratch.create()
-    if shared:
-        base.apply(scratch.url(name), shared, is_traced=False)
-    if shared < len(base.revisions):
-        head_name = scratch.create(template=name)
-    base_trace = base.apply(scratch.url(name))
-    base_df = get_data_catalog(PostgresDB(scratch.url(name)), tables)
-    head_trace = head.apply(scratch.url(head_name))
-    head_df = get_data_catalog(PostgresDB(scratch.url(head_name)), tables)
-    return (base_trace, head_trace), (base_df, head_df)
+    """What was done on both sides after the revisions that they share, and their catalogs of `tables` in the end.
+
+    `database` is new, and the first one in which they run. Raises: ComparisonError.
+    """
+    base.load()
+    head.load()
+    shared = base.count_shared(head) if base.has_read_the_same(head) else 0
+    while True:
+        try:
+            if shared:
+                base.begin_to_apply(database, shared, is_traced=False)
+                base.end_to_apply()
+                if not base.has_read_the_same(head):
+                    shared, database = 0, scratch.create()
+                    continue
+            # The base's are finished before they are shared: what the head then does is its own alone.
+            head_database = scratch.create(template=database) if shared else scratch.create()
+            base.begin_to_apply(database)
+            head.begin_to_apply(head_database)
+            traces = _end_to_apply(base, head)
+            base_df, head_df = (get_data_catalog(PostgresDB(d.url), tables) for d in (database, head_database))
+            return traces, (base_df, head_df)
+        except MigrationError as error:
+            if error.sql_state not in EXISTS_ALREADY or not scratch.leave_out(error.reason):
+                raise ComparisonError(error.reason + scratch.render_missing(), error.way_out) from error
+            database = scratch.create()
+
+
+def _end_to_apply(base: Migrations, head: Migrations) -> tuple[Trace, Trace]:
+    try:
+        base_trace = base.end_to_apply()
+    except ComparisonError:
+        # The answer of the other side is taken as well: the next one is to a later command.
+        with suppress(ComparisonError):
+            head.end_to_apply()
+        raise
+    return base_trace, head.end_to_apply()
 
 
 def _subtract(violations: Collection[Violation], known: Collection[Violation]) -> tuple[Violation, ...]:
