@@ -138,7 +138,7 @@ LATER_REVISIONS = {
         with op.batch_alter_table("THING", recreate="always") as batch:  # here
             batch.drop_column("primary_image")
         """,
-        ["THING.primary_image removed"],
+        ["THING replaced", "THING.primary_image removed"],
     ),
     "a helper function": (
         """

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from data_contract_components.contract_definition._json_text import render_difference
 from data_contract_components.contract_definition.contract_spec import ContractSpec, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
@@ -207,7 +208,7 @@ def _render_change(change: SchemaChange) -> tuple[str, ...]:
     if change.change == "renamed":
         words = f"{'' if change.is_certain else 'likely '}renamed to {change.after}"
     if change.change == "changed":
-        words = f"{change.key}: {_render_value(change.before)} → {_render_value(change.after)}"
+        words = f"{change.key} {render_difference(change.before, change.after)}"
     name = f"{change.table_schema}.{change.table_name}"
     where = Path(change.path or "").name + (f":{change.line}" if change.line else "")
     return name, change.column_name or "", words, ", ".join(change.contract_names), where

@@ -1,10 +1,13 @@
 """Where something was done: questions to a trace of what migrations did, each answered by a call or by None."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from data_contract_components.detection._migration_trace import ColumnKey, Place, Row, Trace
 
 TableName = tuple[str, str]
+# What of a row a question is about.
+Reader = Callable[[Row], Any]
 
 
 def get_states(trace: Trace) -> Iterator[tuple[ColumnKey, Row]]:
@@ -40,19 +43,19 @@ def find_creation_of_column(trace: Trace, row: Row) -> Place | None:
     return _find_last(trace, lambda key, before, _: key == column_key_of(row) and before is None)
 
 
-def find_change_of_column(trace: Trace, row: Row, fact: str) -> Place | None:
-    """The call that gave it this value of `fact`, be it the one that made the column."""
+def find_change_of_column(trace: Trace, row: Row, read: Reader) -> Place | None:
+    """The call that gave it this value of `read`, be it the one that made the column."""
     return _find_last(
         trace,
         lambda key, before, after: (
-            key == column_key_of(row) and after is not None and (before is None or before[fact] != after[fact])
+            key == column_key_of(row) and after is not None and (before is None or read(before) != read(after))
         ),
     )
 
 
-def find_change_of_table(trace: Trace, oid: int, fact: str) -> Place | None:
+def find_change_of_table(trace: Trace, oid: int, read: Reader) -> Place | None:
     place = _find_last(
-        trace, lambda key, before, after: key[0] == oid and bool(before and after and before[fact] != after[fact])
+        trace, lambda key, before, after: key[0] == oid and bool(before and after and read(before) != read(after))
     )
     return place or find_creation_of_table(trace, oid)
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import partial
+from operator import itemgetter
 from typing import Any, Literal, TypeVar
 
 from data_contract_components.detection._migration_trace import (
@@ -14,6 +16,7 @@ from data_contract_components.detection._migration_trace import (
     Trace,
 )
 from data_contract_components.detection._places import (
+    Reader,
     TableName,
     column_key_of,
     find_change_of_column,
@@ -34,13 +37,26 @@ Name = TypeVar("Name", str, TableName)
 class SchemaChange:
     """One difference between the tables of the base and those of this checkout.
 
-    Of a table when `column_name` is None. The names are those at the base, but for what was added. `key` says what of
-    it is another, `before` and `after` the values; of what was added or removed all that is known of it, by key.
+    Of a table when `column_name` is None. The names are those at the base, but for what was added. `key` names the
+    changed attribute, `before` and `after` are its values; for added or removed tables and columns, all attributes by
+    key. "replaced" is a table or column whose place another one of the same name has taken: it was dropped and created
+    again, rebuilt by a batch, or the two were renamed, so that it holds only what the migration copied.
     `is_certain` is False for a rename that is only likely. The last four fields say where it was done; `line` is None
     where this checkout has no line for it, because the call is gone from an edited revision.
+
+    `key` of a table: "table_type", "table_schema", "table_name", "comment", "ordinal_position" (the order of its
+    columns), or one of its parts: "constraint", "trigger", "rule", "view_definition", "function" (that a constraint,
+    default, trigger, policy, rule or view calls), "row security" (off, on, forced), "policy", "partition key",
+    "partition", "inheritance", "option" (of a view or foreign table), "privilege". Of a column: the keys of a contract,
+    "identity_generation", "comment", "column_name", or one of its parts: "physicalType" (a type with a modifier or
+    outside of the search path), "field" (of a composite type), "fields" (their order), "subtype" (beneath a range, or
+    of a domain in a field), "constraint" (of a domain), "domain_default", "generation_expression", "privilege".
+    A part that was added or removed has None as `before` or `after`. Parts are compared by definition: a constraint
+    that is only renamed, or dropped and added again, is no change (its name matters to ON CONFLICT ON CONSTRAINT and in
+    messages only). A constraint that the keys of its one column tell completely is told by them.
     """
 
-    change: Literal["added", "removed", "renamed", "changed"]
+    change: Literal["added", "removed", "renamed", "replaced", "changed"]
     table_schema: str
     table_name: str
     column_name: str | None
@@ -65,6 +81,10 @@ class _Table:
     @property
     def first_row(self) -> Row:
         return next(iter(self.columns.values()))
+
+    @property
+    def holds_rows(self) -> bool:
+        return bool(self.first_row["table_type"] == "BASE TABLE")
 
 
 def find_schema_changes(
@@ -93,7 +113,8 @@ def find_cause(
 
 
 def _order(change: SchemaChange) -> tuple[str, ...]:
-    return (change.table_schema, change.table_name, change.column_name or "", change.change, change.key or "")
+    names = (change.table_schema, change.table_name, change.column_name or "", change.change, change.key or "")
+    return (*names, str(change.before), str(change.after))
 
 
 class _Comparison:
@@ -148,34 +169,40 @@ class _Comparison:
     def _compare_tables(
         self, name: TableName, table: _Table, new_name: TableName, new_table: _Table, is_certain: bool
     ) -> Iterator[SchemaChange]:
+        head_tables = {key[0] for key in self.head.first}
+        if name == new_name and table.oid in head_tables and table.oid != new_table.oid and table.holds_rows:
+            yield self._change("replaced", name, name, find_removal_of_table(self.head, name))
         for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
             if old != new:
-                place = find_change_of_table(self.head, new_table.oid, key)
-                place = place or self._without_line(find_change_of_table(self.base, table.oid, key))
+                place = self._find_change_of_table(table, new_table, itemgetter(key))
                 yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
-        for key, row_key in TABLE_FACTS.items():
-            before, after = table.first_row[row_key], new_table.first_row[row_key]
-            if before != after:
-                place = find_change_of_table(self.head, new_table.oid, row_key)
-                place = place or self._without_line(find_change_of_table(self.base, table.oid, row_key))
-                yield self._change("changed", name, new_name, place, key=key, before=before, after=after)
+        for key, old, new, read in _find_differences(table.first_row, new_table.first_row, TABLE_FACTS, "table_parts"):
+            place = self._find_change_of_table(table, new_table, read)
+            yield self._change("changed", name, new_name, place, key=key, before=old, after=new)
         removed = [column for column in table.columns if column not in new_table.columns]
         added = [column for column in new_table.columns if column not in table.columns]
         pairs = [(column, column, True) for column in table.columns if column in new_table.columns]
         pairs += self._pair_columns(table, removed, new_table, added)
+        new_names = {pair[0]: pair[1] for pair in pairs}
+        order = [new_names[column] for column in table.columns if column in new_names]
+        new_order = [column for column in new_table.columns if column in order]
+        # In a table that is the same, only a column that was replaced has another place.
+        if order != new_order and table.oid != new_table.oid:
+            place = self._find_change_of_table(table, new_table, itemgetter("table_oid"))
+            yield self._change("changed", name, new_name, place, key="ordinal_position", before=order, after=new_order)
         for column, new_column, is_certain_column in pairs:
             before_row, after_row = table.columns[column], new_table.columns[new_column]
+            if column == new_column and self._is_replaced(before_row, after_row):
+                place = find_removal_of_column(self.head, table.oid, column)
+                yield self._change("replaced", name, new_name, place, column)
             if column != new_column:
-                place = find_change_of_column(self.head, after_row, "column_name")
-                place = place or self._without_line(find_change_of_column(self.base, before_row, "column_name"))
+                place = self._find_change_of_column(before_row, after_row, itemgetter("column_name"))
                 yield self._change(
                     "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
                 )
-            for key in COLUMN_FACTS:
-                if before_row[key] != after_row[key]:
-                    place = find_change_of_column(self.head, after_row, key)
-                    place = place or self._without_line(find_change_of_column(self.base, before_row, key))
-                    yield self._change("changed", name, new_name, place, column, key, before_row[key], after_row[key])
+            for key, old, new, read in _find_differences(before_row, after_row, COLUMN_FACTS, "column_parts"):
+                place = self._find_change_of_column(before_row, after_row, read)
+                yield self._change("changed", name, new_name, place, column, key, old, new)
         for column in removed:
             if column not in {pair[0] for pair in pairs}:
                 place = self._find_removal(table, column, new_table)
@@ -214,6 +241,22 @@ class _Comparison:
         }
         return _pick_pairs(certain, likely)
 
+    def _is_replaced(self, before: Row, after: Row) -> bool:
+        """Whether a column of the same table and name is another one, with values that somebody has to copy."""
+        is_other = before["table_oid"] == after["table_oid"] and column_key_of(before) != column_key_of(after)
+        is_filled = before["table_type"] == "BASE TABLE" and not after["is_generated"]
+        return is_other and is_filled and column_key_of(before) in self.head.first
+
+    def _find_change_of_table(self, table: _Table, new_table: _Table, read: Reader) -> Place | None:
+        place = find_change_of_table(self.head, new_table.oid, read)
+        return place or self._without_line(find_change_of_table(self.base, table.oid, read))
+
+    def _find_change_of_column(self, before: Row, after: Row, read: Reader) -> Place | None:
+        # The base may have made it already, under a name that this checkout takes away.
+        name = itemgetter("column_name")
+        place = find_change_of_column(self.head, after, read) or find_change_of_column(self.head, after, name)
+        return place or self._without_line(find_change_of_column(self.base, before, read))
+
     def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
         """The call that removed it; where it was never there, the call that makes the table, if it stood there."""
         if place := find_removal_of_column(self.head, new_table.oid, column):
@@ -230,7 +273,7 @@ class _Comparison:
 
     def _change(
         self,
-        change: Literal["added", "removed", "renamed", "changed"],
+        change: Literal["added", "removed", "renamed", "replaced", "changed"],
         name: TableName,
         other_name: TableName,
         place: Place | None,
@@ -290,12 +333,56 @@ def _shape(table: _Table) -> dict[str, tuple[Any, ...]]:
 
 
 def _column_facts(row: Row) -> Row:
-    return {key: row[key] for key in COLUMN_FACTS if row[key] is not None}
+    facts = {key: row[row_key] for key, row_key in COLUMN_FACTS.items() if row[row_key] is not None}
+    return facts | _group_parts(row["column_parts"])
 
 
 def _table_facts(table: _Table) -> dict[str, Any]:
     facts = {key: table.first_row[row_key] for key, row_key in TABLE_FACTS.items()}
+    facts |= _group_parts(table.first_row["table_parts"])
     return facts | {"columns": {name: _column_facts(row) for name, row in table.columns.items()}}
+
+
+def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
+    """The definitions by key."""
+    return {key: [definition for other, _, definition, _ in parts if other == key] for key, *_ in parts}
+
+
+def _find_differences(
+    before: Row, after: Row, facts: Mapping[str, str], parts: str
+) -> Iterator[tuple[str, Any, Any, Reader]]:
+    """Key, both values and how to read them from a row, of each fact and each part that differs."""
+    for key, row_key in facts.items():
+        if before[row_key] != after[row_key]:
+            yield key, before[row_key], after[row_key], itemgetter(row_key)
+    gone, new = _find_unknown(before[parts], after[parts]), _find_unknown(after[parts], before[parts])
+    for key, name in sorted(gone.keys() | new.keys()):
+        if key == "function" and (key, name) not in new:
+            continue  # what called it is gone, or calls another
+        yield key, gone.get((key, name)), new.get((key, name)), partial(_read_part, parts, key, name)
+    fields, new_fields = _read_fields(parts, before), _read_fields(parts, after)
+    order = [name for name in fields if name in new_fields]
+    new_order = [name for name in new_fields if name in fields]
+    if order != new_order:
+        yield "fields", order, new_order, partial(_read_fields, parts)
+
+
+def _find_unknown(parts: list[list[Any]], others: list[list[Any]]) -> dict[tuple[str, str], Any]:
+    """The definitions of those of `parts`, by key and name, that are not in `others` under any name."""
+    known = {(key, str(value)) for key, _, *values in others for value in values if value is not None}
+    return {
+        (key, name): definition
+        for key, name, definition, version in parts
+        if known.isdisjoint({(key, str(definition)), (key, str(version))})
+    }
+
+
+def _read_part(parts: str, key: str, name: str, row: Row) -> list[Any]:
+    return [version or definition for *names, definition, version in row[parts] if names == [key, name]]
+
+
+def _read_fields(parts: str, row: Row) -> list[str]:
+    return [name.lstrip(".[]") for key, name, *_ in row[parts] if key == "field"]
 
 
 def _find_gaps(table: _Table, other: _Table) -> dict[str, str | None]:
