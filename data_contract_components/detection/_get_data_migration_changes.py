@@ -148,8 +148,9 @@ def _subtract(violations: Collection[Violation], known: Collection[Violation]) -
     return tuple(violation for violation in violations if _get_facts(violation) not in known_facts)
 
 
-def _get_facts(violation: Violation) -> tuple[str, str, str]:
-    return violation.table_name, violation.column_name, str(violation)
+def _get_facts(violation: Violation) -> tuple[str, ...]:
+    table = (violation.table_catalog, violation.table_schema, violation.table_name)
+    return *table, violation.column_name, violation.key, str(violation)
 
 
 def render_json(comparison: MigrationComparison) -> str:
