@@ -481,6 +481,20 @@ class TestLaterRevisions(RepositoryTestCase):
             },
         )
 
+    def test_a_table_is_replaced_by_a_new_revision_and_not_by_an_edited_one(self) -> None:
+        again = 'op.drop_table("object_tags")\nop.create_table("object_tags", sa.Column("object_id", sa.Integer))\n'
+        self.write_revision("b", again)
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        self.write_revision("b", f"{again}{again}")
+        self.assertEqual(self.briefs(), [])
+        path = self.write_revision("c", again, "b")
+        self.replace(SEED, '"""create met museum seed tables', '"""create the tables')
+        (change,) = self.compare().changes
+        self.assertEqual((brief(change), change.path), ("object_tags replaced", path.as_posix()))
+        self.assertEqual(change.line, self.line_of(path, "op.drop_table"))
+
     def test_the_call_is_told_in_words(self) -> None:
         self.write_revision("b", 'op.alter_column("object",\n  "title", new_column_name="name", type_=sa.Text())')
         self.assertEqual(

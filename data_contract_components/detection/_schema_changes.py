@@ -21,7 +21,6 @@ from data_contract_components.detection._places import (
     column_key_of,
     find_change_of_column,
     find_change_of_table,
-    find_creation_of_column,
     find_creation_of_table,
     find_removal_of_column,
     find_removal_of_table,
@@ -82,10 +81,6 @@ class _Table:
     def first_row(self) -> Row:
         return next(iter(self.columns.values()))
 
-    @property
-    def holds_rows(self) -> bool:
-        return bool(self.first_row["table_type"] == "BASE TABLE")
-
 
 def find_schema_changes(
     base: Trace,
@@ -122,6 +117,7 @@ class _Comparison:
         self, base: Trace, head: Trace, head_paths: Mapping[str, str], contract_names: Mapping[TableName, Iterable[str]]
     ) -> None:
         self.base, self.head, self.head_paths, self.contract_names = base, head, head_paths, contract_names
+        self.losses = _find_losses(base, head)
 
     def find_changes(self) -> Iterator[SchemaChange]:
         base_tables, head_tables = _get_tables(self.base), _get_tables(self.head)
@@ -133,13 +129,15 @@ class _Comparison:
             yield from self._compare_tables(name, base_tables[name], new_name, head_tables[new_name], is_certain)
         for name, table in removed.items():
             if name not in {pair[0] for pair in pairs}:
-                place = find_removal_of_table(self.head, name)
-                place = place or self._without_line(find_creation_of_table(self.base, table.oid))
+                # The base may have renamed what this checkout drops.
+                names = {table_name_of(row) for key, row in get_states(self.base) if key[0] == table.oid}
+                place = find_removal_of_table(self.head, names)
+                place = place or self._without_line(find_change_of_table(self.base, table.oid, table_name_of))
                 yield self._change("removed", name, name, place, before=_table_facts(table))
         for name, table in added.items():
             if name not in {pair[1] for pair in pairs}:
-                place = find_creation_of_table(self.head, table.oid)
-                place = place or self._without_line(find_removal_of_table(self.base, name))
+                place = find_change_of_table(self.head, table.oid, table_name_of)
+                place = place or self._without_line(find_removal_of_table(self.base, {name}))
                 yield self._change("added", name, name, place, after=_table_facts(table))
 
     def _pair_tables(
@@ -169,9 +167,9 @@ class _Comparison:
     def _compare_tables(
         self, name: TableName, table: _Table, new_name: TableName, new_table: _Table, is_certain: bool
     ) -> Iterator[SchemaChange]:
-        head_tables = {key[0] for key in self.head.first}
-        if name == new_name and table.oid in head_tables and table.oid != new_table.oid and table.holds_rows:
-            yield self._change("replaced", name, name, find_removal_of_table(self.head, name))
+        oid, place = self.losses.get(name, (new_table.oid, None))
+        if name == new_name and oid != new_table.oid and table.first_row["table_type"] == "BASE TABLE":
+            yield self._change("replaced", name, name, place)
         for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
             if old != new:
                 place = self._find_change_of_table(table, new_table, itemgetter(key))
@@ -192,8 +190,9 @@ class _Comparison:
             yield self._change("changed", name, new_name, place, key="ordinal_position", before=order, after=new_order)
         for column, new_column, is_certain_column in pairs:
             before_row, after_row = table.columns[column], new_table.columns[new_column]
-            if column == new_column and self._is_replaced(before_row, after_row):
-                place = find_removal_of_column(self.head, table.oid, column)
+            number, place = self.losses.get((new_table.oid, column), (after_row["column_number"], None))
+            # The values of one that is generated need no copy.
+            if column == new_column and number != after_row["column_number"] and not after_row["is_generated"]:
                 yield self._change("replaced", name, new_name, place, column)
             if column != new_column:
                 place = self._find_change_of_column(before_row, after_row, itemgetter("column_name"))
@@ -210,8 +209,8 @@ class _Comparison:
                 yield self._change("removed", name, new_name, place, column, before=before)
         for column in added:
             if column not in {pair[1] for pair in pairs}:
-                place = find_creation_of_column(self.head, new_table.columns[column])
-                place = place or self._without_line(find_removal_of_column(self.base, table.oid, column))
+                place = find_change_of_column(self.head, new_table.columns[column], itemgetter("column_name"))
+                place = place or self._without_line(find_removal_of_column(self.base, table.oid, {column}))
                 after = _column_facts(new_table.columns[column])
                 yield self._change("added", new_name, name, place, column, after=after)
 
@@ -241,12 +240,6 @@ class _Comparison:
         }
         return _pick_pairs(certain, likely)
 
-    def _is_replaced(self, before: Row, after: Row) -> bool:
-        """Whether a column of the same table and name is another one, with values that somebody has to copy."""
-        is_other = before["table_oid"] == after["table_oid"] and column_key_of(before) != column_key_of(after)
-        is_filled = before["table_type"] == "BASE TABLE" and not after["is_generated"]
-        return is_other and is_filled and column_key_of(before) in self.head.first
-
     def _find_change_of_table(self, table: _Table, new_table: _Table, read: Reader) -> Place | None:
         place = find_change_of_table(self.head, new_table.oid, read)
         return place or self._without_line(find_change_of_table(self.base, table.oid, read))
@@ -259,9 +252,11 @@ class _Comparison:
 
     def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
         """The call that removed it; where it was never there, the call that makes the table, if it stood there."""
-        if place := find_removal_of_column(self.head, new_table.oid, column):
+        row = table.columns[column]
+        names = {state["column_name"] for key, state in get_states(self.base) if key == column_key_of(row)}
+        if place := find_removal_of_column(self.head, new_table.oid, names):
             return place
-        origin = find_creation_of_column(self.base, table.columns[column])
+        origin = find_change_of_column(self.base, row, itemgetter("column_name"))
         creation = find_creation_of_table(self.head, new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
             return creation
@@ -330,6 +325,30 @@ def _type(row: Row) -> tuple[Any, ...]:
 
 def _shape(table: _Table) -> dict[str, tuple[Any, ...]]:
     return {name: _type(row) for name, row in table.columns.items()}
+
+
+def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, Place]]:
+    """Which names a revision that only the head has took from tables and columns that the base has, and where.
+
+    Shape: the oid by name of a table, the number by oid and name of a column. What an edited revision does anew is no
+    loss, as it is not run again where the base is.
+    """
+    base_revisions = {step.place.revision for step in base.steps}
+    kept = set(head.first)
+    losses: dict[tuple[Any, str], tuple[int, Place]] = {}
+    for step in head.steps:
+        if step.place.revision in base_revisions:
+            kept |= step.rows.keys()
+            continue
+        for (oid, number), (before, after) in step.rows.items():
+            if before and (oid, number) in kept:
+                if not after or table_name_of(after) != table_name_of(before):
+                    losses[table_name_of(before)] = (oid, step.place)
+                if before["table_type"] == "BASE TABLE" and not (
+                    after and after["column_name"] == before["column_name"]
+                ):
+                    losses[oid, before["column_name"]] = (number, step.place)
+    return losses
 
 
 def _column_facts(row: Row) -> Row:

@@ -172,14 +172,15 @@ COLUMN_PARTS_SQL = r"""
 with recursive beneath as (
     select
         pg_type.oid, pg_type.typtype, pg_type.typname, pg_type.typrelid, pg_type.typelem, pg_type.typmodin,
-        pg_type.typlen, pg_type.typbasetype, pg_type.typtypmod, pg_type.typnotnull, attributes.atttypmod as modifier,
-        '' collate "C" as path
+        pg_type.typlen, pg_type.typbasetype, pg_type.typtypmod, pg_type.typnotnull, pg_type.typnamespace,
+        attributes.atttypmod as modifier, '' collate "C" as path
     from pg_catalog.pg_type
     where pg_type.oid = attributes.atttypid and pg_type.oid >= 16384
     union all
     select
         pg_type.oid, pg_type.typtype, pg_type.typname, pg_type.typrelid, pg_type.typelem, pg_type.typmodin,
-        pg_type.typlen, pg_type.typbasetype, pg_type.typtypmod, pg_type.typnotnull, nexts.modifier, nexts.path
+        pg_type.typlen, pg_type.typbasetype, pg_type.typtypmod, pg_type.typnotnull, pg_type.typnamespace,
+        nexts.modifier, nexts.path
     from beneath
     cross join lateral (
         select beneath.typbasetype, beneath.typtypmod, beneath.path where beneath.typtype = 'd'
@@ -202,11 +203,11 @@ from (
         'physicalType' as key,
         path as name,
         to_json(pg_catalog.format_type(oid, modifier)) as definition,
-        oid || '.' || modifier as version,
+        concat_ws('.', oid, modifier, typnamespace) as version,
         '' as position
     from beneath
     where path in ('', '[]') and not (typelem <> 0 and typlen = -1)
-        and (typmodin <> 0 or not pg_catalog.pg_type_is_visible(oid))
+        and (typmodin <> 0 or typnamespace not in (select oid from pg_catalog.pg_namespace where nspname = 'public'))
     union all
     select
         'field',
