@@ -86,7 +86,16 @@ from (
     union all select 0, 'field' || fields.ctid from pg_catalog.pg_class as types
         join pg_catalog.pg_attribute as fields on fields.attrelid = types.oid where types.relkind = 'c'
     union all select 0, 'composite' || ctid from pg_catalog.pg_class where relkind = 'c'
-    union all select 0, 'function' || ctid from pg_catalog.pg_proc where oid >= 16384
+    union all select tgrelid, 'function' || pg_proc.ctid from pg_catalog.pg_trigger
+        join pg_catalog.pg_proc on pg_proc.oid = tgfoid where not tgisinternal
+    union all select 0, 'function' || ctid from pg_catalog.pg_proc
+        where oid >= 16384 and prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype and exists (
+            select from pg_catalog.pg_depend
+            where refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and refobjid = pg_proc.oid and classid in (
+                'pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_attrdef'::pg_catalog.regclass,
+                'pg_catalog.pg_policy'::pg_catalog.regclass, 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+            )
+        )
     union all select 0, 'collation' || ctid from pg_catalog.pg_collation where oid >= 16384
     -- what a view is made of, by the names that its definition shows
     union all select pg_rewrite.ev_class, 'source' || sources.ctid from pg_catalog.pg_rewrite
