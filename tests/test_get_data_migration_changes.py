@@ -138,7 +138,7 @@ LATER_REVISIONS = {
         with op.batch_alter_table("THING", recreate="always") as batch:  # here
             batch.drop_column("primary_image")
         """,
-        ["THING.primary_image removed"],
+        ["THING replaced", "THING.primary_image removed"],
     ),
     "a helper function": (
         """
@@ -160,6 +160,52 @@ LATER_REVISIONS = {
     "what passes SQLAlchemy by": (
         'op.get_context().connection.connection.cursor().execute("DROP TABLE THING")',
         ["THING removed"],
+    ),
+    "a table dropped and created again": (
+        """
+        op.drop_table("THING")  # here
+        columns = ("object_id", "primary_image", "additional_images", "created_at")
+        op.create_table("THING", *(sa.Column(name, sa.Text) for name in columns))
+        """,
+        ["THING replaced"],
+    ),
+    "a table of its own created again": (
+        """
+        op.create_table("THING_own", sa.Column("id", sa.Integer))
+        op.drop_table("THING_own")
+        op.create_table("THING_own", sa.Column("id", sa.Integer))  # here
+        """,
+        ["THING_own added"],
+    ),
+    "a column dropped and added again": (
+        """
+        op.drop_column("THING", "primary_image")  # here
+        op.add_column("THING", sa.Column("primary_image", sa.Text))
+        """,
+        ["THING.primary_image replaced"],
+    ),
+    "a column whose place another takes": (
+        """
+        op.add_column("THING", sa.Column("image", sa.Text, nullable=False))
+        op.execute("UPDATE THING SET image = primary_image")
+        op.drop_column("THING", "primary_image")  # here
+        op.alter_column("THING", "image", new_column_name="primary_image")
+        """,
+        ["THING.primary_image changed is_nullable", "THING.primary_image replaced"],
+    ),
+    "a constraint": (
+        """
+        op.execute("SELECT 1")
+        op.create_unique_constraint("THING_key", "THING", ["primary_image", "created_at"])  # here
+        """,
+        ["THING changed constraint"],
+    ),
+    "a trigger": (
+        """
+        op.execute("CREATE FUNCTION THING_refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        op.execute("CREATE TRIGGER refuse BEFORE INSERT ON THING FOR EACH ROW EXECUTE FUNCTION THING_refuse()")  # here
+        """,
+        ["THING changed function", "THING changed trigger"],
     ),
     "a table that comes and goes": (
         """
@@ -410,6 +456,46 @@ class TestLaterRevisions(RepositoryTestCase):
             ],
         )
 
+    def test_a_column_that_the_base_added_takes_the_place_of_another_by_a_call_of_this_checkout(self) -> None:
+        self.write_revision("add", 'op.add_column("object", sa.Column("new_title", sa.String(80)))')
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        path = self.write_revision(
+            "swap",
+            """
+            op.drop_column("object", "title")
+            op.alter_column("object", "new_title", new_column_name="title")
+            """,
+            "add",
+        )
+        dropped, renamed = (self.line_of(path, f"op.{call}_column") for call in ("drop", "alter"))
+        self.assertEqual(
+            {(brief(change), change.path, change.line) for change in self.compare().changes},
+            {
+                ("object.new_title removed", path.as_posix(), renamed),
+                ("object.title replaced", path.as_posix(), dropped),
+                *(
+                    (f"object.title changed {key}", path.as_posix(), renamed)
+                    for key in ("character_maximum_length", "comment", "data_type", "udt_name")
+                ),
+            },
+        )
+
+    def test_a_table_is_replaced_by_a_new_revision_and_not_by_an_edited_one(self) -> None:
+        again = 'op.drop_table("object_tags")\nop.create_table("object_tags", sa.Column("object_id", sa.Integer))\n'
+        self.write_revision("b", again)
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        self.write_revision("b", f"{again}{again}")
+        self.assertEqual(self.briefs(), [])
+        path = self.write_revision("c", again, "b")
+        self.replace(SEED, '"""create met museum seed tables', '"""create the tables')
+        (change,) = self.compare().changes
+        self.assertEqual((brief(change), change.path), ("object_tags replaced", path.as_posix()))
+        self.assertEqual(change.line, self.line_of(path, "op.drop_table"))
+
     def test_the_call_is_told_in_words(self) -> None:
         self.write_revision("b", 'op.alter_column("object",\n  "title", new_column_name="name", type_=sa.Text())')
         self.assertEqual(
@@ -535,6 +621,31 @@ class TestContracts(RepositoryTestCase):
         comparison = self.compare()
         self.assertEqual([change.kind for change in comparison.contract_changes], ["tightened", "removed"])
         self.assertFalse(comparison.is_stopped())
+
+    def test_a_broken_contract_of_another_schema_hides_nothing(self) -> None:
+        legacy = CONTRACTS / "legacy_contract_spec.json"
+        self.git("checkout", "-q", "main")
+        self.write_revision("b", 'op.execute("CREATE SCHEMA legacy; CREATE TABLE legacy.object_images (id integer)")')
+
+        def move(spec: dict[str, Any]) -> None:
+            spec["name"], spec["schema"]["table_schema"] = "legacy-contract-spec", "legacy"
+            spec["schema"]["properties"] = {"primary_image": spec["schema"]["properties"]["primary_image"]}
+
+        self.write_contract(move, legacy)
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        self.write_revision(
+            "c",
+            """
+            op.execute("ALTER TABLE legacy.object_images ADD primary_image text")
+            op.drop_column("object_images", "primary_image")
+            """,
+            "b",
+        )
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
+        comparison = self.compare()
+        self.assertEqual((comparison.violations, self.promises(comparison)), ((), ["primary_image"]))
+        self.assertTrue(comparison.is_stopped())
 
     def test_a_contract_in_a_file_of_another_name_is_the_same(self) -> None:
         self.drop_primary_image()

@@ -1,11 +1,16 @@
 import json
+import re
 import shutil
 from typing import Any
+
+import jsonschema_rs
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.prevention._render_annotations import render_annotations
 from data_contract_components.prevention._render_html import render_html
 from data_contract_components.prevention._render_markdown import render_comment, render_summary
+from data_contract_components.prevention._render_text import WIDTH, render_text
+from data_contract_components.prevention.post_fork_comment import SCHEMA_PATH
 from tests import ROOT, run
 from tests.test_get_data_migration_changes import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
 from tests.test_render_markdown import RUN
@@ -63,7 +68,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
             "data-eng@museum.org",
             f"{SEED}#L{line})",
             "missing, seems renamed to `image`",
-            "**Changed under contract, and breaks nothing**\n\n"
+            "**Changed under contract, without breaking a clause**\n\n"
             "- public.object_images.is_primary_image is new (owner: Data Engineering Team)\n",
         ):
             self.assertIn(words, comment)
@@ -85,7 +90,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         title = "`object_images_contract_spec`, the contract of `public.object_images`, was loosened, and the database"
         self.assertIn(f"❌ Data contract violations detected:\n\n### {title} breaks what it promised\n", comment)
         self.assertIn("Owner: **Data Engineering Team**, data-eng@museum.org\n", comment)
-        self.assertNotIn("breaks nothing", comment)
+        self.assertNotIn("without breaking a clause", comment)
         self.assertIn("schema.properties.primary_image: removed", comment)
         self.assertIn(f"file={path},line=", render_annotations(report))
         self.assertIn("Loosened and broken", render_html(report))
@@ -132,6 +137,36 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertEqual(status, 1)
         self.assertIn("| missing, renamed to `public.images` |", render_comment(report, "", RUN))
         self.assertIn("it was renamed to 'public.images'", render_annotations(report))
+
+    def test_what_no_clause_speaks_of_is_reported_with_its_line_in_every_rendering(self) -> None:
+        calls = {
+            "constraint is new: UNIQUE (created_at, primary_image)": (
+                'op.create_unique_constraint("u", "object_images", ["created_at", "primary_image"])'
+            ),
+            "row security was off, is on": 'op.execute("ALTER TABLE object_images ENABLE ROW LEVEL SECURITY")',
+            "is replaced by another table; rows that the migration does not copy are lost": (
+                'op.batch_alter_table("object_images", recreate="always") as batch'
+            ),
+        }
+        lines = [
+            f"    {'with ' if ' as ' in call else ''}{call}{': pass' if ' as ' in call else ''}"
+            for call in calls.values()
+        ]
+        path = self.write_revision("b", "\n".join(lines[::-1]))
+        status, report = self.report()
+        self.assertEqual((status, report["outcome"]), (0, "passed"))
+        validator = jsonschema_rs.validator_for(json.loads(SCHEMA_PATH.read_text()))
+        self.assertEqual([error.message for error in validator.iter_errors(report)], [])
+        text = render_text(report)
+        self.assertLessEqual(max(map(len, text.splitlines())), WIDTH)
+        for words, call in calls.items():
+            line = self.line_of(path, call)
+            self.assertIn(words, " ".join(text.split()))
+            self.assertIn(words, render_html(report))
+            self.assertIn(f"{words} (owner: Data Engineering Team)\n", render_summary(report, "", RUN))
+            self.assertRegex(
+                render_annotations(report), re.escape(f"file={path},line={line},") + f".*{re.escape(words)}"
+            )
 
     def test_what_breaks_nothing_is_a_notice_to_the_owner(self) -> None:
         column = 'sa.Column("size", sa.Integer)'

@@ -1,10 +1,14 @@
 """JSON as people meet it: on which line of a file a value stands, and how a value is written in a message."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+# Of each value in a difference, and of what two long ones have in common before it.
+VALUE_CHARACTERS = 60
+COMMON_CHARACTERS = 20
 BLANKS = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder()
 
@@ -50,3 +54,35 @@ def render_value(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, ensure_ascii=False)
+
+
+def render_difference(before: Any, after: Any) -> str:
+    """What became of a value, in words; of lists which items are new or gone, and of long values where they differ."""
+    if before is None or after is None:
+        return f"is new: {_render_short(after)}" if before is None else f"is gone: {_render_short(before)}"
+    if isinstance(before, list) and isinstance(after, list):
+        new, gone = ([item for item in of if item not in other] for of, other in ((after, before), (before, after)))
+        words = [f"has new {_render_short(new)}"] if new else []
+        words += [f"no longer has {_render_short(gone)}"] if gone else []
+        before, after = [item for item in before if item in after], [item for item in after if item in before]
+        order = f"has another order, {render_difference(_render_words(before), _render_words(after))}"
+        return "; ".join([*words, order] if before != after else words)
+    texts = [_render_words(before), _render_words(after)]
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))
+    common = sum(1 for _ in same) - COMMON_CHARACTERS
+    if common > 0 and max(map(len, texts)) > VALUE_CHARACTERS:
+        texts = [f"…{text[common:]}" for text in texts]
+    return f"was {_render_short(texts[0])}, is {_render_short(texts[1])}"
+
+
+def _render_words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_render_words, value))
+    if isinstance(value, dict):
+        return ".".join(map(_render_words, value.values()))
+    return " ".join(render_value(value).split())
+
+
+def _render_short(value: Any) -> str:
+    text = _render_words(value)
+    return text if len(text) <= VALUE_CHARACTERS else f"{text[: VALUE_CHARACTERS - 1]}…"

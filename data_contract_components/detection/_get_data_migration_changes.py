@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from data_contract_components.contract_definition._json_text import render_difference
 from data_contract_components.contract_definition.contract_spec import ContractSpec, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
@@ -180,8 +181,9 @@ def _subtract(violations: Collection[Violation], known: Collection[Violation]) -
     return tuple(violation for violation in violations if _get_facts(violation) not in known_facts)
 
 
-def _get_facts(violation: Violation) -> tuple[str, str, str]:
-    return violation.table_name, violation.column_name, str(violation)
+def _get_facts(violation: Violation) -> tuple[str, ...]:
+    table = (violation.table_catalog, violation.table_schema, violation.table_name)
+    return *table, violation.column_name, violation.key, str(violation)
 
 
 def render_json(comparison: MigrationComparison) -> str:
@@ -240,7 +242,7 @@ def _render_change(change: SchemaChange) -> tuple[str, ...]:
     if change.change == "renamed":
         words = f"{'' if change.is_certain else 'likely '}renamed to {change.after}"
     if change.change == "changed":
-        words = f"{change.key}: {_render_value(change.before)} → {_render_value(change.after)}"
+        words = f"{change.key} {render_difference(change.before, change.after)}"
     name = f"{change.table_schema}.{change.table_name}"
     where = Path(change.path or "").name + (f":{change.line}" if change.line else "")
     return name, change.column_name or "", words, ", ".join(change.contract_names), where

@@ -1,10 +1,13 @@
 """Where something was done: questions to a trace of what migrations did, each answered by a call or by None."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from data_contract_components.detection._migration_trace import ColumnKey, Place, Row, Trace
 
 TableName = tuple[str, str]
+# What of a row a question is about.
+Reader = Callable[[Row], Any]
 
 
 def get_states(trace: Trace) -> Iterator[tuple[ColumnKey, Row]]:
@@ -36,40 +39,39 @@ def find_creation_of_table(trace: Trace, oid: int) -> Place | None:
     return next((step.place for step in trace.steps if any(key[0] == oid for key in step.rows)), None)
 
 
-def find_creation_of_column(trace: Trace, row: Row) -> Place | None:
-    return _find_last(trace, lambda key, before, _: key == column_key_of(row) and before is None)
-
-
-def find_change_of_column(trace: Trace, row: Row, fact: str) -> Place | None:
-    """The call that gave it this value of `fact`, be it the one that made the column."""
+def find_change_of_column(trace: Trace, row: Row, read: Reader) -> Place | None:
+    """The call that gave it this value of `read`, be it the one that made the column."""
     return _find_last(
         trace,
         lambda key, before, after: (
-            key == column_key_of(row) and after is not None and (before is None or before[fact] != after[fact])
+            key == column_key_of(row) and after is not None and (before is None or read(before) != read(after))
         ),
     )
 
 
-def find_change_of_table(trace: Trace, oid: int, fact: str) -> Place | None:
+def find_change_of_table(trace: Trace, oid: int, read: Reader) -> Place | None:
     place = _find_last(
-        trace, lambda key, before, after: key[0] == oid and bool(before and after and before[fact] != after[fact])
+        trace, lambda key, before, after: key[0] == oid and bool(before and after and read(before) != read(after))
     )
     return place or find_creation_of_table(trace, oid)
 
 
-def find_removal_of_table(trace: Trace, name: TableName) -> Place | None:
+def find_removal_of_table(trace: Trace, names: set[TableName]) -> Place | None:
     return _find_last(
         trace,
         lambda _, before, after: bool(
-            before and table_name_of(before) == name and not (after and table_name_of(after) == name)
+            before and table_name_of(before) in names and not (after and table_name_of(after) in names)
         ),
     )
 
 
-def find_removal_of_column(trace: Trace, oid: int, name: str) -> Place | None:
+def find_removal_of_column(trace: Trace, oid: int, names: set[str]) -> Place | None:
     return _find_last(
         trace,
         lambda key, before, after: bool(
-            key[0] == oid and before and before["column_name"] == name and not (after and after["column_name"] == name)
+            key[0] == oid
+            and before
+            and before["column_name"] in names
+            and not (after and after["column_name"] in names)
         ),
     )

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import partial
+from operator import itemgetter
 from typing import Any, Literal, TypeVar
 
 from data_contract_components.detection._migration_trace import (
@@ -14,11 +16,11 @@ from data_contract_components.detection._migration_trace import (
     Trace,
 )
 from data_contract_components.detection._places import (
+    Reader,
     TableName,
     column_key_of,
     find_change_of_column,
     find_change_of_table,
-    find_creation_of_column,
     find_creation_of_table,
     find_removal_of_column,
     find_removal_of_table,
@@ -34,13 +36,26 @@ Name = TypeVar("Name", str, TableName)
 class SchemaChange:
     """One difference between the tables of the base and those of this checkout.
 
-    Of a table when `column_name` is None. The names are those at the base, but for what was added. `key` says what of
-    it is another, `before` and `after` the values; of what was added or removed all that is known of it, by key.
+    Of a table when `column_name` is None. The names are those at the base, but for what was added. `key` names the
+    changed attribute, `before` and `after` are its values; for added or removed tables and columns, all attributes by
+    key. "replaced" is a table or column whose place another one of the same name has taken: it was dropped and created
+    again, rebuilt by a batch, or the two were renamed, so that it holds only what the migration copied.
     `is_certain` is False for a rename that is only likely. The last four fields say where it was done; `line` is None
     where this checkout has no line for it, because the call is gone from an edited revision.
+
+    `key` of a table: "table_type", "table_schema", "table_name", "comment", "ordinal_position" (the order of its
+    columns), or one of its parts: "constraint", "trigger", "rule", "view_definition", "function" (that a constraint,
+    default, trigger, policy, rule or view calls), "row security" (off, on, forced), "policy", "partition key",
+    "partition", "inheritance", "option" (of a view or foreign table), "privilege". Of a column: the keys of a contract,
+    "identity_generation", "comment", "column_name", or one of its parts: "physicalType" (a type with a modifier or
+    outside of the search path), "field" (of a composite type), "fields" (their order), "subtype" (beneath a range, or
+    of a domain in a field), "constraint" (of a domain), "domain_default", "generation_expression", "privilege".
+    A part that was added or removed has None as `before` or `after`. Parts are compared by definition: a constraint
+    that is only renamed, or dropped and added again, is no change (its name matters to ON CONFLICT ON CONSTRAINT and in
+    messages only). A constraint that the keys of its one column tell completely is told by them.
     """
 
-    change: Literal["added", "removed", "renamed", "changed"]
+    change: Literal["added", "removed", "renamed", "replaced", "changed"]
     table_schema: str
     table_name: str
     column_name: str | None
@@ -93,7 +108,8 @@ def find_cause(
 
 
 def _order(change: SchemaChange) -> tuple[str, ...]:
-    return (change.table_schema, change.table_name, change.column_name or "", change.change, change.key or "")
+    names = (change.table_schema, change.table_name, change.column_name or "", change.change, change.key or "")
+    return (*names, str(change.before), str(change.after))
 
 
 class _Comparison:
@@ -101,6 +117,7 @@ class _Comparison:
         self, base: Trace, head: Trace, head_paths: Mapping[str, str], contract_names: Mapping[TableName, Iterable[str]]
     ) -> None:
         self.base, self.head, self.head_paths, self.contract_names = base, head, head_paths, contract_names
+        self.losses = _find_losses(base, head)
 
     def find_changes(self) -> Iterator[SchemaChange]:
         base_tables, head_tables = _get_tables(self.base), _get_tables(self.head)
@@ -112,13 +129,15 @@ class _Comparison:
             yield from self._compare_tables(name, base_tables[name], new_name, head_tables[new_name], is_certain)
         for name, table in removed.items():
             if name not in {pair[0] for pair in pairs}:
-                place = find_removal_of_table(self.head, name)
-                place = place or self._without_line(find_creation_of_table(self.base, table.oid))
+                # The base may have renamed what this checkout drops.
+                names = {table_name_of(row) for key, row in get_states(self.base) if key[0] == table.oid}
+                place = find_removal_of_table(self.head, names)
+                place = place or self._without_line(find_change_of_table(self.base, table.oid, table_name_of))
                 yield self._change("removed", name, name, place, before=_table_facts(table))
         for name, table in added.items():
             if name not in {pair[1] for pair in pairs}:
-                place = find_creation_of_table(self.head, table.oid)
-                place = place or self._without_line(find_removal_of_table(self.base, name))
+                place = find_change_of_table(self.head, table.oid, table_name_of)
+                place = place or self._without_line(find_removal_of_table(self.base, {name}))
                 yield self._change("added", name, name, place, after=_table_facts(table))
 
     def _pair_tables(
@@ -148,34 +167,41 @@ class _Comparison:
     def _compare_tables(
         self, name: TableName, table: _Table, new_name: TableName, new_table: _Table, is_certain: bool
     ) -> Iterator[SchemaChange]:
+        oid, place = self.losses.get(name, (new_table.oid, None))
+        if name == new_name and oid != new_table.oid and table.first_row["table_type"] == "BASE TABLE":
+            yield self._change("replaced", name, name, place)
         for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
             if old != new:
-                place = find_change_of_table(self.head, new_table.oid, key)
-                place = place or self._without_line(find_change_of_table(self.base, table.oid, key))
+                place = self._find_change_of_table(table, new_table, itemgetter(key))
                 yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
-        for key, row_key in TABLE_FACTS.items():
-            before, after = table.first_row[row_key], new_table.first_row[row_key]
-            if before != after:
-                place = find_change_of_table(self.head, new_table.oid, row_key)
-                place = place or self._without_line(find_change_of_table(self.base, table.oid, row_key))
-                yield self._change("changed", name, new_name, place, key=key, before=before, after=after)
+        for key, old, new, read in _find_differences(table.first_row, new_table.first_row, TABLE_FACTS, "table_parts"):
+            place = self._find_change_of_table(table, new_table, read)
+            yield self._change("changed", name, new_name, place, key=key, before=old, after=new)
         removed = [column for column in table.columns if column not in new_table.columns]
         added = [column for column in new_table.columns if column not in table.columns]
         pairs = [(column, column, True) for column in table.columns if column in new_table.columns]
         pairs += self._pair_columns(table, removed, new_table, added)
+        new_names = {pair[0]: pair[1] for pair in pairs}
+        order = [new_names[column] for column in table.columns if column in new_names]
+        new_order = [column for column in new_table.columns if column in order]
+        # In a table that is the same, only a column that was replaced has another place.
+        if order != new_order and table.oid != new_table.oid:
+            place = self._find_change_of_table(table, new_table, itemgetter("table_oid"))
+            yield self._change("changed", name, new_name, place, key="ordinal_position", before=order, after=new_order)
         for column, new_column, is_certain_column in pairs:
             before_row, after_row = table.columns[column], new_table.columns[new_column]
+            number, place = self.losses.get((new_table.oid, column), (after_row["column_number"], None))
+            # The values of one that is generated need no copy.
+            if column == new_column and number != after_row["column_number"] and not after_row["is_generated"]:
+                yield self._change("replaced", name, new_name, place, column)
             if column != new_column:
-                place = find_change_of_column(self.head, after_row, "column_name")
-                place = place or self._without_line(find_change_of_column(self.base, before_row, "column_name"))
+                place = self._find_change_of_column(before_row, after_row, itemgetter("column_name"))
                 yield self._change(
                     "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
                 )
-            for key in COLUMN_FACTS:
-                if before_row[key] != after_row[key]:
-                    place = find_change_of_column(self.head, after_row, key)
-                    place = place or self._without_line(find_change_of_column(self.base, before_row, key))
-                    yield self._change("changed", name, new_name, place, column, key, before_row[key], after_row[key])
+            for key, old, new, read in _find_differences(before_row, after_row, COLUMN_FACTS, "column_parts"):
+                place = self._find_change_of_column(before_row, after_row, read)
+                yield self._change("changed", name, new_name, place, column, key, old, new)
         for column in removed:
             if column not in {pair[0] for pair in pairs}:
                 place = self._find_removal(table, column, new_table)
@@ -183,8 +209,8 @@ class _Comparison:
                 yield self._change("removed", name, new_name, place, column, before=before)
         for column in added:
             if column not in {pair[1] for pair in pairs}:
-                place = find_creation_of_column(self.head, new_table.columns[column])
-                place = place or self._without_line(find_removal_of_column(self.base, table.oid, column))
+                place = find_change_of_column(self.head, new_table.columns[column], itemgetter("column_name"))
+                place = place or self._without_line(find_removal_of_column(self.base, table.oid, {column}))
                 after = _column_facts(new_table.columns[column])
                 yield self._change("added", new_name, name, place, column, after=after)
 
@@ -214,11 +240,23 @@ class _Comparison:
         }
         return _pick_pairs(certain, likely)
 
+    def _find_change_of_table(self, table: _Table, new_table: _Table, read: Reader) -> Place | None:
+        place = find_change_of_table(self.head, new_table.oid, read)
+        return place or self._without_line(find_change_of_table(self.base, table.oid, read))
+
+    def _find_change_of_column(self, before: Row, after: Row, read: Reader) -> Place | None:
+        # The base may have made it already, under a name that this checkout takes away.
+        name = itemgetter("column_name")
+        place = find_change_of_column(self.head, after, read) or find_change_of_column(self.head, after, name)
+        return place or self._without_line(find_change_of_column(self.base, before, read))
+
     def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
         """The call that removed it; where it was never there, the call that makes the table, if it stood there."""
-        if place := find_removal_of_column(self.head, new_table.oid, column):
+        row = table.columns[column]
+        names = {state["column_name"] for key, state in get_states(self.base) if key == column_key_of(row)}
+        if place := find_removal_of_column(self.head, new_table.oid, names):
             return place
-        origin = find_creation_of_column(self.base, table.columns[column])
+        origin = find_change_of_column(self.base, row, itemgetter("column_name"))
         creation = find_creation_of_table(self.head, new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
             return creation
@@ -230,7 +268,7 @@ class _Comparison:
 
     def _change(
         self,
-        change: Literal["added", "removed", "renamed", "changed"],
+        change: Literal["added", "removed", "renamed", "replaced", "changed"],
         name: TableName,
         other_name: TableName,
         place: Place | None,
@@ -289,13 +327,81 @@ def _shape(table: _Table) -> dict[str, tuple[Any, ...]]:
     return {name: _type(row) for name, row in table.columns.items()}
 
 
+def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, Place]]:
+    """Which names a revision that only the head has took from tables and columns that the base has, and where.
+
+    Shape: the oid by name of a table, the number by oid and name of a column. What an edited revision does anew is no
+    loss, as it is not run again where the base is.
+    """
+    base_revisions = {step.place.revision for step in base.steps}
+    kept = set(head.first)
+    losses: dict[tuple[Any, str], tuple[int, Place]] = {}
+    for step in head.steps:
+        if step.place.revision in base_revisions:
+            kept |= step.rows.keys()
+            continue
+        for (oid, number), (before, after) in step.rows.items():
+            if before and (oid, number) in kept:
+                if not after or table_name_of(after) != table_name_of(before):
+                    losses[table_name_of(before)] = (oid, step.place)
+                if before["table_type"] == "BASE TABLE" and not (
+                    after and after["column_name"] == before["column_name"]
+                ):
+                    losses[oid, before["column_name"]] = (number, step.place)
+    return losses
+
+
 def _column_facts(row: Row) -> Row:
-    return {key: row[key] for key in COLUMN_FACTS if row[key] is not None}
+    facts = {key: row[row_key] for key, row_key in COLUMN_FACTS.items() if row[row_key] is not None}
+    return facts | _group_parts(row["column_parts"])
 
 
 def _table_facts(table: _Table) -> dict[str, Any]:
     facts = {key: table.first_row[row_key] for key, row_key in TABLE_FACTS.items()}
+    facts |= _group_parts(table.first_row["table_parts"])
     return facts | {"columns": {name: _column_facts(row) for name, row in table.columns.items()}}
+
+
+def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
+    """The definitions by key."""
+    return {key: [definition for other, _, definition, _ in parts if other == key] for key, *_ in parts}
+
+
+def _find_differences(
+    before: Row, after: Row, facts: Mapping[str, str], parts: str
+) -> Iterator[tuple[str, Any, Any, Reader]]:
+    """Key, both values and how to read them from a row, of each fact and each part that differs."""
+    for key, row_key in facts.items():
+        if before[row_key] != after[row_key]:
+            yield key, before[row_key], after[row_key], itemgetter(row_key)
+    gone, new = _find_unknown(before[parts], after[parts]), _find_unknown(after[parts], before[parts])
+    for key, name in sorted(gone.keys() | new.keys()):
+        if key == "function" and (key, name) not in new:
+            continue  # what called it is gone, or calls another
+        yield key, gone.get((key, name)), new.get((key, name)), partial(_read_part, parts, key, name)
+    fields, new_fields = _read_fields(parts, before), _read_fields(parts, after)
+    order = [name for name in fields if name in new_fields]
+    new_order = [name for name in new_fields if name in fields]
+    if order != new_order:
+        yield "fields", order, new_order, partial(_read_fields, parts)
+
+
+def _find_unknown(parts: list[list[Any]], others: list[list[Any]]) -> dict[tuple[str, str], Any]:
+    """The definitions of those of `parts`, by key and name, that are not in `others` under any name."""
+    known = {(key, str(value)) for key, _, *values in others for value in values if value is not None}
+    return {
+        (key, name): definition
+        for key, name, definition, version in parts
+        if known.isdisjoint({(key, str(definition)), (key, str(version))})
+    }
+
+
+def _read_part(parts: str, key: str, name: str, row: Row) -> list[Any]:
+    return [version or definition for *names, definition, version in row[parts] if names == [key, name]]
+
+
+def _read_fields(parts: str, row: Row) -> list[str]:
+    return [name.lstrip(".[]") for key, name, *_ in row[parts] if key == "field"]
 
 
 def _find_gaps(table: _Table, other: _Table) -> dict[str, str | None]:

@@ -48,6 +48,7 @@ class Violation:
     key: str
     expected: Any
     found: Any
+    table_catalog: str = ""
 
     def __str__(self) -> str:
         if self.key == "column_name":
@@ -125,7 +126,13 @@ class ContractViolationDetector:
         for catalog_row in catalog_rows:
             rows_of_table.setdefault(tuple(catalog_row[key] for key in TABLE_KEY), []).append(catalog_row)
         return [
-            Violation(contract_name, spec["schema"]["table_schema"], spec["schema"]["table_name"], *facts)
+            Violation(
+                contract_name,
+                spec["schema"]["table_schema"],
+                spec["schema"]["table_name"],
+                *facts,
+                table_catalog=get_table_key(spec)["table_catalog"],
+            )
             for contract_name, spec in self.contract_specs.items()
             if get_effect(spec, self.today) in effects
             for facts in _find_violations(spec, rows_of_contract[contract_name], rows_of_table)

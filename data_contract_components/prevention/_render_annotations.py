@@ -18,7 +18,7 @@ SHOWN_CHARACTERS = 4000
 
 
 def render_annotations(report: dict[str, Any]) -> str:
-    """One workflow command a root cause, then one a change that breaks nothing; at most ten, the last counts the rest.
+    """One workflow command per root cause, then one per change that breaks no clause; at most ten, counting the rest.
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions", and actions/toolkit for the escaping.
     """

@@ -221,7 +221,7 @@ def _render_comparison(report: dict[str, Any], run: Run | None) -> list[str]:
     changes = comparison["contract_changes"]
     parts.append(_render_list("Contracts changed; each needs its owner", map(render_contract_change, changes)))
     harmless = map(render_harmless_change, find_harmless_changes(report))
-    parts.append(_render_list("Changed under contract, and breaks nothing", harmless))
+    parts.append(_render_list("Changed under contract, without breaking a clause", harmless))
     new_tables = [
         change
         for change in comparison["changes"]

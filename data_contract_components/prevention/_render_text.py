@@ -4,7 +4,7 @@ import re
 import textwrap
 from typing import Any
 
-from data_contract_components.contract_definition._json_text import render_value
+from data_contract_components.contract_definition._json_text import render_difference, render_value
 
 WIDTH = 80
 SHOWN_TABLES = 20
@@ -74,7 +74,15 @@ def _render_comparison(report: dict[str, Any]) -> list[str]:
     since = f"since {comparison['base']} ({comparison['base_commit'][:12]})"
     counts = (count(comparison["changes"], "change"), count(comparison["contract_changes"], "change"))
     lines = [f"{since}: {counts[0]} of the data, {counts[1]} of contracts"]
-    lines += [f"  {render_change(change)}" for change in comparison["changes"]]
+    for change in comparison["changes"]:
+        lines += textwrap.wrap(
+            render_change(change),
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     lines += [f"  {render_contract_change(change)}" for change in comparison["contract_changes"]]
     for promise in comparison["broken_promises"]:
         lines += ["", f"{_render_heading(promise)} {render_fate(promise)}; ask its owner"]
@@ -123,7 +131,7 @@ def render_change(change: dict[str, Any]) -> str:
     """What became of a table or column, in words."""
     name = f"{change['table_schema']}.{change['table_name']}"
     name += f".{change['column_name']}" if change["column_name"] is not None else ""
-    before, after = render_value(change["before"]), render_value(change["after"])
+    after = render_value(change["after"])
     match change["change"], change["key"]:
         case "added", _:
             return f"{name} is new"
@@ -133,7 +141,10 @@ def render_change(change: dict[str, Any]) -> str:
             return f"{name} is moved to schema {after}"
         case "renamed", _:
             return f"{name} {'is' if change['is_certain'] else 'seems'} renamed to {after}"
-    return f"{name}: {change['key']} was {before}, is {after}"
+        case "replaced", _:
+            what, content = ("table", "rows") if change["column_name"] is None else ("column", "values")
+            return f"{name} is replaced by another {what}; {content} that the migration does not copy are lost"
+    return f"{name}: {change['key']} {render_difference(change['before'], change['after'])}"
 
 
 def render_contract_change(change: dict[str, Any]) -> str:

@@ -1,0 +1,277 @@
+"""What readers and writers can notice of a table and its columns beside what the catalog has of them: two subqueries.
+
+Each gives a list of parts; a part is a list of key, name, definition and version. Two parts are the same when they have
+the same definition, whatever their names, or the same version: the row of the system catalog that they come from, which
+stays as it is when a column, table or type that the definition mentions is renamed.
+
+A constraint of one column that the column's own keys tell completely (UNIQUE, PRIMARY KEY, NOT NULL, a plain FOREIGN
+KEY) is no part. Left out, as nobody notices them in what is read or written: the names of constraints and indexes,
+indexes that are not unique, statistics, storage, tablespaces, UNLOGGED, the owner and the owner's own rights.
+"""
+
+# Of the table `relations`, in the schema `namespaces`. No per cent sign in here: psycopg2 fills in parameters.
+TABLE_PARTS_SQL = r"""
+select coalesce(json_agg(json_build_array(key, name, definition, version) order by key, name, version), '[]')
+from (
+    select 'constraint' as key, constraints.name, constraints.definition, constraints.version
+    from (
+        select
+            conname::text as name,
+            regexp_replace(pg_catalog.pg_get_constraintdef(pg_constraint.oid), ' WITH \([^()]*\)', '')
+                || case when (indisvalid and indisready) is false then ' (invalid index)' else '' end as definition,
+            pg_constraint.oid || '.' || pg_constraint.xmin || coalesce('.' || pg_index.xmin, '') as version,
+            case when cardinality(conkey) = 1 then conkey[1] end as column_number
+        from pg_catalog.pg_constraint
+        left join pg_catalog.pg_index on indexrelid = conindid and contype in ('p', 'u', 'x')
+        where conrelid = relations.oid and contype <> 't'
+            -- a key that points to a partitioned table has one more row for each of its parts
+            and not exists (
+                select from pg_catalog.pg_constraint as wholes
+                where wholes.oid = pg_constraint.conparentid and wholes.conrelid = pg_constraint.conrelid
+            )
+        union all
+        select
+            'index ' || indexrelid::pg_catalog.regclass,
+            'UNIQUE ' || regexp_replace(
+                regexp_replace(pg_catalog.pg_get_indexdef(indexrelid), '^.*? USING btree ', ''), ' WITH \([^()]*\)', ''
+            ) || case when (indisvalid and indisready) is false then ' (invalid index)' else '' end,
+            indexrelid || '.' || xmin,
+            case when indnkeyatts = 1 then indkey[0] end
+        from pg_catalog.pg_index
+        where indrelid = relations.oid and indisunique
+            and not exists (
+                select from pg_catalog.pg_constraint where conindid = indexrelid and contype in ('p', 'u', 'x')
+            )
+    ) as constraints
+    left join pg_catalog.pg_attribute on attrelid = relations.oid and attnum = constraints.column_number
+    where attname is null
+        or constraints.definition !~ '^FOREIGN KEY [^)]*\) REFERENCES [^)]*\)$' and constraints.definition not in (
+            'NOT NULL ' || quote_ident(attname),
+            'UNIQUE (' || quote_ident(attname) || ')',
+            'PRIMARY KEY (' || quote_ident(attname) || ')'
+        )
+    union all
+    select
+        'trigger',
+        tgname,
+        pg_catalog.pg_get_triggerdef(oid)
+            || case tgenabled when 'D' then ' (disabled)' when 'R' then ' (replica)' when 'A' then ' (always)'
+                else '' end,
+        oid || '.' || xmin
+    from pg_catalog.pg_trigger
+    where tgrelid = relations.oid and not tgisinternal
+    union all
+    select
+        'rule',
+        rulename,
+        pg_catalog.pg_get_ruledef(oid)
+            || case ev_enabled when 'D' then ' (disabled)' when 'R' then ' (replica)' when 'A' then ' (always)'
+                else '' end,
+        oid || '.' || xmin
+    from pg_catalog.pg_rewrite
+    where ev_class = relations.oid and rulename <> '_RETURN'
+    union all
+    select
+        'view_definition',
+        '',
+        pg_catalog.pg_get_viewdef(relations.oid) || case when relations.relispopulated then '' else ' WITH NO DATA' end,
+        oid || '.' || xmin || '.' || relations.relispopulated
+    from pg_catalog.pg_rewrite
+    where ev_class = relations.oid and rulename = '_RETURN'
+    union all
+    -- what all of these, defaults and policies call
+    select
+        'function',
+        pg_proc.oid::pg_catalog.regprocedure::text,
+        pg_catalog.pg_get_functiondef(pg_proc.oid),
+        pg_proc.oid || '.' || pg_proc.xmin
+    from (
+        select tableoid, oid from pg_catalog.pg_constraint where conrelid = relations.oid
+        union all select tableoid, oid from pg_catalog.pg_attrdef where adrelid = relations.oid
+        union all select tableoid, oid from pg_catalog.pg_trigger where tgrelid = relations.oid and not tgisinternal
+        union all select tableoid, oid from pg_catalog.pg_policy where polrelid = relations.oid
+        union all select tableoid, oid from pg_catalog.pg_rewrite where ev_class = relations.oid
+    ) as callers
+    join pg_catalog.pg_depend
+        on classid = callers.tableoid and objid = callers.oid and refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+    join pg_catalog.pg_proc on pg_proc.oid = refobjid and prokind <> 'a' and pg_proc.oid >= 16384
+    group by pg_proc.oid, pg_proc.xmin
+    union all
+    select
+        'row security',
+        '',
+        case when relations.relrowsecurity and relations.relforcerowsecurity then 'forced'
+            when relations.relrowsecurity then 'on' else 'off' end,
+        null
+    where relations.relkind in ('r', 'p')
+    union all
+    select
+        'policy',
+        polname,
+        concat_ws(
+            ' ',
+            case when not polpermissive then 'RESTRICTIVE' end,
+            case polcmd
+                when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE' when 'd' then 'DELETE' else 'ALL'
+            end,
+            (
+                select 'TO ' || string_agg(coalesce(nullif(role::pg_catalog.regrole::text, '-'), 'PUBLIC'), ', ')
+                from unnest(polroles) as role
+            ),
+            'USING (' || pg_catalog.pg_get_expr(polqual, polrelid) || ')',
+            'WITH CHECK (' || pg_catalog.pg_get_expr(polwithcheck, polrelid) || ')'
+        ),
+        oid || '.' || xmin
+    from pg_catalog.pg_policy
+    where polrelid = relations.oid
+    union all
+    select 'partition key', '', pg_catalog.pg_get_partkeydef(relations.oid), relations.oid::text
+    where relations.relkind = 'p'
+    union all
+    select
+        case when children.relispartition then 'partition' else 'inheritance' end,
+        inhrelid || ' ' || inhparent,
+        concat_ws(
+            ' ',
+            case when inhrelid = relations.oid then 'of ' || inhparent::pg_catalog.regclass
+                else inhrelid::pg_catalog.regclass::text end,
+            pg_catalog.pg_get_expr(children.relpartbound, children.oid)
+        ),
+        concat_ws('.', inhrelid, inhparent, pg_catalog.pg_get_expr(children.relpartbound, children.oid))
+    from pg_catalog.pg_inherits
+    join pg_catalog.pg_class as children on children.oid = inhrelid
+    where relations.oid in (inhparent, inhrelid)
+    union all
+    select 'option', split_part(option, '=', 1), option, null
+    from unnest(
+        case when relations.relkind = 'v' then relations.reloptions end || (
+            select ftoptions || ('server=' || srvname)
+            from pg_catalog.pg_foreign_table
+            join pg_catalog.pg_foreign_server on pg_foreign_server.oid = ftserver
+            where ftrelid = relations.oid
+        )
+    ) as option
+    union all
+    select 'privilege', role || kind, role || ': ' || string_agg(privilege || kind, ', ' order by privilege), null
+    from (
+        select coalesce(nullif(grantee::pg_catalog.regrole::text, '-'), 'PUBLIC'), privilege_type, ''
+        from pg_catalog.aclexplode(relations.relacl)
+        where grantee <> relations.relowner
+        union all
+        select coalesce(nullif(grantee::pg_catalog.regrole::text, '-'), 'PUBLIC'), privilege_type, ' of the schema'
+        from pg_catalog.aclexplode(namespaces.nspacl)
+        where grantee <> namespaces.nspowner and privilege_type = 'USAGE'
+    ) as privileges (role, privilege, kind)
+    group by role, kind
+) as parts
+"""
+
+# Of the column `attributes`. A type of PostgreSQL's own has nothing beneath that the catalog does not tell, and neither
+# has the first one, its elements or base type but for modifiers and what domains refuse.
+COLUMN_PARTS_SQL = r"""
+with recursive beneath as (
+    select
+        pg_type.oid, pg_type.typtype, pg_type.typname, pg_type.typrelid, pg_type.typelem, pg_type.typmodin,
+        pg_type.typlen, pg_type.typbasetype, pg_type.typtypmod, pg_type.typnotnull, pg_type.typnamespace,
+        attributes.atttypmod as modifier, '' collate "C" as path
+    from pg_catalog.pg_type
+    where pg_type.oid = attributes.atttypid and pg_type.oid >= 16384
+    union all
+    select
+        pg_type.oid, pg_type.typtype, pg_type.typname, pg_type.typrelid, pg_type.typelem, pg_type.typmodin,
+        pg_type.typlen, pg_type.typbasetype, pg_type.typtypmod, pg_type.typnotnull, pg_type.typnamespace,
+        nexts.modifier, nexts.path
+    from beneath
+    cross join lateral (
+        select beneath.typbasetype, beneath.typtypmod, beneath.path where beneath.typtype = 'd'
+        union all
+        select beneath.typelem, beneath.modifier, beneath.path || '[]' where beneath.typlen = -1
+        union all
+        select atttypid, atttypmod, beneath.path || '.' || attname
+        from pg_catalog.pg_attribute
+        where beneath.typtype = 'c' and attrelid = beneath.typrelid and attnum > 0 and not attisdropped
+        union all
+        select rngsubtype, -1, beneath.path || '.range' from pg_catalog.pg_range where rngtypid = beneath.oid
+        union all
+        select rngtypid, -1, beneath.path from pg_catalog.pg_range where rngmultitypid = beneath.oid
+    ) as nexts (oid, modifier, path)
+    join pg_catalog.pg_type on pg_type.oid = nexts.oid and pg_type.oid >= 16384
+)
+select coalesce(json_agg(json_build_array(key, name, definition, version) order by key, position, name), '[]')
+from (
+    select
+        'physicalType' as key,
+        path as name,
+        to_json(pg_catalog.format_type(oid, modifier)) as definition,
+        concat_ws('.', oid, modifier, typnamespace) as version,
+        '' as position
+    from beneath
+    where path in ('', '[]') and not (typelem <> 0 and typlen = -1)
+        and (typmodin <> 0 or typnamespace not in (select oid from pg_catalog.pg_namespace where nspname = 'public'))
+    union all
+    select
+        'field',
+        path || '.' || attname,
+        to_json(ltrim(path || '.' || attname, '.[]') || ' ' || pg_catalog.format_type(atttypid, atttypmod)),
+        concat_ws('.', 'field', attrelid, attname, atttypid, atttypmod),
+        path || lpad(attnum::text, 5, '0')
+    from beneath
+    join pg_catalog.pg_attribute on attrelid = typrelid and attnum > 0 and not attisdropped
+    where typtype = 'c'
+    union all
+    select
+        'subtype',
+        path,
+        to_json(ltrim(path || ' ', '.[] ') || pg_catalog.format_type(coalesce(rngsubtype, typbasetype), typtypmod)),
+        null,
+        ''
+    from beneath
+    left join pg_catalog.pg_range on rngtypid = beneath.oid
+    where rngsubtype is not null or typtype = 'd' and path not in ('', '[]')
+    union all
+    select 'enum', path, json_agg(enumlabel order by enumsortorder), null, ''
+    from beneath
+    join pg_catalog.pg_enum on enumtypid = beneath.oid
+    where path not in ('', '[]')
+    group by path
+    union all
+    select
+        'constraint',
+        concat_ws(' ', path, typname, refusals.name),
+        to_json(ltrim(path || ' ', '.[] ') || refusals.definition),
+        refusals.version,
+        ''
+    from beneath
+    cross join lateral (
+        select conname, pg_catalog.pg_get_constraintdef(pg_constraint.oid), pg_constraint.oid || '.' || xmin
+        from pg_catalog.pg_constraint
+        where contypid = beneath.oid and contype = 'c'
+        union all
+        select null, 'NOT NULL', null where typnotnull and path <> ''
+    ) as refusals (name, definition, version)
+    where typtype = 'd'
+    union all
+    select 'domain_default', '', to_json(typdefault), null, ''
+    from pg_catalog.pg_type
+    where oid = attributes.atttypid and typtype = 'd' and typdefault is not null
+    union all
+    select
+        'generation_expression',
+        '',
+        to_json(
+            pg_catalog.pg_get_expr(adbin, adrelid)
+                || case attributes.attgenerated when 'v' then ' VIRTUAL' else ' STORED' end
+        ),
+        oid || '.' || xmin,
+        ''
+    from pg_catalog.pg_attrdef
+    where adrelid = attributes.attrelid and adnum = attributes.attnum and attributes.attgenerated <> ''
+    union all
+    select 'privilege', role, to_json(role || ': ' || string_agg(privilege, ', ' order by privilege)), null, ''
+    from (
+        select coalesce(nullif(grantee::pg_catalog.regrole::text, '-'), 'PUBLIC'), privilege_type
+        from pg_catalog.aclexplode(attributes.attacl)
+    ) as privileges (role, privilege)
+    group by role
+) as parts
+"""
