@@ -57,7 +57,7 @@ set local jit = off;
 """
 # Common table expressions that follow one named `attributes`: each type of a column resolved all the way down. The base
 # is what a domain is made of; where that is an array, the element is its own type, and the leaf what that is made of.
-# OFFSET 0 makes PostgreSQL look up the few types by their oid; it would read all of pg_type, two rows per table.
+# OFFSET 0, here and below, makes PostgreSQL look up few rows by oid; by its estimates it would read a whole catalog.
 RESOLVED_TYPES_SQL = """
 type_chains as (
     select distinct
@@ -228,9 +228,14 @@ not_null_gaps as materialized (
             end
         from parts
         join pg_catalog.pg_class on pg_class.oid = parts.part_oid
-        join pg_catalog.pg_attribute on pg_attribute.attrelid = parts.part_oid
-        join attributes on attributes.attrelid = parts.oid and attributes.attname = pg_attribute.attname
-        where pg_class.relkind = 'f' or attributes.attnotnull and not pg_attribute.attnotnull
+        cross join lateral (
+            select pg_attribute.attname
+            from pg_catalog.pg_attribute
+            where pg_attribute.attrelid = parts.part_oid and (pg_class.relkind = 'f' or not pg_attribute.attnotnull)
+            offset 0
+        ) as nullable
+        join attributes on attributes.attrelid = parts.oid and attributes.attname = nullable.attname
+        where pg_class.relkind = 'f' or attributes.attnotnull
     ) as gaps
     group by gaps.oid, gaps.attname
 ),
