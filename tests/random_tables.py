@@ -134,7 +134,8 @@ class Table:
     def facts(self, name: str) -> dict[str, Any]:
         """Everything that the dialect has a key for."""
         column = self.columns[name]
-        is_nullable = not (column.is_not_null or column.is_primary or column.identity or column.type.is_not_null)
+        is_domain_not_null = column.type.is_not_null and self.table_type == "BASE TABLE"
+        is_nullable = not (column.is_not_null or column.is_primary or column.identity or is_domain_not_null)
         return column.type.facts | {
             "primaryKey": column.is_primary,
             "is_nullable": is_nullable,
@@ -236,7 +237,14 @@ def _bits(data_type: str, udt_name: str, length: int | None) -> Type:
 lengths = st.none() | st.integers(1, 5)
 precisions = st.none() | st.integers(0, 6)
 collations = st.sampled_from(COLLATIONS)
-rarely = st.sampled_from([False, False, False, False, True])
+# What a type is wrapped into, from the inside.
+layers = st.sampled_from(
+    [
+        *[()] * 9,
+        *[("array",), ("domain",), ("array", "domain"), ("domain", "array"), ("domain", "domain")],
+        *[("domain", "array", "domain"), ("array", "domain", "array")],
+    ]
+)
 FAMILIES: dict[str, st.SearchStrategy[Type]] = {
     "whole": st.sampled_from([*[_number("integer")] * 3, _number("smallint"), _number("bigint")]),
     "inexact": st.sampled_from([_simple(name, udt, numeric_precision=bits) for name, (udt, bits) in FLOATS.items()]),
@@ -268,17 +276,26 @@ family_names = st.sampled_from([*FAMILIES, "enum", "composite"])
 
 
 def _array(element: Type, dimensions: int) -> Type:
-    keys = {f"array_element_{key}": element.facts[key] for key in ELEMENT_KEYS if key in element.facts}
-    facts = {"data_type": "ARRAY", "udt_name": f"_{element.facts['udt_name']}", "array_element_dimensions": dimensions}
-    facts |= keys | {key: element.facts[key] for key in ("enum", "collation_name") if key in element.facts}
-    unsaid = [f"array_element_{key}" for key in element.unsaid if key != "udt_name"]
+    name = element.facts.get("domain_name") or element.facts["udt_name"]
+    facts = {key: value for key, value in element.facts.items() if key.startswith("array_element_")}
+    unsaid = [key for key in element.unsaid if key in facts]
+    if not facts:
+        facts = {f"array_element_{key}": element.facts[key] for key in ELEMENT_KEYS if key in element.facts}
+        unsaid = [f"array_element_{key}" for key in element.unsaid if key != "udt_name"]
+    facts |= {"data_type": "ARRAY", "udt_name": f"_{name}", "array_element_udt_name": name}
+    facts["array_element_dimensions"] = element.facts.get("array_element_dimensions", 0) + dimensions
+    facts |= {key: element.facts[key] for key in ("enum", "collation_name") if key in element.facts}
     return replace(
-        element, sql=element.sql + "[]" * dimensions, facts=facts, unsaid=("udt_name", "collation_name", *unsaid)
+        element,
+        sql=element.sql + "[]" * dimensions,
+        facts=facts,
+        unsaid=("udt_name", "collation_name", *unsaid),
+        is_not_null=False,
     )
 
 
 def _draw_type(draw: Draw, family: str, schema: str, new_name: Callable[[], str]) -> Type:
-    """A type; an array of it or a domain over it, or over the array."""
+    """A type; arrays of it and domains over it."""
     if family in FAMILIES:
         type_ = draw(FAMILIES[family])
     else:
@@ -293,9 +310,10 @@ def _draw_type(draw: Draw, family: str, schema: str, new_name: Callable[[], str]
             type_ = replace(type_, setup=(f"create type {sql} as enum ({', '.join(map(literal, labels))})",))
         else:
             type_ = replace(type_, setup=(f"create type {sql} as (a integer, b text)",))
-    if draw(rarely):
-        type_ = _array(type_, draw(st.integers(1, 3)))
-    if draw(rarely):
+    for layer in draw(layers):
+        if layer == "array":
+            type_ = _array(type_, draw(st.integers(1, 3)))
+            continue
         name, is_not_null = new_name(), draw(st.booleans())
         sql = f"{quote(schema)}.{quote(name)}"
         domain = f"create domain {sql} as {type_.definition}{' not null' if is_not_null else ''}"
@@ -305,7 +323,7 @@ def _draw_type(draw: Draw, family: str, schema: str, new_name: Callable[[], str]
             collation="",
             facts=type_.facts | {"domain_name": name},
             setup=(*type_.setup, domain),
-            is_not_null=is_not_null,
+            is_not_null=is_not_null or type_.is_not_null,
         )
     return type_
 

@@ -42,6 +42,15 @@ create server s foreign data wrapper w;
 create foreign table distant (a numeric(4, 1) not null) server s;
 create table tied (a integer unique references tied (a), b json, primary key (a), check (a > 0));
 create view of_tied as select * from tied;
+create table testator (a integer not null);
+create foreign table heir () inherits (testator) server s;
+create type mood as enum ('calm');
+create type quiet as enum ();
+create domain needed as must;
+create domain feeling as mood;
+create domain feelings as feeling[];
+create domain moment as timestamp(3);
+create table nested (a needed, b feelings, c moment[], d feelings[], e quiet);
 create policy p on tied using (a > 3);
 insert into tied values (1, '{}'), (2, null);
 """
@@ -128,7 +137,7 @@ class TestContractMutations(MutationTestCase):
         self,
     ) -> None:
         self.database.query(OTHER_KINDS_SQL)
-        for table in ("child", "view_of_column", "stored", "distant", "tied"):
+        for table in ("child", "view_of_column", "stored", "distant", "tied", "testator", "nested"):
             with self.subTest(table):
                 spec = generate(self.database, table)
                 spec["schema"]["additionalColumns"] = False

@@ -1,8 +1,8 @@
 import unittest
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS, COLUMN_KEY, get_data_catalog
-from data_contract_components.errors import CatalogHiddenError
+from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS, COLUMN_KEY, get_data_catalog, to_rows
+from data_contract_components.errors import CatalogHiddenError, QueryError
 from tests import BINARIES, DatabaseTestCase, start_server
 
 TABLES_SQL = """
@@ -32,6 +32,8 @@ grant select on all tables in schema public, "Other Schema; %s" to reader;
 EVERYTHING_SQL = """
 create domain short_text as varchar(7) collate "C" not null default 'x';
 create domain numbers as integer[];
+create domain title as short_text;
+create domain titles as title[];
 create type mood as enum ('calm', 'angry');
 create type pair as (a integer, b text);
 create table everything (
@@ -40,13 +42,22 @@ create table everything (
     q date, r time, s time(2) with time zone, t timestamp(0), u timestamptz, v interval, w interval day to second(2),
     x json, y jsonb, z uuid, aa inet, ab short_text, ac numbers, ad mood, ae pair, af text[][], ag mood[], ah xml,
     ai integer default 5 + 5, aj integer generated always as (b * 2) stored, ak serial, al name, am oid,
-    "An" text not null
+    "An" text not null, ba title, bb title[], bc titles
 );
-create view looking as select a, b, "An", b + 1 as added from everything;
+create view looking as select a, b, "An", b + 1 as added, ab from everything;
 create materialized view kept as select 1 as one;
 create table parts (a integer not null, b text) partition by list (a);
 create table part_one partition of parts for values in (1);
 """
+# What the catalog says on purpose where information_schema has the second value.
+DIFFERENCES = {
+    ("everything", "ba", "data_type"): ("character varying", "USER-DEFINED"),
+    ("everything", "ba", "udt_name"): ("varchar", "short_text"),
+    ("everything", "ba", "character_maximum_length"): (7, "NULL"),
+    # NOT NULL is that of the domain beneath.
+    ("everything", "ba", "is_nullable"): (False, True),
+    ("looking", "ab", "is_nullable"): (True, False),
+}
 INFORMATION_SCHEMA_SQL = """
 select
     table_schema, table_name, column_name, data_type, is_nullable = 'YES' as is_nullable,
@@ -126,16 +137,27 @@ class TestGetDataCatalog(DatabaseTestCase):
 
 
 class TestAgreement(DatabaseTestCase):
-    def test_it_says_what_information_schema_says(self) -> None:
+    def test_it_says_what_information_schema_says_but_for_nested_domains_and_not_null_of_views(self) -> None:
         self.database.query(EVERYTHING_SQL)
         keys = [*COLUMN_KEY[1:]]
         view_df = self.database.query(INFORMATION_SCHEMA_SQL).sort_values(keys, ignore_index=True)
         catalog_df = get_data_catalog(self.database).sort_values(keys, ignore_index=True)
         catalog_df = catalog_df[catalog_df["table_type"] != "MATERIALIZED VIEW"].reset_index(drop=True)
         self.assertGreater(len(view_df), 60)
+        self.assertEqual(catalog_df[keys].values.tolist(), view_df[keys].values.tolist())
+        differences = {}
         for column in view_df.columns:
             view, catalog = (df[column].astype("object").fillna("NULL").tolist() for df in (view_df, catalog_df))
-            self.assertEqual(catalog, view, column)
+            rows = zip(view_df["table_name"], view_df["column_name"], catalog, view, strict=True)
+            differences |= {(table, name, column): (here, there) for table, name, here, there in rows if here != there}
+        self.assertEqual(differences, DIFFERENCES)
+
+    def test_an_index_that_could_not_be_built_makes_nothing_unique(self) -> None:
+        self.database.query("create table doubled as select 1 as a from generate_series(1, 2)")
+        with self.assertRaisesRegex(QueryError, "could not create unique index"):
+            self.database.query("create unique index concurrently u on doubled (a)")
+        [row] = to_rows(get_data_catalog(self.database, {("public", "doubled")}))
+        self.assertEqual((row["unique"], row["not_enforced"]), (False, {"unique": 'index "u" is not valid'}))
 
     def test_a_role_without_any_right_sees_the_same(self) -> None:
         self.assertTrue(get_data_catalog(self.nobody()).equals(get_data_catalog(self.database)))

@@ -62,13 +62,13 @@ def get_mutations(target: Target, key: str, expected: Any) -> list[str]:
 def get_mutations_of_copy(target: Target, key: str, expected: Any) -> list[str]:
     """The same on an empty copy in the table's place, without the keys, defaults and dependents that may forbid it."""
     is_table = key in _KEYS_OF_TABLES or target.table_type == "FOREIGN"
-    statements = get_mutations(replace(target, table_name=_COPY_NAME), key, expected)
+    copy = replace(target, table_name=_COPY_NAME, found=target.found | {"not_enforced": None})
+    statements = get_mutations(copy, key, expected)
     return [_replace_table(target, "BASE TABLE" if is_table else target.table_type, sql) for sql in statements]
 
 
 def _get_element(target: Target) -> Target:
     found = {key.removeprefix(ELEMENT_PREFIX): value for key, value in target.found.items() if value is not None}
-    found["base_type"] = found["base_type"].removesuffix("[]")
     return replace(target, found=found, brackets="[]" * max(1, found["dimensions"]))
 
 
@@ -120,7 +120,9 @@ def _break_primary_key(target: Target, expected: bool) -> list[str]:
 
 def _break_is_nullable(target: Target, expected: bool) -> list[str]:
     if expected:
-        return [_alter(target, "set not null")]
+        # Where PostgreSQL takes it and enforces nothing, as of a foreign table, it breaks nothing.
+        is_in_vain = "is_nullable" in (target.found["not_enforced"] or {})
+        return [] if is_in_vain else [_alter(target, "set not null")]
     drop = _alter(target, "drop not null")
     # The domain may be what is NOT NULL.
     return [f"{_retype(target, target.found['base_type'])}; {drop}" if target.found["domain_name"] else drop]
@@ -167,8 +169,8 @@ def _break_is_generated(target: Target, expected: bool) -> list[str]:
 
 
 def _break_enum(target: Target, _: list[str]) -> list[str]:
-    enum_type = target.found["base_type"].removesuffix("[]")
-    return [f"alter type {enum_type} add value '{NEW_NAME}'"] if target.found["enum"] else []
+    enum_type = target.found["array_element_base_type"] or target.found["base_type"]
+    return [] if target.found["enum"] is None else [f"alter type {enum_type} add value '{NEW_NAME}'"]
 
 
 def _break_unique(target: Target, expected: bool) -> list[str]:

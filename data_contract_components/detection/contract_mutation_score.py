@@ -32,7 +32,7 @@ from data_contract_components.detection._contract_mutations import (
     get_mutations,
     get_mutations_of_copy,
 )
-from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import RESOLVED_TYPES_SQL, get_data_catalog, to_rows
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     get_data_contract_specs,
@@ -49,41 +49,44 @@ LINE_LENGTH = 80
 # SQL states that are not about the statement: connection, rights, resources, locks, the operator, the server itself.
 SURROUNDINGS = ("08", "25", "42501", "53", "55P03", "57", "58", "XX")
 # What a statement has to name and the catalog does not have.
-FACTS_SQL = """
+FACTS_SQL = f"""
+with recursive attributes as materialized (
+    select pg_attribute.*
+    from pg_catalog.pg_attribute
+    join pg_catalog.pg_class on pg_class.oid = pg_attribute.attrelid
+    join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+    where pg_namespace.nspname = %s and pg_class.relname = %s
+        and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+),
+{RESOLVED_TYPES_SQL}
 select
-    pg_attribute.attname::text as column_name,
-    pg_catalog.format_type(pg_attribute.atttypid, pg_attribute.atttypmod) as type,
-    case
-        when pg_type.typtype = 'd' then pg_catalog.format_type(pg_type.typbasetype, pg_type.typtypmod)
-        else pg_catalog.format_type(pg_attribute.atttypid, pg_attribute.atttypmod)
-    end as base_type,
+    attributes.attname::text as column_name,
+    pg_catalog.format_type(attributes.atttypid, attributes.atttypmod) as type,
+    pg_catalog.format_type(resolved_types.base_oid, resolved_types.base_typmod) as base_type,
+    pg_catalog.format_type(resolved_types.leaf_oid, resolved_types.leaf_typmod) as array_element_base_type,
     array(
         select pg_constraint.conname::text
         from pg_catalog.pg_constraint
-        where pg_constraint.conrelid = pg_class.oid and pg_constraint.contype = 'p'
+        where pg_constraint.conrelid = attributes.attrelid and pg_constraint.contype = 'p'
     ) as primary_keys,
     array(
         select pg_constraint.conname::text
         from pg_catalog.pg_constraint
-        where pg_constraint.conrelid = pg_class.oid and pg_constraint.contype = 'f'
-            and pg_attribute.attnum = any (pg_constraint.conkey)
+        where pg_constraint.conrelid = attributes.attrelid and pg_constraint.contype = 'f'
+            and attributes.attnum = any (pg_constraint.conkey)
         order by pg_constraint.conname
     ) as foreign_keys,
     array(
         select indexes.relname::text
         from pg_catalog.pg_index
         join pg_catalog.pg_class as indexes on indexes.oid = pg_index.indexrelid
-        where pg_index.indrelid = pg_class.oid and pg_index.indisunique and not pg_index.indisprimary
-            and pg_index.indnkeyatts = 1 and pg_index.indkey[0] = pg_attribute.attnum
+        where pg_index.indrelid = attributes.attrelid and pg_index.indisunique and not pg_index.indisprimary
+            and pg_index.indnkeyatts = 1 and pg_index.indkey[0] = attributes.attnum
         order by indexes.relname
     ) as unique_indexes
-from pg_catalog.pg_attribute
-join pg_catalog.pg_class on pg_class.oid = pg_attribute.attrelid
-join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
-join pg_catalog.pg_type on pg_type.oid = pg_attribute.atttypid
-where pg_namespace.nspname = %s and pg_class.relname = %s
-    and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
-order by pg_attribute.attnum
+from attributes
+join resolved_types using (atttypid, atttypmod)
+order by attributes.attnum
 """
 
 

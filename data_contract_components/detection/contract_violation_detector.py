@@ -38,7 +38,7 @@ class Violation:
     """One clause of a contract that the catalog does not keep.
 
     `key` is one of COMPARED_KEYS, "column_name" (the column is missing), "additionalColumns" (a column that is not
-    listed), or, of the WHOLE_TABLE, "table_type" or "table_catalog".
+    listed), or, of the WHOLE_TABLE, "table_type" or "table_catalog". `reason` is why what is declared does not count.
     """
 
     contract_name: str
@@ -48,6 +48,7 @@ class Violation:
     key: str
     expected: Any
     found: Any
+    reason: str | None = None
     table_catalog: str = ""
 
     def __str__(self) -> str:
@@ -56,7 +57,8 @@ class Violation:
         if self.key == "additionalColumns":
             return f"Column '{self.found}' is in data catalog but not defined in contract"
         words = "".join(f" {letter}" if letter.isupper() else letter for letter in self.key).replace("_", " ")
-        return f"{words.title()}: expected {render_value(self.expected)}, found {render_value(self.found)}"
+        text = f"{words.title()}: expected {render_value(self.expected)}, found {render_value(self.found)}"
+        return f"{text} ({self.reason})" if self.reason else text
 
 
 class ContractViolationDetector:
@@ -143,8 +145,8 @@ def _find_violations(
     spec: ContractSpec,
     rows: list[tuple[dict[str, Any], CatalogRow | None]],
     rows_of_table: dict[tuple[Any, ...], list[CatalogRow]],
-) -> Iterator[tuple[str, str, Any, Any]]:
-    """Column, key, expected and found of each violation of one contract."""
+) -> Iterator[tuple[Any, ...]]:
+    """Column, key, expected, found and perhaps the reason of each violation of one contract."""
     schema, table_rows = spec["schema"], rows_of_table.get(tuple(get_table_key(spec).values()), [])
     if not table_rows:
         names = (schema["table_schema"], schema["table_name"])
@@ -166,11 +168,15 @@ def _find_violations(
                 yield catalog_row["column_name"], "additionalColumns", None, catalog_row["column_name"]
 
 
-def find_column_violations(contract_row: dict[str, Any], catalog_row: CatalogRow) -> list[tuple[str, Any, Any]]:
-    """Key, expected and found of what differs between a column under contract and the same column in the catalog."""
+def find_column_violations(
+    contract_row: dict[str, Any], catalog_row: CatalogRow
+) -> list[tuple[str, Any, Any, str | None]]:
+    """Key, expected, found and reason of what differs between a column under contract and the same in the catalog."""
     found_row = catalog_row | {"primaryKey": catalog_row["constraint_type"] == "PRIMARY KEY"}
+    reasons = catalog_row["not_enforced"] or {}
     return [
-        (key, contract_row[key], found_row[key])
+        # A foreign key that is not enforced does not explain one where the contract says that there is none.
+        (key, contract_row[key], found_row[key], None if contract_row[key] is None else reasons.get(key))
         for key in COMPARED_KEYS
         if key in contract_row and not _holds(key, contract_row[key], found_row[key])
     ]

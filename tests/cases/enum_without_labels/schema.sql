@@ -1,0 +1,2 @@
+create type mood as enum ();
+create table contracted (a mood, b text);

@@ -1,0 +1,11 @@
+create type mood as enum ('calm');
+create domain code as varchar(20);
+create domain track as code;
+create domain codes as code[];
+create domain tracks as codes;
+create domain lists as codes[];
+create domain feeling as mood;
+create domain price as numeric(8, 1);
+create domain span as interval day to second(2);
+create domain spans as span;
+create table contracted (a track, b tracks, c lists, d feeling[], e price[], f spans, g tracks[]);

@@ -1,0 +1,3 @@
+create table contracted (a integer unique deferrable);
+alter table contracted disable trigger all;
+create unique index on contracted (a);

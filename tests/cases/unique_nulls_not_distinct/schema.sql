@@ -1,0 +1,1 @@
+create table contracted (a integer unique nulls not distinct);
