@@ -145,19 +145,19 @@ def _find_violations(
     spec: ContractSpec,
     rows: list[tuple[dict[str, Any], CatalogRow | None]],
     rows_of_table: dict[tuple[Any, ...], list[CatalogRow]],
-) -> Iterator[tuple[Any, ...]]:
-    """Column, key, expected, found and perhaps the reason of each violation of one contract."""
+) -> Iterator[tuple[str, str, Any, Any, str | None]]:
+    """Column, key, expected, found and reason of each violation of one contract."""
     schema, table_rows = spec["schema"], rows_of_table.get(tuple(get_table_key(spec).values()), [])
     if not table_rows:
         names = (schema["table_schema"], schema["table_name"])
         if other_catalog := next((key[0] for key in rows_of_table if key[1:] == names), None):
-            yield WHOLE_TABLE, "table_catalog", schema["table_catalog"], other_catalog
+            yield WHOLE_TABLE, "table_catalog", schema["table_catalog"], other_catalog, None
             return
     for contract_row, catalog_row in rows:
         if catalog_row is None:
-            yield contract_row["column_name"], "column_name", contract_row["column_name"], None
+            yield contract_row["column_name"], "column_name", contract_row["column_name"], None, None
     if table_rows and "table_type" in schema and schema["table_type"] != table_rows[0]["table_type"]:
-        yield WHOLE_TABLE, "table_type", schema["table_type"], table_rows[0]["table_type"]
+        yield WHOLE_TABLE, "table_type", schema["table_type"], table_rows[0]["table_type"], None
     for contract_row, catalog_row in rows:
         if catalog_row is not None:
             for facts in find_column_violations(contract_row, catalog_row):
@@ -165,7 +165,7 @@ def _find_violations(
     if not schema.get("additionalColumns", True):
         for catalog_row in table_rows:
             if catalog_row["column_name"] not in schema["properties"]:
-                yield catalog_row["column_name"], "additionalColumns", None, catalog_row["column_name"]
+                yield catalog_row["column_name"], "additionalColumns", None, catalog_row["column_name"], None
 
 
 def find_column_violations(
