@@ -32,16 +32,17 @@ FULL["schema"]["properties"]["created_at"]["constraints"] |= {
     "column_default": "CURRENT_TIMESTAMP",
     "is_identity": False,
     "is_generated": False,
-    "enum": [],
     "unique": False,
     "references": {"table_schema": "public", "table_name": "object", "column_name": "object_id"},
 }
+FULL["schema"]["properties"]["additional_images"]["constraints"]["enum"] = []
 FULL["schema"]["properties"]["additional_images"]["array_element"] |= {
     "numeric_scale": None,
     "udt_name": "text",
     "dimensions": 1,
 }
 CONSTRAINTS = "schema.properties.created_at.constraints"
+ARRAY = "schema.properties.additional_images.constraints"
 ELEMENT = "schema.properties.additional_images.array_element"
 DELETED = object()
 # Where the full contract is changed, to what, and what is said of it.
@@ -71,8 +72,10 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("status", "dead", "$.status: "),
     ("status", None, "$.status: "),
     ("sunset", DELETED, '$: "sunset" is a required property'),
-    ("sunset", "31.1.2027", '$.sunset: "31.1.2027" is not a "date"'),
-    ("sunset", "2027-02-30", '$.sunset: "2027-02-30" is not a "date"'),
+    *[
+        ("sunset", day, f'$.sunset: expected a day as YYYY-MM-DD, from 0001-01-01 on; found "{day}"')
+        for day in ("31.1.2027", "2027-02-30", "0000-01-01", "2027-1-1", "20270131", "2027-W04-7")
+    ],
     ("replacedBy", "nobody", '$.replacedBy: no contract in namespace "met-museum-data" has the name "nobody"'),
     ("Status", "draft", '$.Status: unknown key "Status"; did you mean "status"?'),
     ("something", 1, '$.something: unknown key "something"; known are spec-version, name, '),
@@ -108,32 +111,37 @@ BROKEN: list[tuple[str, Any, str]] = [
     (f"{CONSTRAINTS}.numeric_precision", True, f"$.{CONSTRAINTS}.numeric_precision: true is not of types "),
     *[
         (f"{CONSTRAINTS}.{key}", 5, f"$.{CONSTRAINTS}.{key}: 5 is not of types ")
-        for key in ("interval_type", "udt_name", "domain_name", "collation_name", "column_default")
+        for key in ("interval_type", "domain_name", "collation_name", "column_default")
     ],
-    (f"{CONSTRAINTS}.enum", "a", f'$.{CONSTRAINTS}.enum: "a" is not of type "array"'),
-    (f"{CONSTRAINTS}.enum", [1], f'$.{CONSTRAINTS}.enum[0]: 1 is not of type "string"'),
+    (f"{CONSTRAINTS}.udt_name", None, f'$.{CONSTRAINTS}.udt_name: null is not of type "string"'),
+    (f"{ARRAY}.enum", "a", f'$.{ARRAY}.enum: "a" is not of type "array"'),
+    (f"{ARRAY}.enum", [1], f'$.{ARRAY}.enum[0]: 1 is not of type "string"'),
     (f"{CONSTRAINTS}.references", {"table_name": "object"}, f"$.{CONSTRAINTS}.references: "),
     (f"{CONSTRAINTS}.references", "object", f"$.{CONSTRAINTS}.references: "),
     (ELEMENT, "text", f'$.{ELEMENT}: "text" is not of type "object"'),
     (f"{ELEMENT}.data_type", DELETED, f'$.{ELEMENT}: "data_type" is a required property'),
     (f"{ELEMENT}.dimensions", 0, f"$.{ELEMENT}.dimensions: "),
     (f"{ELEMENT}.is_nullable", True, f'$.{ELEMENT}.is_nullable: unknown key "is_nullable"; known are '),
-    ("schema.properties.created_at.array_element", {"data_type": "text"}, '.data_type: "ARRAY" was expected'),
+    (
+        "schema.properties.created_at.array_element",
+        {"data_type": "text"},
+        '.data_type: an "array_element" goes with "data_type": "ARRAY" only; found ',
+    ),
 ]
 # What no parsed JSON can hold, as text or bytes.
 UNPARSED: list[tuple[str | bytes, str]] = [
-    ("", ":1: $: is no JSON: Expecting value"),
-    ("\n\n{", ":3: $: is no JSON: Expecting property name"),
-    ('{"a": 1,\n"b" 2}', ":2: $: is no JSON: Expecting ':' delimiter"),
-    ("{} {}", ":1: $: is no JSON: Extra data"),
-    (b"\xff\xfe{\x00}\x00", ":1: $: is no UTF-8 text"),
-    (b'{"a": "\xe9"}', ":1: $: is no UTF-8 text"),
+    ("", ":1: $: is not valid JSON: Expecting value"),
+    ("\n\n{", ":3: $: is not valid JSON: Expecting property name"),
+    ('{"a": 1,\n"b" 2}', ":2: $: is not valid JSON: Expecting ':' delimiter"),
+    ("{} {}", ":1: $: is not valid JSON: Extra data"),
+    (b"\xff\xfe{\x00}\x00", ":1: $: is not UTF-8 text"),
+    (b'{"a": "\xe9"}', ":1: $: is not UTF-8 text"),
     ("[" * 100_000, ":1: $: is nested too deeply"),
     ("9" * 5_000, ":1: $: cannot be read: Exceeds the limit"),
     ("null", ':1: $: null is not of type "object"'),
-    (json.dumps(CHAPTERS).replace("32.0", "NaN"), ": $: NaN is no JSON"),
-    (json.dumps(CHAPTERS).replace("32.0", "-Infinity"), ": $: -Infinity is no JSON"),
-    (json.dumps(CHAPTERS).replace("32.0", "1e999"), "numeric_precision: null is not of types "),
+    (json.dumps(CHAPTERS).replace("32.0", "NaN"), ": $: NaN is not a JSON value"),
+    (json.dumps(CHAPTERS).replace("32.0", "-Infinity"), ": $: -Infinity is not a JSON value"),
+    (json.dumps(CHAPTERS).replace("32.0", "1e999"), 'numeric_precision: "1e999" is not of types '),
     (json.dumps(CHAPTERS).replace('"doc"', '"name": "x",\n"doc"'), ':1: $.name: the key "name" is there twice'),
     (json.dumps(CHAPTERS).replace("Data Engineering Team", "\\ud800"), "surrogates not allowed"),
 ]
@@ -213,8 +221,10 @@ class TestContractSpec(unittest.TestCase):
         self.assertEqual(
             self.problems(),
             [
-                "b_contract_spec.json:3: $.name: a_contract_spec.json has this name in this namespace, too",
-                "b_contract_spec.json:16: $.schema.table_name: a_contract_spec.json is an active contract of it, too",
+                "b_contract_spec.json:3: $.name: a_contract_spec.json, another contract in this namespace, "
+                "has the same name",
+                "b_contract_spec.json:16: $.schema.table_name: a_contract_spec.json is an active contract of this "
+                "table, too",
             ],
         )
         for status in ("draft", "retired"):
