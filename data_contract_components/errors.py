@@ -66,6 +66,17 @@ class InvalidContractSpecError(DataContractError):
         self.problems = problems
 
 
+class NoBindingContractError(DataContractError):
+    """No contract can fail the check, for `reasons` by contract, so that it would pass whatever the database is."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        lines = ["no contract binds, so nothing can fail the check:"]
+        lines += [f"  {name}: {reason}" for name, reason in reasons.items()]
+        lines += ['To check one, set its "status" to "active", or its "sunset" to a later day.']
+        super().__init__("\n".join(lines))
+        self.reasons = reasons
+
+
 class ComparisonError(DataContractError):
     """The base or the migrations cannot be had, or not run aside; what the contract tests say is none the worse."""
 

@@ -183,10 +183,15 @@ class TestContractViolationDetector(DetectorTestCase):
         self.database.query("alter table object_images drop constraint object_images_pkey")
         self.database.query("alter table object_images alter primary_image set not null")
         self.assertEqual(self.violations(), [])
-        properties["object_id"]["constraints"] = {"data_type": "integer", "numeric_precision": None}
+        properties["primary_image"]["constraints"] = {
+            "data_type": "character varying",
+            "character_maximum_length": None,
+        }
         self.write("a", self.spec)
+        self.database.query("alter table object_images alter primary_image type varchar(80)")
         self.assertEqual(
-            [violation["violations"] for violation in self.violations()], ["Numeric Precision: expected null, found 32"]
+            [violation["violations"] for violation in self.violations()],
+            ["Character Maximum Length: expected null, found 80"],
         )
 
     def test_a_retired_contract_is_not_checked(self) -> None:

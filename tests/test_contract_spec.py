@@ -1,13 +1,18 @@
 import copy
 import json
+import re
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from data_contract_components.contract_definition.contract_spec import find_spec_problems
+from data_contract_components.contract_definition.contract_spec import SCHEMA_DIRECTORY, find_spec_problems
+from data_contract_components.contract_definition.generate_contract_spec import generate_contract_spec
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
 from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
 from data_contract_components.errors import InvalidContractSpecError
+from tests import BINARIES, start_server
 
 CHAPTERS = json.loads((CONTRACT_DIRECTORY / "object_images_contract_spec.json").read_text())
 # Everything that version 1.1.0 can say, at least once.
@@ -32,18 +37,21 @@ FULL["schema"]["properties"]["created_at"]["constraints"] |= {
     "column_default": "CURRENT_TIMESTAMP",
     "is_identity": False,
     "is_generated": False,
-    "enum": [],
     "unique": False,
     "references": {"table_schema": "public", "table_name": "object", "column_name": "object_id"},
 }
+FULL["schema"]["properties"]["additional_images"]["constraints"]["enum"] = []
 FULL["schema"]["properties"]["additional_images"]["array_element"] |= {
     "numeric_scale": None,
     "udt_name": "text",
     "dimensions": 1,
 }
+WORDS = {key: value for key, value in CHAPTERS.items() if key != "schema"}
 CONSTRAINTS = "schema.properties.created_at.constraints"
+ARRAY = "schema.properties.additional_images.constraints"
 ELEMENT = "schema.properties.additional_images.array_element"
 DELETED = object()
+VIEWS = ("VIEW", "MATERIALIZED VIEW")
 # Where the full contract is changed, to what, and what is said of it.
 BROKEN: list[tuple[str, Any, str]] = [
     ("spec-version", DELETED, '$.spec-version: expected "1.0.0" or "1.1.0"; it is missing'),
@@ -71,8 +79,10 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("status", "dead", "$.status: "),
     ("status", None, "$.status: "),
     ("sunset", DELETED, '$: "sunset" is a required property'),
-    ("sunset", "31.1.2027", '$.sunset: "31.1.2027" is not a "date"'),
-    ("sunset", "2027-02-30", '$.sunset: "2027-02-30" is not a "date"'),
+    *[
+        ("sunset", day, f'$.sunset: expected a day as YYYY-MM-DD, from 0001-01-01 on; found "{day}"')
+        for day in ("31.1.2027", "2027-02-30", "0000-01-01", "2027-1-1", "20270131", "2027-W04-7")
+    ],
     ("replacedBy", "nobody", '$.replacedBy: no contract in namespace "met-museum-data" has the name "nobody"'),
     ("Status", "draft", '$.Status: unknown key "Status"; did you mean "status"?'),
     ("something", 1, '$.something: unknown key "something"; known are spec-version, name, '),
@@ -108,32 +118,120 @@ BROKEN: list[tuple[str, Any, str]] = [
     (f"{CONSTRAINTS}.numeric_precision", True, f"$.{CONSTRAINTS}.numeric_precision: true is not of types "),
     *[
         (f"{CONSTRAINTS}.{key}", 5, f"$.{CONSTRAINTS}.{key}: 5 is not of types ")
-        for key in ("interval_type", "udt_name", "domain_name", "collation_name", "column_default")
+        for key in ("interval_type", "domain_name", "collation_name", "column_default")
     ],
-    (f"{CONSTRAINTS}.enum", "a", f'$.{CONSTRAINTS}.enum: "a" is not of type "array"'),
-    (f"{CONSTRAINTS}.enum", [1], f'$.{CONSTRAINTS}.enum[0]: 1 is not of type "string"'),
+    (f"{CONSTRAINTS}.udt_name", None, f'$.{CONSTRAINTS}.udt_name: null is not of type "string"'),
+    (f"{ARRAY}.enum", "a", f'$.{ARRAY}.enum: "a" is not of type "array"'),
+    (f"{ARRAY}.enum", [1], f'$.{ARRAY}.enum[0]: 1 is not of type "string"'),
     (f"{CONSTRAINTS}.references", {"table_name": "object"}, f"$.{CONSTRAINTS}.references: "),
     (f"{CONSTRAINTS}.references", "object", f"$.{CONSTRAINTS}.references: "),
     (ELEMENT, "text", f'$.{ELEMENT}: "text" is not of type "object"'),
     (f"{ELEMENT}.data_type", DELETED, f'$.{ELEMENT}: "data_type" is a required property'),
     (f"{ELEMENT}.dimensions", 0, f"$.{ELEMENT}.dimensions: "),
     (f"{ELEMENT}.is_nullable", True, f'$.{ELEMENT}.is_nullable: unknown key "is_nullable"; known are '),
-    ("schema.properties.created_at.array_element", {"data_type": "text"}, '.data_type: "ARRAY" was expected'),
+    (
+        "schema.properties.created_at.array_element",
+        {"data_type": "text"},
+        '.data_type: an "array_element" goes with "data_type": "ARRAY" only; found ',
+    ),
 ]
+# What somebody writes as data_type, and what to write.
+ALIASES = {
+    **dict.fromkeys(("int", "int4", "INTEGER", "serial"), '"integer"'),
+    **dict.fromkeys(("float8", "float(25)"), '"double precision"'),
+    **dict.fromkeys(("TEXT", " text "), '"text"'),
+    **dict.fromkeys(("char", "bpchar"), '"character"'),
+    "timestamptz": '"timestamp with time zone"',
+    "timestamp": '"timestamp without time zone"',
+    "float(24)": '"real"',
+    "bool": '"boolean"',
+    "decimal": '"numeric"',
+    "pg_catalog.int2": '"smallint"',
+    "bigserial": '"bigint"',
+    "varchar": '"character varying"',
+    "array": '"ARRAY"',
+    "user-defined": '"USER-DEFINED"',
+    "varchar(20)": '"character varying", "character_maximum_length": 20',
+    "character ( 5 )": '"character", "character_maximum_length": 5',
+    "numeric(10,2)": '"numeric", "numeric_precision": 10, "numeric_scale": 2',
+    "timestamp(3) with time zone": '"timestamp with time zone", "datetime_precision": 3',
+    "interval day to second(2)": '"interval", "interval_type": "DAY TO SECOND", "datetime_precision": 2',
+    "text[]": '"ARRAY", beside "constraints" an "array_element": {"data_type": "text"}',
+    "_int4": '"ARRAY", beside "constraints" an "array_element": {"data_type": "integer"}',
+    "varchar(20)[][3]": '"ARRAY", beside "constraints" an "array_element": '
+    '{"data_type": "character varying", "character_maximum_length": 20}',
+}
+# A column's constraints, which of them is impossible, and why.
+IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
+    *[({"data_type": "integer", "numeric_precision": bits}, "integer always has 32; found") for bits in (16, 33, None)],
+    ({"data_type": "smallint", "numeric_precision": 32}, "smallint always has 16; found 32"),
+    ({"data_type": "double precision", "numeric_precision": 24}, "double precision always has 53; found 24"),
+    ({"data_type": "bigint", "numeric_scale": 2}, "bigint always has 0; found 2"),
+    ({"data_type": "numeric", "numeric_precision": -1}, "-1 is less than the minimum of 1"),
+    ({"data_type": "numeric", "numeric_precision": 32.5}, "32.5 is not of types"),
+    ({"data_type": "numeric", "numeric_precision": 10**400}, "is greater than the maximum of 1000"),
+    ({"data_type": "text", "numeric_precision": 32}, "have a precision, remove it; found 32"),
+    ({"data_type": "text", "character_maximum_length": 80}, "have a length, remove it; found 80"),
+    ({"data_type": "character varying", "character_maximum_length": 0}, "0 is less than the minimum of 1"),
+    ({"data_type": "text", "numeric_scale": 0}, "have a scale, remove it; found 0"),
+    ({"data_type": "time with time zone", "datetime_precision": 7}, "interval have 0 to 6; found 7"),
+    ({"data_type": "interval", "datetime_precision": None}, "interval have 0 to 6; found null"),
+    ({"data_type": "date", "datetime_precision": 6}, "date always has 0; found 6"),
+    ({"data_type": "text", "datetime_precision": 6}, "only date, time, timestamp and interval have one"),
+    ({"data_type": "interval", "interval_type": "day"}, 'such as "DAY TO SECOND"'),
+    ({"data_type": "text", "interval_type": "DAY"}, "only interval has one"),
+    ({"data_type": "text", "enum": ["a"]}, 'the data_type of an enum is "USER-DEFINED"; found ["a"]'),
+    ({"data_type": "USER-DEFINED", "enum": ["a", "a"]}, "non-unique"),
+    ({"data_type": "integer", "collation_name": "C"}, "has no collation"),
+    ({"data_type": "text", "primaryKey": True, "is_nullable": True}, "never nullable; found true"),
+    ({"data_type": "integer", "is_identity": True, "column_default": "1"}, "has no default"),
+]
+IMPOSSIBLE_OF_TABLE_TYPE: list[tuple[str, dict[str, Any], str]] = [
+    *[(kind, {"is_nullable": False}, 'or name the domain in "domain_name"; found false') for kind in VIEWS],
+    *[(kind, {"primaryKey": True}, "a view has no primary key; found true") for kind in VIEWS],
+    *[(kind, {"is_identity": True}, "a view has no identity column") for kind in VIEWS],
+    ("VIEW", {"unique": True}, "a view has no unique index"),
+    ("MATERIALIZED VIEW", {"is_updatable": True}, "a materialized view is never updatable"),
+    ("BASE TABLE", {"is_updatable": False}, "PostgreSQL reports every table as updatable"),
+]
+TYPES_SQL = """
+select pg_catalog.format_type(oid, null) as name
+from pg_catalog.pg_type
+where typnamespace = 'pg_catalog'::pg_catalog.regnamespace and typtype in ('b', 'r', 'm', 'c')
+    and pg_catalog.format_type(oid, null) not like '%[]'
+order by name
+"""
+BOUNDED_TYPES = (
+    *("varchar(7)", "char(7)", "bpchar", "bit(3)", "bit varying(3)", "numeric(5)", "numeric(5, 2)", "numeric(3, -2)"),
+    *(f"{name}({digits})" for name in ("time", "timetz", "timestamp", "timestamptz", "interval") for digits in (0, 6)),
+    *(f"interval {field}" for field in ("year", "month", "day", "hour", "minute", "second", "year to month")),
+    *(f"interval {fields}" for fields in ("day to hour", "day to minute", "day to second", "hour to minute")),
+    *("interval hour to second(2)", "interval minute to second", "interval second(3)", "mood", "key", "word", "pair"),
+)
+OTHER_TABLES_SQL = """
+create type mood as enum ('calm'); create domain key as integer not null; create domain word as varchar(9) collate "C";
+create type pair as (a integer, b text);
+create table t (
+    id integer generated always as identity primary key, a integer generated always as (1) stored, b text default 'x',
+    c integer unique references t (id), d serial
+);
+create view v as select id, b, 1::key as k, 'calm'::mood as m from t;
+create materialized view mv as select id, b, 1::key as k from t; create unique index on mv (id);
+"""
 # What no parsed JSON can hold, as text or bytes.
 UNPARSED: list[tuple[str | bytes, str]] = [
-    ("", ":1: $: is no JSON: Expecting value"),
-    ("\n\n{", ":3: $: is no JSON: Expecting property name"),
-    ('{"a": 1,\n"b" 2}', ":2: $: is no JSON: Expecting ':' delimiter"),
-    ("{} {}", ":1: $: is no JSON: Extra data"),
-    (b"\xff\xfe{\x00}\x00", ":1: $: is no UTF-8 text"),
-    (b'{"a": "\xe9"}', ":1: $: is no UTF-8 text"),
+    ("", ":1: $: is not valid JSON: Expecting value"),
+    ("\n\n{", ":3: $: is not valid JSON: Expecting property name"),
+    ('{"a": 1,\n"b" 2}', ":2: $: is not valid JSON: Expecting ':' delimiter"),
+    ("{} {}", ":1: $: is not valid JSON: Extra data"),
+    (b"\xff\xfe{\x00}\x00", ":1: $: is not UTF-8 text"),
+    (b'{"a": "\xe9"}', ":1: $: is not UTF-8 text"),
     ("[" * 100_000, ":1: $: is nested too deeply"),
     ("9" * 5_000, ":1: $: cannot be read: Exceeds the limit"),
     ("null", ':1: $: null is not of type "object"'),
-    (json.dumps(CHAPTERS).replace("32.0", "NaN"), ": $: NaN is no JSON"),
-    (json.dumps(CHAPTERS).replace("32.0", "-Infinity"), ": $: -Infinity is no JSON"),
-    (json.dumps(CHAPTERS).replace("32.0", "1e999"), "numeric_precision: null is not of types "),
+    (json.dumps(CHAPTERS).replace("32.0", "NaN"), ": $: NaN is not a JSON value"),
+    (json.dumps(CHAPTERS).replace("32.0", "-Infinity"), ": $: -Infinity is not a JSON value"),
+    (json.dumps(CHAPTERS).replace("32.0", "1e999"), 'numeric_precision: "1e999" is not of types '),
     (json.dumps(CHAPTERS).replace('"doc"', '"name": "x",\n"doc"'), ':1: $.name: the key "name" is there twice'),
     (json.dumps(CHAPTERS).replace("Data Engineering Team", "\\ud800"), "surrogates not allowed"),
 ]
@@ -186,6 +284,68 @@ class TestContractSpec(unittest.TestCase):
                 self.assertRegex(problem, r"^a_contract_spec\.json:\d+: \$")
                 self.assertIn(message, problem)
 
+    def test_a_name_that_postgresql_never_prints_is_told_with_the_one_to_write(self) -> None:
+        for version in ("1.0.0", "1.1.0"):
+            for name, words in ALIASES.items():
+                with self.subTest(name, version=version):
+                    (problem,) = self.problems_of_column({"data_type": name, "numeric_precision": 32}, version)
+                    self.assertIn(f"PostgreSQL never prints {json.dumps(name)} here: write {words}", problem)
+        for name, words in (
+            ("integr", 'did you mean "integer"? a type of your own or of an extension is written "USER-DEFINED"'),
+            ("mood", 'is not the name of a built-in type: a type of your own or of an extension is written "USER-'),
+            ("", '"" is not the name of a built-in type'),
+        ):
+            self.assertIn(words, self.problems_of_column({"data_type": name})[0])
+        (problem,) = find_spec_problems(changed(f"{ELEMENT}.data_type", "text[]"))
+        self.assertEqual(problem[1], 'PostgreSQL never prints "text[]" here: write "text"')
+
+    def test_a_value_that_no_column_of_the_type_can_have_is_told(self) -> None:
+        for constraints, words in IMPOSSIBLE:
+            with self.subTest(str(constraints)[:90]):
+                (problem,) = self.problems_of_column(constraints)
+                self.assertIn(words, problem)
+        for table_type, constraints, words in IMPOSSIBLE_OF_TABLE_TYPE:
+            with self.subTest(table_type, constraints=constraints):
+                (problem,) = self.problems_of_column({"data_type": "text"} | constraints, table_type=table_type)
+                self.assertIn(words, problem)
+        self.assertIn("have a length", find_spec_problems(changed(f"{ELEMENT}.character_maximum_length", 3))[0][1])
+
+    def problems_of_column(self, constraints: dict[str, Any], version: str = "1.1.0", **schema: Any) -> list[str]:
+        schema |= {"properties": {"c": {"constraints": constraints}}}
+        spec = CHAPTERS | {"spec-version": version, "schema": CHAPTERS["schema"] | schema}
+        return [message for _, message in find_spec_problems(spec)]
+
+    def test_every_name_that_postgresql_prints_is_known_and_every_value_that_it_reports_is_possible(self) -> None:
+        known_names: set[str] = set()
+        for version, binaries in BINARIES.items():
+            database = PostgresDB(start_server(self, binaries))
+            names = set(database.query(TYPES_SQL)["name"])
+            known_names |= names
+            types = [*sorted(name for name in names if not name.startswith("pg_")), *BOUNDED_TYPES]
+            columns = [f"c{number} {name}, a{number} {name}[]" for number, name in enumerate(types)]
+            database.query(f"{OTHER_TABLES_SQL}; create table everything ({', '.join(columns)})")
+            rows = to_rows(get_data_catalog(database))
+            for table in ("everything", "t", "v", "mv"):
+                rows_of_table = [row for row in rows if row["table_name"] == table]
+                self.assertTrue(rows_of_table)
+                for spec_version in ("1.0.0", "1.1.0"):
+                    with self.subTest(table, version=version, spec_version=spec_version):
+                        spec = generate_contract_spec(rows_of_table, {}, spec_version, WORDS)
+                        self.assertEqual(find_spec_problems(spec), [])
+        if len(BINARIES) == 4:
+            definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]
+            names = {name for name in known_names if not re.fullmatch("pg_[a-z_]+", name)}
+            self.assertEqual(names | {"ARRAY", "USER-DEFINED"}, set(definitions["data_type"]["anyOf"][0]["enum"]))
+
+    def test_the_rules_of_the_first_version_are_among_those_of_the_second(self) -> None:
+        first, second = (
+            json.loads((SCHEMA_DIRECTORY / f"contract_spec_{version}.schema.json").read_text())["$defs"]
+            for version in ("1.0.0", "1.1.0")
+        )
+        self.assertEqual(first["data_type"], second["data_type"])
+        for rule in first["values_of_type"]["allOf"]:
+            self.assertIn(rule, second["values_of_type"]["allOf"])
+
     def test_the_line_is_that_of_the_key_or_of_what_lacks_it(self) -> None:
         for location in ("owner.name", f"{CONSTRAINTS}.unique", "consumers.0.role", f"{ELEMENT}.dimensions"):
             self.write("a", changed(location, ["wrong"]))
@@ -213,8 +373,10 @@ class TestContractSpec(unittest.TestCase):
         self.assertEqual(
             self.problems(),
             [
-                "b_contract_spec.json:3: $.name: a_contract_spec.json has this name in this namespace, too",
-                "b_contract_spec.json:16: $.schema.table_name: a_contract_spec.json is an active contract of it, too",
+                "b_contract_spec.json:3: $.name: a_contract_spec.json, another contract in this namespace, "
+                "has the same name",
+                "b_contract_spec.json:16: $.schema.table_name: a_contract_spec.json is an active contract of this "
+                "table, too",
             ],
         )
         for status in ("draft", "retired"):

@@ -8,7 +8,7 @@ from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
-from tests import ROOT, DatabaseTestCase, run
+from tests import ROOT, DatabaseTestCase, ProjectTestCase, run
 
 MODULE = "data_contract_components.contract_definition.generate_contract_spec"
 OWNER = ["--owner-name", "Data Engineering Team", "--owner-email", "data-eng@museum.org"]
@@ -105,7 +105,9 @@ class TestGenerateContractSpec(DatabaseTestCase):
     def test_what_cannot_be_written_is_told_and_nothing_is_lost(self) -> None:
         status, output = self.generate("object_image", *OWNER)
         self.assertEqual((status, self.path.exists()), (2, False))
-        self.assertIn('no table "object_image" in schema "public"; did you mean "object_images"?', output)
+        self.assertIn(
+            'no table "object_image" in schema "public"; did you mean "object_images" in schema "public"', output
+        )
         status, output = self.generate("object_images")
         self.assertEqual((status, self.path.exists()), (2, False))
         self.assertIn("--owner-name and --owner-email", output)
@@ -113,3 +115,87 @@ class TestGenerateContractSpec(DatabaseTestCase):
             self.path.write_text(text)
             self.assertEqual(self.generate("object_images", *OWNER)[0], 2)
             self.assertEqual(self.path.read_text(), text)
+
+
+class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
+    """Each test has a copy of the project, where two teams have a table of the same name."""
+
+    def setUp(self) -> None:
+        DatabaseTestCase.setUp(self)
+        ProjectTestCase.setUp(self)
+        self.contracts = self.project / "data_contract_components/contract_definition"
+        self.database.query(
+            "create schema crm; create schema billing; create table crm.customer (id integer primary key, email text);"
+            "create table billing.customer (id bigint, iban text)"
+        )
+
+    def generate(self, table: str, *arguments: str, owner: str = "CRM") -> tuple[int, str]:
+        owner_options = ["--owner-name", owner, "--owner-email", f"{owner}@museum.org"] if owner else []
+        result = run([MODULE, table, *arguments, *owner_options], self.project, self.url)
+        self.assertNotIn("Traceback", result.stdout)
+        return result.returncode, result.stdout
+
+    def test_tables_of_the_same_name_have_contracts_of_their_own(self) -> None:
+        for schema in ("crm", "billing"):
+            self.assertEqual(self.generate("customer", "--schema", schema, owner=schema)[0], 0)
+            spec = json.loads((self.contracts / f"{schema}.customer_contract_spec.json").read_text())
+            self.assertEqual(spec["name"], f"{schema}.customer-contract-spec")
+            self.assertEqual(spec["owner"]["name"], schema)
+            self.assertEqual(spec["namespace"], "met-museum-data")
+            self.assertTrue(spec["dataAssetResourceName"].endswith(f"/{self.database_name}.{schema}.customer"))
+        self.assertEqual(len(get_data_contract_specs(self.contracts)), 3)
+
+    def test_a_contract_of_another_table_owner_or_name_is_not_overwritten(self) -> None:
+        self.assertEqual(self.generate("customer", "--schema", "crm")[0], 0)
+        path = self.contracts / "crm.customer_contract_spec.json"
+        folder = self.contracts / "met"
+        folder.mkdir()
+        before = path.read_text()
+        name = f"{self.database_name}.{{}}.customer".format
+        for arguments, words in (
+            (
+                ["customer", "--schema", "billing", "--output", str(path)],
+                f"describes the table {name('crm')}, not {name('billing')}",
+            ),
+            (["customer", "--schema", "crm", "--output", str(path)], "belongs to CRM, CRM@museum.org"),
+            (
+                ["customer", "--schema", "crm", "--output", str(folder / path.name)],
+                f"{path.name} has the same file name",
+            ),
+            (
+                ["customer", "--schema", "crm", "--output", str(folder / "x.json")],
+                "would be invalid:\nits name is not that",
+            ),
+            (
+                ["customer", "--schema", "crm", "--output", str(folder / "c_contract_spec.json")],
+                "is an active contract of this table",
+            ),
+            (["customer"], 'did you mean "customer" in schema "crm" (--schema)?'),
+        ):
+            with self.subTest(arguments):
+                status, output = self.generate(*arguments, owner="Billing")
+                self.assertEqual(status, 2)
+                self.assertIn(words, output)
+                self.assertEqual((path.read_text(), list(folder.iterdir())), (before, []))
+        contract = json.loads(before)
+        contract["schema"]["table_catalog"] = "production"
+        path.write_text(json.dumps(contract))
+        self.assertIn(
+            "describes the table production.crm.customer, not", self.generate("customer", "--schema", "crm")[1]
+        )
+
+    def test_no_contract_is_written_that_would_stop_the_check(self) -> None:
+        self.generate("customer", "--schema", "crm")
+        path = self.contracts / "crm.customer_contract_spec.json"
+        before = json.dumps(json.loads(path.read_text()) | {"status": "draft"})
+        path.write_text(before)
+        status, output = self.generate("customer", "--schema", "crm", "--spec-version", "1.0.0")
+        self.assertEqual((status, path.read_text()), (2, before))
+        self.assertIn(f"{path} would be invalid:\n", output)
+        self.assertIn('\n$.status: "status" is a key of spec-version 1.1.0\n', output)
+        path.write_bytes('{"doc": "é"}'.encode("latin-1"))
+        for table, schema in (("customer", "crm"), ("object", "public")):
+            status, output = self.generate(table, "--schema", schema)
+            self.assertEqual(status, 2)
+            self.assertIn(f"{path.name}:1: $: is not UTF-8 text", output)
+        self.assertFalse((self.contracts / "object_contract_spec.json").exists())

@@ -1,13 +1,38 @@
+import datetime
 import json
+import os
+import time
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
-from data_contract_components.errors import InvalidContractSpecError
+from data_contract_components.contract_definition.contract_spec import Contract, ensure_a_contract_binds
+from data_contract_components.detection._get_data_contract_specs import (
+    CONTRACT_DIRECTORY,
+    get_contracts,
+    get_data_contract_specs,
+)
+from data_contract_components.errors import InvalidContractSpecError, NoBindingContractError
 from tests import CONTRACT_TESTS, SHARED_DIRECTORY, ProjectTestCase, run
 
 CONTRACT = "object_images_contract_spec"
+REFUSED_NAMES = (
+    *("x_contract_spec.JSON", "x_contract_spec.json ", "x_contract_spec.json.", "x_contract_spec.json\u200b"),
+    *("x_contract_spec", "x_contract_spec.yaml", "x_contract_spec.yml", "x_contract_spec.jsonc", "x_contract_spec.txt"),
+    *("x_contract_spec.json~", "x_contract_spec.json.orig", "x_contract_spec (1).json", "#x_contract_spec.json#"),
+    *(
+        "x-contract-spec.json",
+        "X_Contract_Spec.json",
+        "x contract spec.json",
+        "xContractSpec.json",
+        "object_images.json",
+    ),
+    *("x.json5", "x.yaml", ".x_contract_spec.json", ".x_contract_spec.json.swp", "x_contract_spec.json.py"),
+)
+IGNORED_NAMES = (
+    *("notes.txt", "contract_spec.py", "schema/x.schema.json", "__pycache__/contract_spec.cpython-311.pyc"),
+    *(".t0_contract_spec.json.swp", "._t0_contract_spec.json", ".ipynb_checkpoints/t0_contract_spec-checkpoint.json"),
+)
 
 
 class TestGetDataContractSpecs(unittest.TestCase):
@@ -39,10 +64,82 @@ class TestGetDataContractSpecs(unittest.TestCase):
             with self.assertRaisesRegex(InvalidContractSpecError, "holds no contract"):
                 get_data_contract_specs(directory)
 
-    def test_a_contract_with_another_name_does_not_go_unchecked(self) -> None:
-        (self.directory / "object_images.json").write_text(json.dumps(self.spec))
-        with self.assertRaisesRegex(InvalidContractSpecError, "object_images.json:1: .* ends in _contract_spec.json"):
-            get_data_contract_specs(self.directory)
+    def test_a_file_that_looks_like_a_contract_is_read_or_refused_wherever_it_is(self) -> None:
+        content = json.dumps(self.spec)
+        (self.directory / "schema").mkdir()
+        (self.directory / "teams/met").mkdir(parents=True)
+        for name in REFUSED_NAMES:
+            with self.subTest(name):
+                path = self.directory / "teams" / name
+                path.write_text(content)
+                message = "is not read as a contract: rename it to …_contract_spec.json, move it elsewhere or delete it"
+                self.assertEqual(self.problems_of(content), [f"teams/{name}:1: $: {message}"])
+                path.unlink()
+        for name in IGNORED_NAMES:
+            (self.directory / name).parent.mkdir(exist_ok=True)
+            (self.directory / name).write_bytes(b"\0\x05\x16\7\0\2\0\0Mac OS X")
+        (self.directory / ".#t0_contract_spec.json").symlink_to("me@host.4711")
+        self.assertEqual(list(get_data_contract_specs(self.directory)), ["t0_contract_spec"])
+        for folder in ("teams/met", "schema"):
+            path = self.directory / folder / "t1_contract_spec.json"
+            path.write_text("{}")
+            self.assertIn(f"{folder}/t1_contract_spec.json:1: $.spec-version: ", self.problems_of(content)[0])
+            path.unlink()
+
+    def test_what_is_no_file_is_refused_and_no_name_is_there_twice(self) -> None:
+        (self.directory / "met").mkdir()
+        content = json.dumps(self.spec)
+        (self.directory / "met/t0_contract_spec.json").write_text(content)
+        (self.directory / "folder_contract_spec.json").mkdir()
+        (self.directory / "link").symlink_to(self.directory / "met")
+        (self.directory / "nowhere_contract_spec.json").symlink_to("nowhere")
+        os.mkfifo(self.directory / "pipe_contract_spec.json")
+        is_no_file = "is not a file, or a link to nowhere: delete it"
+        self.assertEqual(
+            self.problems_of(content),
+            [
+                "folder_contract_spec.json:1: $: is a folder with the name of a file: rename it",
+                "link:1: $: is a link to a folder, and links are not followed: put the folder itself here",
+                f"nowhere_contract_spec.json:1: $: {is_no_file}",
+                f"pipe_contract_spec.json:1: $: {is_no_file}",
+                "t0_contract_spec.json:1: $: met/t0_contract_spec.json has the same file name: rename one of them",
+                "t0_contract_spec.json:1: $.name: met/t0_contract_spec.json, another contract in this namespace, "
+                "has the same name",
+                "t0_contract_spec.json:1: $.schema.table_name: met/t0_contract_spec.json is an active contract of "
+                "this table, too",
+            ],
+        )
+
+    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
+    def test_what_may_not_be_read_is_refused(self) -> None:
+        for name in ("met", "a_contract_spec.json", ".b_contract_spec.json"):
+            path = self.directory / name
+            path.mkdir() if name == "met" else path.write_text("{}")
+            path.chmod(0)
+            self.addCleanup(path.chmod, 0o700)
+        self.assertEqual(
+            [problem.split(":")[0] for problem in self.problems_of()],
+            [".b_contract_spec.json", "met", "a_contract_spec.json"],
+        )
+
+    def test_a_contract_in_a_folder_is_read_once_with_the_line_of_each_clause(self) -> None:
+        path = self.directory / "met" / f"{CONTRACT}.json"
+        path.parent.mkdir()
+        path.write_bytes(b"\xef\xbb\xbf" + (CONTRACT_DIRECTORY / f"{CONTRACT}.json").read_bytes())
+        contract = get_contracts(self.directory)[CONTRACT]
+        path.unlink()
+        self.assertEqual((contract.spec, contract.path), (self.spec, Path(f"met/{CONTRACT}.json")))
+        self.assertEqual(contract.find_line(("schema", "table_name")), 16)
+        self.assertEqual(contract.find_line(("schema", "table_type")), 11)
+
+    def test_the_lines_of_a_contract_of_four_thousand_columns_are_found_in_a_moment(self) -> None:
+        """Took half a minute, as the text was read again for each key."""
+        columns = {f"c{number}": {"constraints": {"data_type": "text"}} for number in range(4000)}
+        text = json.dumps(self.spec | {"schema": self.spec["schema"] | {"properties": columns}}, indent=1)
+        started = time.process_time()
+        lines = Contract(self.spec, Path("a.json"), text).lines
+        self.assertLess(time.process_time() - started, 5)
+        self.assertEqual(text.splitlines()[lines["schema", "properties", "c3999"] - 1].strip(), '"c3999": {')
 
     def test_every_problem_of_every_file_is_told_at_once(self) -> None:
         text = json.dumps(self.spec, indent=2)
@@ -50,22 +147,31 @@ class TestGetDataContractSpecs(unittest.TestCase):
         self.assertEqual(
             self.problems_of('{"name": ', misspelt, b'"\xff"', "[]"),
             [
-                "t0_contract_spec.json:1: $: is no JSON: Expecting value, column 10",
+                "t0_contract_spec.json:1: $: is not valid JSON: Expecting value, column 10",
                 't1_contract_spec.json:7: $.owner: "email" is a required property',
                 't1_contract_spec.json:9: $.owner.mail: unknown key "mail"; did you mean "email"?',
                 "t1_contract_spec.json:27: $.schema.properties.object_id.constraints.is_nulable: "
                 'unknown key "is_nulable"; did you mean "is_nullable"?',
-                "t2_contract_spec.json:1: $: is no UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 1: "
+                "t2_contract_spec.json:1: $: is not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 1: "
                 "invalid start byte",
                 't3_contract_spec.json:1: $: [] is not of type "object"',
             ],
         )
 
-    def test_retired_contracts_alone_are_nothing_to_check(self) -> None:
-        spec = self.spec | {"spec-version": "1.1.0", "status": "retired"}
+    def test_without_a_contract_that_binds_today_there_is_nothing_that_could_fail(self) -> None:
+        specs = {
+            "a": self.spec | {"status": "draft"},
+            "b": self.spec | {"status": "deprecated", "sunset": "2027-01-31"},
+            "c": self.spec | {"status": "retired"},
+        }
+        ensure_a_contract_binds(specs, datetime.date(2027, 1, 31))
+        ensure_a_contract_binds(specs | {"d": self.spec}, datetime.date(2027, 2, 1))
+        with self.assertRaises(NoBindingContractError) as caught:
+            ensure_a_contract_binds(specs, datetime.date(2027, 2, 1))
         self.assertEqual(
-            self.problems_of(json.dumps(spec)),
-            [f"{self.directory}:1: $: holds retired contracts only: none is checked"],
+            str(caught.exception),
+            "no contract binds, so nothing can fail the check:\n  a: draft\n  b: past its sunset, 2027-01-31\n"
+            '  c: retired\nTo check one, set its "status" to "active", or its "sunset" to a later day.',
         )
 
     @unittest.skipUnless(SHARED_DIRECTORY.exists(), "the chapter's own files are not beside this repository")

@@ -6,7 +6,7 @@ from typing import Any
 
 from data_contract_components.prevention._render_annotations import render_annotations
 from data_contract_components.prevention._render_text import render_text
-from tests import DatabaseTestCase, ProjectTestCase, run
+from tests import CONTRACT_TESTS, DatabaseTestCase, ProjectTestCase, run
 
 REPORT = ["data_contract_components.prevention.report"]
 MIGRATION = "data_contract_components/data_assets/db_migrations/versions/00e9b3375a5f_create_met_museum_seed_tables.py"
@@ -229,20 +229,33 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.assertEqual((status, "contract_report.json" in output), (2, True))
         self.assertEqual(self.report("--format", "html")[0], 2)
 
-    def test_a_draft_is_reported_and_fails_nothing(self) -> None:
+    def test_a_draft_is_reported_and_fails_nothing_but_alone_it_is_no_check(self) -> None:
         path = self.project / CONTRACT
         spec = json.loads(path.read_text())
-        spec |= {"spec-version": "1.1.0", "status": "draft", "consumers": [CONSUMER]}
+        spec |= {"spec-version": "1.1.0", "name": "draft", "status": "draft", "consumers": [CONSUMER]}
         spec["schema"]["properties"]["primary_image"]["constraints"]["data_type"] = "integer"
-        path.write_text(json.dumps(spec, indent=2))
+        draft = self.project / CONTRACTS / "drafts/draft_contract_spec.json"
+        draft.parent.mkdir()
+        draft.write_text(json.dumps(spec, indent=2))
         status, output = self.report()
         self.assertEqual(status, 0)
-        self.assertIn("passed: 0 of 0 binding contracts broken", output)
-        self.assertIn("primary_image: Data Type: expected integer, found text", output)
-        summary = self.rendered("summary")
-        self.assertIn("does not bind", summary)
-        self.assertIn("trains the model", summary)
-        self.assertTrue(self.rendered("annotations").startswith("::warning "))
+        self.assertIn("passed: 0 of 1 binding contract broken", output)
+        for is_alone in (False, True):
+            if is_alone:
+                path.unlink()
+                status, output = self.report()
+                self.assertEqual(status, 2)
+                self.assertIn("could not check: no contract binds", output)
+                self.assertIn("  draft_contract_spec: draft", output)
+            self.assertIn("primary_image: Data Type: expected integer, found text", output)
+            self.assertIn("promised in data_contract_components/contract_definition/drafts/draft_contract_spec", output)
+            summary = self.rendered("summary")
+            self.assertIn("does not bind", summary)
+            self.assertIn("trains the model", summary)
+            self.assertIn(f"::warning file={CONTRACTS}/drafts/draft_contract_spec.json,", self.rendered("annotations"))
+        tests = run(["unittest", CONTRACT_TESTS], self.project, self.url).stdout
+        self.assertIn("FAILED (errors=2)", tests)
+        self.assertIn("no contract binds", tests)
 
 
 class TestAnnotations(unittest.TestCase):

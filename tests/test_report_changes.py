@@ -98,6 +98,18 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertEqual((status, report["outcome"]), (0, "passed"))
         self.assertEqual(len(report["comparison"]["broken_promises"]), 1)
 
+    def test_a_contract_that_is_moved_into_a_folder_and_loosened_is_named_by_its_path(self) -> None:
+        path = CONTRACT.parent / "met" / CONTRACT.name
+        (self.root / path.parent).mkdir()
+        (self.root / CONTRACT).unlink()
+        self.write_revision("b", '    op.drop_column("object_images", "primary_image")')
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"), path)
+        status, report = self.report()
+        (promise,), (moved, *changes) = (report["comparison"][key] for key in ("broken_promises", "contract_changes"))
+        self.assertEqual((status, promise["path"]), (1, path.as_posix()))
+        self.assertEqual((moved["before"], moved["after"]), (CONTRACT.as_posix(), path.as_posix()))
+        self.assertEqual({change["path"] for change in changes}, {path.as_posix()})
+
     def test_what_was_broken_before_is_marked_and_a_certain_rename_is_said_as_such(self) -> None:
         self.git("checkout", "-q", "main")
         self.write_revision("b", '    op.drop_column("object_images", "created_at")')

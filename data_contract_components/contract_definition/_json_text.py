@@ -9,44 +9,34 @@ from typing import Any
 # Of each value in a difference, and of what two long ones have in common before it.
 VALUE_CHARACTERS = 60
 COMMON_CHARACTERS = 20
-BLANKS = re.compile(r"[ \t\n\r]*")
-DECODER = json.JSONDecoder()
+# A string, a bracket or a comma, a line's end, or a number or word; colons and blanks tell nothing.
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],\n]|[^\s{}\[\],:"]+')
 
 
 def find_json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    """The path of each value in `text`, which is JSON, and the line on which it (its key, in an object) begins.
+    """The path of each value in `text`, which is valid JSON, and the line on which it (its key, in an object) begins.
 
-    In the text's order; a path comes twice when its key does. (Python's own decoder tells the lines of mistakes only.)
+    In the text's order; a path comes twice when its key does. (Python's own decoder gives the lines of mistakes only.)
     """
     yield (), 1
-    yield from _find_lines(text, _skip_blanks(text, 0), ())
-
-
-def _find_lines(text: str, position: int, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    """The lines of all that is inside the value at `position`."""
-    if text[position] not in "{[":
-        return
-    closing = "}" if text[position] == "{" else "]"
-    index = 0
-    position = _skip_blanks(text, position + 1)
-    while text[position] != closing:
-        key: str | int = index
-        line = text.count("\n", 0, position) + 1
-        if closing == "}":
-            key, position = DECODER.raw_decode(text, position)
-            position = _skip_blanks(text, _skip_blanks(text, position) + 1)
-        yield (*path, key), line
-        yield from _find_lines(text, position, (*path, key))
-        _, position = DECODER.raw_decode(text, position)
-        position = _skip_blanks(text, position)
-        if text[position] == ",":
-            position = _skip_blanks(text, position + 1)
-        index += 1
-
-
-def _skip_blanks(text: str, position: int) -> int:
-    match = BLANKS.match(text, position)
-    return match.end() if match else position
+    line = 1
+    # Where the token stands: of each open array the index, of each open object the key, None before there is one.
+    path: list[str | int | None] = []
+    for token in TOKEN.findall(text):
+        place = path[-1] if path else ""
+        if token == "\n":
+            line += 1
+        elif token == ",":
+            path[-1] = place + 1 if isinstance(place, int) else None
+        elif token in "]}":
+            path.pop()
+        else:
+            if place is None:
+                path[-1] = json.loads(token)
+            if place is None or isinstance(place, int):
+                yield tuple(path), line  # type: ignore[arg-type]
+            if token in "[{":
+                path.append(0 if token == "[" else None)
 
 
 def render_value(value: Any) -> str:

@@ -3,12 +3,17 @@
 import datetime
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import jsonschema_rs
+
+from data_contract_components.contract_definition._column_types import explain_type_name
+from data_contract_components.contract_definition._json_text import find_json_lines
+from data_contract_components.errors import NoBindingContractError
 
 SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
 SPEC_VERSIONS = ("1.0.0", "1.1.0")
@@ -84,6 +89,25 @@ def get_effect(spec: ContractSpec, today: datetime.date) -> Effect:
 
 
 @dataclass(frozen=True)
+class Contract:
+    """A contract as its file, `path` below the contract directory, was when it was read."""
+
+    spec: ContractSpec
+    path: Path
+    text: str
+
+    @functools.cached_property
+    def lines(self) -> dict[JsonPath, int]:
+        """The line of each value, by its JSON path."""
+        return dict(find_json_lines(self.text))
+
+    def find_line(self, json_path: JsonPath) -> int:
+        """The line of what is at `json_path`, or of what lacks it: a key that is missing has no line."""
+        places = (json_path[:end] for end in range(len(json_path), -1, -1))
+        return next(self.lines[place] for place in places if place in self.lines)
+
+
+@dataclass(frozen=True)
 class Clause:
     """What a contract says of one of its columns, or of the WHOLE_TABLE."""
 
@@ -91,6 +115,17 @@ class Clause:
     key: str
     expected: Any
     json_path: JsonPath
+
+
+def ensure_a_contract_binds(specs: Mapping[str, ContractSpec], today: datetime.date | None = None) -> None:
+    """Raises NoBindingContractError where no contract can fail the check; None is the day in UTC."""
+    today = today or datetime.datetime.now(datetime.UTC).date()
+    if all(get_effect(spec, today) != "binding" for spec in specs.values()):
+        reasons = {
+            name: "past its sunset, " + spec["sunset"] if spec["status"] == "deprecated" else spec["status"]
+            for name, spec in specs.items()
+        }
+        raise NoBindingContractError(reasons)
 
 
 def find_clauses(spec: ContractSpec) -> list[Clause]:
@@ -131,13 +166,26 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
         return [(("spec-version",), f"expected {known}; {found}")]
     schema, validator = _load_schema(version)
     problems: list[tuple[JsonPath, str]] = []
+    rules: list[tuple[JsonPath, str]] = []
     for error in validator.iter_errors(spec):
+        path = tuple(error.instance_path)
+        rule = _find_part(schema, error).get("errorMessage")
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
             for key in error.kind.unexpected:
-                problems.append(((*error.instance_path, key), _render_unknown_key(key, schema, error, version)))
+                problems.append(((*path, key), _render_unknown_key(key, schema, error, version)))
+        elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf) and path[-1] == "data_type":
+            known_names = schema["$defs"]["data_type"]["anyOf"][0]["enum"]
+            is_element = path[-2] == "array_element"
+            problems.append((path, explain_type_name(str(error.instance), known_names, is_element=is_element)))
+        elif rule and not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Type):
+            rules.append((path, f"{rule}; found {json.dumps(error.instance, ensure_ascii=False)}"))
         else:
-            problems.append((tuple(error.instance_path), error.message))
-    return problems
+            problems.append((path, error.message))
+    # What a type's values can be is said where the type and the value are right by themselves.
+    wrong_paths = {path for path, _ in problems}
+    return problems + [
+        (path, rule) for path, rule in rules if wrong_paths.isdisjoint((path, path[:-1], (*path[:-1], "data_type")))
+    ]
 
 
 @functools.cache
@@ -158,7 +206,9 @@ def _render_unknown_key(key: str, schema: dict[str, Any], error: jsonschema_rs.V
 
 def _known_keys(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[str]:
     """The keys of the part of `schema` that the error speaks of."""
-    part: Any = schema
-    for step in error.schema_path[:-1]:
-        part = part[step]
-    return list(part["properties"])
+    return list(_find_part(schema, error)["properties"])
+
+
+def _find_part(schema: Any, error: jsonschema_rs.ValidationError) -> Any:
+    """The part of `schema` that holds the keyword which the error speaks of."""
+    return functools.reduce(lambda part, step: part[step], error.schema_path[:-1], schema)

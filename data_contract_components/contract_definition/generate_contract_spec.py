@@ -5,14 +5,26 @@ import json
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
-from data_contract_components.contract_definition.contract_spec import SPEC_VERSIONS, find_spec_problems
+from data_contract_components.contract_definition.contract_spec import (
+    SPEC_VERSIONS,
+    Contract,
+    ContractSpec,
+    find_spec_problems,
+)
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
-from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, NAME_ENDING
-from data_contract_components.errors import DataContractError
+from data_contract_components.detection._get_data_catalog import get_data_catalog, get_table_names, to_rows
+from data_contract_components.detection._get_data_contract_specs import (
+    CONTRACT_DIRECTORY,
+    NAME_ENDING,
+    find_problems_between,
+    get_contracts,
+    read_contract,
+    render_json_path,
+)
+from data_contract_components.errors import DataContractError, InvalidContractSpecError
 
 COMMENTS_SQL = """
 select attname::text as column_name, pg_catalog.col_description(attrelid, attnum) as description
@@ -95,7 +107,7 @@ def _generate_constraints(row: dict[Any, Any], spec_version: str) -> dict[str, A
     constraints |= _type_values(row["data_type"], row, prefix="")
     constraints |= {key: found[key] for key in KEYS_OF_EVERY_TYPE}
     constraints["references"] = found["references"][0] if found["references"] else None
-    return constraints | ({"enum": found["enum"]} if found["enum"] else {})
+    return constraints | ({"enum": found["enum"]} if found["enum"] is not None else {})
 
 
 def _generate_element(row: dict[Any, Any], spec_version: str) -> dict[str, Any]:
@@ -136,25 +148,24 @@ def _dumps(value: object) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """0: the contract is written, or was right already; 2: it could not be."""
-    parser = argparse.ArgumentParser(description="Write the contract that describes a table as it stands.")
+    parser = argparse.ArgumentParser(
+        description="Write the contract that describes a table as it stands.",
+        epilog="A contract that is there keeps its words; one of another table or owner is not overwritten.",
+    )
     parser.add_argument("table")
     parser.add_argument("--schema", default="public")
     parser.add_argument("--spec-version", choices=SPEC_VERSIONS, help="default: the file's own, or the newest")
     parser.add_argument("--owner-name", help="needed for a new contract, as is --owner-email")
     parser.add_argument("--owner-email")
-    parser.add_argument("--output", type=Path, help=f"default: TABLE{NAME_ENDING}.json beside the other contracts")
+    parser.add_argument("--output", type=Path, help=f"default: [SCHEMA.]TABLE{NAME_ENDING} beside the other contracts")
     options = parser.parse_args(arguments)
-    output = options.output or CONTRACT_DIRECTORY / f"{options.table}{NAME_ENDING}.json"
+    name = options.table if options.schema == "public" else f"{options.schema}.{options.table}"
+    output = options.output or CONTRACT_DIRECTORY / f"{name.replace('/', '_')}{NAME_ENDING}"
     try:
-        previous = json.loads(output.read_text(encoding="utf-8-sig")) if output.exists() else {}
-        if output.exists() and find_spec_problems(previous):
-            raise NoContractError(
-                f"{output} is no right contract; mend it first, the contract tests tell what is wrong"
-            )
-        spec = _generate(options, output, previous)
+        previous, spec = _generate(options, name, output)
         changes = find_changes(previous, spec) if previous else [f"new: {len(spec['schema']['properties'])} columns"]
         if changes:
-            output.write_text(json.dumps(spec, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            output.write_text(_render(spec), encoding="utf-8")
     except (DataContractError, OSError, ValueError) as error:
         print(f"no contract written: {error}", file=sys.stderr)
         return 2
@@ -162,43 +173,90 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _generate(options: argparse.Namespace, output: Path, previous: dict[str, Any]) -> dict[str, Any]:
-    database = PostgresDB()
-    rows = to_rows(get_data_catalog(database, tables={(options.schema, options.table)}))
-    if not rows:
-        names = sorted(set(get_data_catalog(database)["table_name"]))
-        nearest = get_close_matches(options.table, names, n=1)
-        raise NoContractError(
-            f'the database has no table "{options.table}" in schema "{options.schema}"'
-            + (f'; did you mean "{nearest[0]}"?' if nearest else "")
-        )
-    comments_df = database.query(COMMENTS_SQL, [options.schema, options.table]).dropna()
-    descriptions = dict(comments_df.itertuples(index=False, name=None))
-    owner = previous.get("owner", {}).copy()
-    owner |= {key: value for key in ("name", "email") if (value := getattr(options, f"owner_{key}")) is not None}
-    if not {"name", "email"} <= owner.keys():
+def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The contract in the file `output` ({} where there is none), and what it has to be."""
+    contracts = get_contracts(may_be_none=True)
+    directory = CONTRACT_DIRECTORY if output.resolve().is_relative_to(CONTRACT_DIRECTORY) else output.resolve().parent
+    path = output.resolve().relative_to(directory)
+    previous: dict[str, Any] = {}
+    if output.exists():
+        contract, problems = read_contract(directory, path)
+        if contract is None:
+            raise InvalidContractSpecError(problems)
+        previous = dict(contract.spec)
+    rows, descriptions = _read_table(options.schema, options.table)
+    _ensure_same(output, previous, rows[0], options)
+    owner = previous.get("owner") or {"name": options.owner_name, "email": options.owner_email}
+    if None in owner.values():
         raise NoContractError("a contract has an owner: give --owner-name and --owner-email")
-    url = urlsplit(database_url())
+    namespaces = {contract.spec["namespace"] for contract in contracts.values()}
+    catalog, url = rows[0]["table_catalog"], urlsplit(database_url())
     first_words = {
         "spec-version": "",
-        "name": f"{options.table.replace('_', '-')}-contract-spec",
-        "namespace": _find_namespace(output, rows[0]["table_catalog"]),
+        "name": f"{name.replace('_', '-')}-contract-spec",
+        "namespace": namespaces.pop() if len(namespaces) == 1 else catalog,
         "dataAssetResourceName": f"postgresql://{url.hostname or 'localhost'}:{url.port or 5432}/"
-        + quote(f"{rows[0]['table_catalog']}.{options.table}"),
-        "doc": f"Data contract for the {options.table} table.",
+        + quote(f"{catalog}.{name}"),
+        "doc": f"Data contract for the {name} table.",
     }
     version = options.spec_version or previous.get("spec-version", SPEC_VERSIONS[-1])
-    return generate_contract_spec(rows, descriptions, version, first_words | previous | {"owner": owner})
+    spec = generate_contract_spec(rows, descriptions, version, first_words | previous | {"owner": owner})
+    beside = list(contracts.values()) if directory == CONTRACT_DIRECTORY else None
+    if mistakes := _find_mistakes(spec, path, beside):
+        raise NoContractError("\n".join([f"{output} would be invalid:", *mistakes]))
+    return previous, spec
 
 
-def _find_namespace(output: Path, default: str) -> str:
-    """The namespace of the contracts beside the new one, where they share one."""
-    namespaces = {
-        json.loads(path.read_text(encoding="utf-8-sig"))["namespace"]
-        for path in output.parent.glob(f"*{NAME_ENDING}.json")
-        if path != output
-    }
-    return str(namespaces.pop()) if len(namespaces) == 1 else default
+def _read_table(table_schema: str, table_name: str) -> tuple[list[dict[Any, Any]], dict[str, str]]:
+    """The catalog's rows of the table, and the comments of its columns."""
+    database = PostgresDB()
+    rows = to_rows(get_data_catalog(database, tables={(table_schema, table_name)}))
+    if not rows:
+        schemas = {name: schema for schema, name in get_table_names(database)}
+        nearest = get_close_matches(table_name, schemas, n=1)
+        raise NoContractError(
+            f'the database has no table "{table_name}" in schema "{table_schema}"'
+            + (f'; did you mean "{nearest[0]}" in schema "{schemas[nearest[0]]}" (--schema)?' if nearest else "")
+        )
+    comments_df = database.query(COMMENTS_SQL, [table_schema, table_name]).dropna()
+    return rows, dict(comments_df.itertuples(index=False, name=None))
+
+
+def _ensure_same(output: Path, previous: dict[str, Any], row: dict[Any, Any], options: argparse.Namespace) -> None:
+    """Raises NoContractError where the contract `previous` is another table's or another owner's."""
+    if not previous:
+        return
+    keys = ("table_catalog", "table_schema", "table_name")
+    before, after = (".".join(str(table[key]) for key in keys) for table in (previous["schema"], row))
+    if before != after:
+        raise NoContractError(
+            f"{output} describes the table {before}, not {after}: write to another file with --output, "
+            "or change the names in it by hand if the table was renamed"
+        )
+    for key in ("name", "email"):
+        if getattr(options, f"owner_{key}") not in (None, previous["owner"][key]):
+            raise NoContractError(
+                f"{output} belongs to {previous['owner']['name']}, {previous['owner']['email']}: leave out "
+                "--owner-name and --owner-email, or change the owner in it by hand"
+            )
+
+
+def _find_mistakes(spec: dict[str, Any], path: Path, contracts: list[Contract] | None) -> list[str]:
+    """What would be wrong with `spec` in the file `path` beside the project's contracts, or elsewhere (None)."""
+    if problems := find_spec_problems(spec):
+        return [f"{render_json_path(json_path)}: {message}" for json_path, message in problems]
+    if contracts is None:
+        return []
+    if not path.name.endswith(NAME_ENDING) or path.name.startswith("."):
+        return [f"its name is not that of a contract: give --output one that ends in {NAME_ENDING}"]
+    contract = Contract(cast(ContractSpec, spec), path, _render(spec))
+    others = [contract for contract in contracts if contract.path != path]
+    clashes = [str(problem) for problem in find_problems_between(CONTRACT_DIRECTORY, [*others, contract])]
+    return [*clashes, "Name the file that is there with --output, or change that file first."] if clashes else []
+
+
+def _render(spec: dict[str, Any]) -> str:
+    return json.dumps(spec, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

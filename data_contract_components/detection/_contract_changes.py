@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from data_contract_components.contract_definition._json_text import find_json_lines
-from data_contract_components.contract_definition.contract_spec import ContractSpec, JsonPath
-from data_contract_components.detection._get_data_contract_specs import render_json_path
+from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, Owner
+from data_contract_components.detection._get_data_contract_specs import get_specs, render_json_path
 
 Kind = Literal["tightened", "loosened", "added", "removed", "words"]
 Clause = tuple[JsonPath, Any, Any, Kind]
@@ -42,25 +41,27 @@ class ContractChange:
     owner_email: str
 
 
-def find_contract_changes(
-    base_specs: Mapping[str, ContractSpec], head_specs: Mapping[str, ContractSpec], head_texts: Mapping[str, str]
-) -> list[ContractChange]:
-    """The changes in the order of the contracts' names; `head_texts` are the files of `head_specs`, for the lines."""
+def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> list[ContractChange]:
+    """The changes in the order of the contracts' names."""
     changes: list[ContractChange] = []
-    head_names = match_contracts(base_specs, head_specs)
-    for name, base_spec in base_specs.items():
-        head_name = head_names.get(name)
-        if head_name is None:
-            changes.append(_change(name, base_spec, None, (), "removed", base_spec["schema"]["table_name"], None))
+    head_names = match_contracts(get_specs(base), get_specs(head))
+    for name, before in base.items():
+        owner = before.spec["owner"]
+        if name not in head_names:
+            table_name = before.spec["schema"]["table_name"]
+            changes.append(_change(name, before.path, owner, None, (), "removed", table_name, None))
             continue
-        lines = dict(find_json_lines(head_texts[head_name]))
-        if head_name != name:
-            changes.append(_change(head_name, base_spec, lines, (), "words", _path(name), _path(head_name)))
-        for json_path, before, after, kind in find_clause_changes(base_spec, head_specs[head_name]):
-            changes.append(_change(head_name, base_spec, lines, json_path, kind, before, after))
-    for name in set(head_specs) - set(head_names.values()):
-        spec = head_specs[name]
-        changes.append(_change(name, spec, {(): 1}, (), "added", None, spec["schema"]["table_name"]))
+        after = head[head_names[name]]
+        place = (head_names[name], after.path, owner)
+        if after.path != before.path:
+            paths = [(CONTRACTS_PATH / contract.path).as_posix() for contract in (before, after)]
+            changes.append(_change(*place, 1, (), "words", *paths))
+        for json_path, old, new, kind in find_clause_changes(before.spec, after.spec):
+            changes.append(_change(*place, after.find_line(json_path), json_path, kind, old, new))
+    for name in set(head) - set(head_names.values()):
+        spec = head[name].spec
+        table_name = spec["schema"]["table_name"]
+        changes.append(_change(name, head[name].path, spec["owner"], 1, (), "added", None, table_name))
     return sorted(changes, key=lambda change: change.contract_name)
 
 
@@ -105,25 +106,16 @@ def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> lis
 
 def _change(
     name: str,
-    owners_spec: ContractSpec,
-    lines: dict[JsonPath, int] | None,
+    path: Path,
+    owner: Owner,
+    line: int | None,
     json_path: JsonPath,
     kind: Kind,
     before: Any,
     after: Any,
 ) -> ContractChange:
-    line = None
-    if lines is not None:
-        # A clause that is gone has no line; what held it has one.
-        line = next(lines[json_path[:end]] for end in range(len(json_path), -1, -1) if json_path[:end] in lines)
-    owner = owners_spec["owner"]
-    return ContractChange(
-        name, _path(name), line, render_json_path(json_path), kind, before, after, owner["name"], owner["email"]
-    )
-
-
-def _path(name: str) -> str:
-    return (CONTRACTS_PATH / f"{name}.json").as_posix()
+    place = (name, (CONTRACTS_PATH / path).as_posix(), line, render_json_path(json_path))
+    return ContractChange(*place, kind, before, after, owner["name"], owner["email"])
 
 
 def _with_defaults(spec: ContractSpec) -> dict[str, Any]:

@@ -1,12 +1,16 @@
-"""Step 3 of the flow: the contract files of a directory, read and found to be contracts."""
+"""Step 3 of the flow: the contract files of a directory, each read once and found to be a contract."""
 
 import json
-from collections.abc import Iterable
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from data_contract_components.contract_definition._json_text import find_json_lines
 from data_contract_components.contract_definition.contract_spec import (
+    Contract,
     ContractSpec,
     JsonPath,
     SpecProblem,
@@ -15,32 +19,85 @@ from data_contract_components.contract_definition.contract_spec import (
 from data_contract_components.errors import InvalidContractSpecError
 
 CONTRACT_DIRECTORY = Path(__file__).resolve().parents[1] / "contract_definition"
-NAME_ENDING = "_contract_spec"
+NAME_ENDING = "_contract_spec.json"
+# The name of a file that somebody may take for a contract.
+CONTRACT_LIKE = re.compile(r"contract[\W_]*spec|\.(json|ya?ml)", re.IGNORECASE)
 
 
 def get_data_contract_specs(contract_directory: Path | str = CONTRACT_DIRECTORY) -> dict[str, ContractSpec]:
-    """The contracts in `contract_directory`, by file name without its ending, in the order of the names.
+    """What get_contracts returns, but of each contract the content only."""
+    return get_specs(get_contracts(contract_directory))
 
-    Every JSON file there is a contract; so that none goes unchecked for its name, another name is a problem.
-    Raises: InvalidContractSpecError with every problem of every file, also when there is no contract at all.
+
+def get_specs(contracts: Mapping[str, Contract]) -> dict[str, ContractSpec]:
+    return {name: contract.spec for name, contract in contracts.items()}
+
+
+def get_contracts(
+    contract_directory: Path | str = CONTRACT_DIRECTORY, *, may_be_none: bool = False
+) -> dict[str, Contract]:
+    """The contracts in `contract_directory` and its folders, by file name without its ending, ordered by this name.
+
+    So that none goes unchecked for its name or place, a file that only looks like a contract is a problem.
+    Raises: InvalidContractSpecError with every problem of every file, also when there is no contract at all, unless
+    `may_be_none`.
     """
-    paths = sorted(Path(contract_directory).glob("*.json"), key=lambda path: path.stem)
-    if not paths:
-        message = f"holds no contract (*{NAME_ENDING}.json)"
-        raise InvalidContractSpecError([SpecProblem(Path(contract_directory), 1, "$", message)])
-    problems: list[SpecProblem] = []
-    specs: dict[Path, ContractSpec] = {}
+    directory = Path(contract_directory)
+    paths, problems = _find_files(directory)
+    if not (paths or problems or may_be_none):
+        problems.append(SpecProblem(directory, 1, "$", f"holds no contract (*{NAME_ENDING})"))
+    contracts: list[Contract] = []
     for path in paths:
-        spec, problems_of_file = _read_spec(path)
+        contract, problems_of_file = read_contract(directory, path)
         problems += problems_of_file
-        if not problems_of_file:
-            specs[path] = spec
-    problems += _find_problems_between(specs)
-    if not problems and all(spec.get("status") == "retired" for spec in specs.values()):
-        problems.append(SpecProblem(Path(contract_directory), 1, "$", "holds retired contracts only: none is checked"))
+        if contract is not None:
+            contracts.append(contract)
+    problems += find_problems_between(directory, contracts)
     if problems:
         raise InvalidContractSpecError(problems)
-    return {path.stem: spec for path, spec in specs.items()}
+    return {contract.path.stem: contract for contract in contracts}
+
+
+def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
+    """The contract files, below `directory` and in the order of their names, and what only looks like one."""
+    paths: list[Path] = []
+    problems: list[SpecProblem] = []
+
+    def refuse(path: Path, message: str) -> None:
+        problems.append(SpecProblem(path, 1, "$", message))
+
+    def refuse_folder(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            refuse(Path(error.filename), f"cannot be read: {error.strerror}")
+
+    for folder, folder_names, names in os.walk(directory, onerror=refuse_folder):
+        for name in folder_names:
+            path = Path(folder, name)
+            if path.is_symlink():
+                refuse(path, "is a link to a folder, and links are not followed: put the folder itself here")
+            elif name.lower().endswith(".json"):
+                refuse(path, "is a folder with the name of a file: rename it")
+        folder_names[:] = [name for name in folder_names if name not in ("__pycache__", ".ipynb_checkpoints")]
+        for name in names:
+            path = Path(folder, name)
+            if name.endswith(NAME_ENDING) and not name.startswith("."):
+                paths.append(path.relative_to(directory))
+            elif CONTRACT_LIKE.search(name) and not _is_known(path, directory):
+                refuse(path, f"is not read as a contract: rename it to …{NAME_ENDING}, move it elsewhere or delete it")
+    return sorted(paths, key=lambda path: (path.stem, path)), sorted(problems, key=lambda problem: problem.path)
+
+
+def _is_known(path: Path, directory: Path) -> bool:
+    """Whether this is a JSON Schema, a Python module, or what an editor or the system keeps beside a file."""
+    if path.parent == directory / "schema" and path.name.endswith(".schema.json"):
+        return True
+    if path.name.startswith("."):
+        # A swap file, macOS's ._x, or Emacs's .#x, a link to nowhere. A hidden contract begins as JSON does.
+        try:
+            return not path.is_file() or b"{" not in path.read_bytes()[:64]
+        except OSError:
+            return False
+    return path.suffix == ".py" and path.stem.isidentifier()
 
 
 def get_table_key(spec: ContractSpec) -> dict[str, str]:
@@ -58,42 +115,46 @@ def get_tables(specs: dict[str, ContractSpec]) -> set[tuple[str, str]]:
     return {(spec["schema"]["table_schema"], spec["schema"]["table_name"]) for spec in specs.values()}
 
 
-def _read_spec(path: Path) -> tuple[Any, list[SpecProblem]]:
-    """The file's content, and everything that is wrong with it."""
-    if not path.stem.endswith(NAME_ENDING):
-        return None, [SpecProblem(path, 1, "$", f"the name of a contract file ends in {NAME_ENDING}.json")]
-    oddities: list[str] = []
+def read_contract(directory: Path, path: Path) -> tuple[Contract | None, list[SpecProblem]]:
+    """The contract in the file `path` below `directory`, or everything that is wrong with it."""
+    mistakes: list[str] = []
 
-    def refuse_constant(name: str) -> None:
-        oddities.append(f"{name} is no JSON")
+    def refuse_constant(name: str) -> str:
+        mistakes.append(f"{name} is not a JSON value")
+        return name
 
     def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = dict(pairs)
         if len(keys) < len(pairs):
-            oddities.append("")
+            mistakes.append("")
         return keys
 
+    def read_float(number: str) -> float | str:
+        # The words of the file, where they would be infinity.
+        return float(number) if math.isfinite(float(number)) else number
+
+    file = directory / path
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        spec = json.loads(text, object_pairs_hook=read_object, parse_constant=refuse_constant)
+        if not file.is_file():
+            return None, [SpecProblem(file, 1, "$", "is not a file, or a link to nowhere: delete it")]
+        text = file.read_text(encoding="utf-8-sig")
+        spec = json.loads(text, object_pairs_hook=read_object, parse_constant=refuse_constant, parse_float=read_float)
         if "\\ud" in text.lower():
             json.dumps(spec, ensure_ascii=False).encode()  # half a surrogate pair can be escaped, and is no character
-        spec_problems = find_spec_problems(spec)
+        problems = find_spec_problems(spec)
     except json.JSONDecodeError as error:
-        return None, [SpecProblem(path, error.lineno, "$", f"is no JSON: {error.msg}, column {error.colno}")]
+        return None, [SpecProblem(file, error.lineno, "$", f"is not valid JSON: {error.msg}, column {error.colno}")]
     except UnicodeError as error:
-        return None, [SpecProblem(path, 1, "$", f"is no UTF-8 text: {error}")]
+        return None, [SpecProblem(file, 1, "$", f"is not UTF-8 text: {error}")]
     except RecursionError:
-        return None, [SpecProblem(path, 1, "$", "is nested too deeply for a contract")]
+        return None, [SpecProblem(file, 1, "$", "is nested too deeply for a contract")]
     except (OSError, ValueError) as error:
-        return None, [SpecProblem(path, 1, "$", f"cannot be read: {error}")]
-    if not spec_problems and not oddities:
-        return spec, []
-    places = list(find_json_lines(text))
-    spec_problems += [((), oddity) for oddity in oddities if oddity]
-    spec_problems += _find_duplicate_keys(json_path for json_path, _ in places)
-    lines = dict(places)
-    return None, [_locate(path, lines, *problem) for problem in spec_problems]
+        return None, [SpecProblem(file, 1, "$", f"cannot be read: {getattr(error, 'strerror', None) or error}")]
+    contract = Contract(spec, path, text)
+    if mistakes:
+        problems[:0] = [((), mistake) for mistake in mistakes if mistake]
+        problems += _find_duplicate_keys(json_path for json_path, _ in find_json_lines(text))
+    return None if problems else contract, [_locate(directory, contract, *problem) for problem in problems]
 
 
 def _find_duplicate_keys(json_paths: Iterable[JsonPath]) -> list[tuple[JsonPath, str]]:
@@ -106,36 +167,31 @@ def _find_duplicate_keys(json_paths: Iterable[JsonPath]) -> list[tuple[JsonPath,
     return duplicates
 
 
-def _find_problems_between(specs: dict[Path, ContractSpec]) -> list[SpecProblem]:
-    """What is wrong with contracts that are each right by themselves."""
-    problems: list[tuple[Path, JsonPath, str]] = []
-    identities: dict[tuple[str, str], Path] = {}
-    tables: dict[tuple[str, str, str], Path] = {}
-    for path, spec in specs.items():
-        first = identities.setdefault((spec["namespace"], spec["name"]), path)
-        if first != path:
-            problems.append((path, ("name",), f"{first.name} has this name in this namespace, too"))
-        schema = spec["schema"]
-        if spec.get("status", "active") == "active":
-            table = (schema["table_catalog"], schema["table_schema"], schema["table_name"])
-            first = tables.setdefault(table, path)
-            if first != path:
-                problems.append((path, ("schema", "table_name"), f"{first.name} is an active contract of it, too"))
-    for path, spec in specs.items():
-        replacement = spec.get("replacedBy")
-        if replacement is not None and (spec["namespace"], replacement) not in identities:
-            message = f'no contract in namespace "{spec["namespace"]}" has the name "{replacement}"'
-            problems.append((path, ("replacedBy",), message))
-    return [
-        _locate(path, dict(find_json_lines(path.read_text(encoding="utf-8-sig"))), json_path, message)
-        for path, json_path, message in problems
-    ]
+def find_problems_between(directory: Path, contracts: Iterable[Contract]) -> list[SpecProblem]:
+    """What is wrong with contracts of `directory` that are each right by themselves."""
+    problems: list[tuple[Contract, JsonPath, str]] = []
+    first: dict[tuple[str, ...], Path] = {}
+    for contract in contracts:
+        spec, path = contract.spec, contract.path
+        if (other := first.setdefault(("file", path.stem), path)) != path:
+            problems.append((contract, (), f"{other} has the same file name: rename one of them"))
+        if (other := first.setdefault(("name", spec["namespace"], spec["name"]), path)) != path:
+            problems.append((contract, ("name",), f"{other}, another contract in this namespace, has the same name"))
+        if spec.get("status", "active") != "active":
+            continue
+        if (other := first.setdefault(("table", *get_table_key(spec).values()), path)) != path:
+            problems.append((contract, ("schema", "table_name"), f"{other} is an active contract of this table, too"))
+    for contract in contracts:
+        namespace, replacement = contract.spec["namespace"], contract.spec.get("replacedBy")
+        if replacement is not None and ("name", namespace, replacement) not in first:
+            message = f'no contract in namespace "{namespace}" has the name "{replacement}"'
+            problems.append((contract, ("replacedBy",), message))
+    return [_locate(directory, *problem) for problem in problems]
 
 
-def _locate(path: Path, lines: dict[JsonPath, int], json_path: JsonPath, message: str) -> SpecProblem:
-    # A key that is missing has no line; the object that lacks it has one.
-    line = next(lines[json_path[:end]] for end in range(len(json_path), -1, -1) if json_path[:end] in lines)
-    return SpecProblem(path, line, render_json_path(json_path), message)
+def _locate(directory: Path, contract: Contract, json_path: JsonPath, message: str) -> SpecProblem:
+    line = contract.find_line(json_path)
+    return SpecProblem(directory / contract.path, line, render_json_path(json_path), message)
 
 
 def render_json_path(json_path: JsonPath) -> str:

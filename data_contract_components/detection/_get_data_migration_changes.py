@@ -17,7 +17,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from data_contract_components.contract_definition._json_text import render_difference
-from data_contract_components.contract_definition.contract_spec import ContractSpec, Owner
+from data_contract_components.contract_definition.contract_spec import Contract, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
 from data_contract_components.detection._base_checkout import open_base_checkout
@@ -29,7 +29,7 @@ from data_contract_components.detection._contract_changes import (
     match_contracts,
 )
 from data_contract_components.detection._get_data_catalog import get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
+from data_contract_components.detection._get_data_contract_specs import get_contracts, get_specs, get_tables
 from data_contract_components.detection._migration_trace import Trace
 from data_contract_components.detection._migrations import EXISTS_ALREADY, MigrationError, Migrations
 from data_contract_components.detection._places import TableName
@@ -74,8 +74,9 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
     touched. Raises: ComparisonError; InvalidContractSpecError of this checkout's contracts; DatabaseUnavailableError.
     """
     with open_base_checkout(base, repository_directory) as (base_commit, base_directory):
-        base_specs = _get_base_specs(base_directory / CONTRACTS_PATH, base)
-        head_specs = _get_specs(repository_directory / CONTRACTS_PATH)
+        base_contracts = _get_base_contracts(base_directory / CONTRACTS_PATH, base)
+        head_contracts = get_contracts(repository_directory / CONTRACTS_PATH, may_be_none=True)
+        base_specs, head_specs = get_specs(base_contracts), get_specs(head_contracts)
         tables = get_tables(base_specs) | get_tables(head_specs)
         with ScratchDatabases() as scratch:
             database = scratch.create()
@@ -93,10 +94,6 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
     base_violations = ContractViolationDetector(base_specs, base_df).find_violations("binding")
     owed_violations = ContractViolationDetector(base_specs | owed_specs, head_df).find_violations("binding")
     head_violations = ContractViolationDetector(head_specs, head_df).find_violations("binding")
-    head_texts = {
-        name: (repository_directory / CONTRACTS_PATH / f"{name}.json").read_text(encoding="utf-8-sig")
-        for name in head_specs
-    }
     contract_names: dict[TableName, set[str]] = {}
     for name, spec in [*base_specs.items(), *head_specs.items()]:
         schema = spec["schema"]
@@ -105,7 +102,7 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
         base,
         base_commit,
         tuple(find_schema_changes(*traces, head_migrations.paths(), contract_names)),
-        tuple(find_contract_changes(base_specs, head_specs, head_texts)),
+        tuple(find_contract_changes(base_contracts, head_contracts)),
         violations=_subtract(head_violations, base_violations),
         earlier_violations=_subtract(head_violations, _subtract(head_violations, base_violations)),
         broken_promises=_subtract(owed_violations, (*head_violations, *base_violations)),
@@ -114,14 +111,9 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
     )
 
 
-def _get_specs(directory: Path) -> dict[str, ContractSpec]:
-    """The contracts in `directory`, where there may be none."""
-    return get_data_contract_specs(directory) if any(directory.glob("*.json")) else {}
-
-
-def _get_base_specs(directory: Path, base: str) -> dict[str, ContractSpec]:
+def _get_base_contracts(directory: Path, base: str) -> dict[str, Contract]:
     try:
-        return _get_specs(directory)
+        return get_contracts(directory, may_be_none=True)
     except InvalidContractSpecError as error:
         problems = "\n".join(str(problem).replace(f"{directory}/", "") for problem in error.problems)
         raise ComparisonError(

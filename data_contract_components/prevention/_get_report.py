@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from data_contract_components.contract_definition._json_text import find_json_lines
 from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
-    ContractSpec,
+    Contract,
     Effect,
+    ensure_a_contract_binds,
     find_clauses,
     get_effect,
 )
@@ -18,7 +18,8 @@ from data_contract_components.data_assets._query_postgres_helper import REPOSITO
 from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog, get_table_names
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
-    get_data_contract_specs,
+    get_contracts,
+    get_specs,
     get_table_key,
     get_tables,
 )
@@ -26,8 +27,8 @@ from data_contract_components.detection.contract_violation_detector import (
     ContractViolationDetector,
     Violation,
 )
-from data_contract_components.errors import DataContractError, InvalidContractSpecError
-from data_contract_components.prevention._read_report import NO_CAUSE, Report, make_failure_report
+from data_contract_components.errors import DataContractError, InvalidContractSpecError, NoBindingContractError
+from data_contract_components.prevention._read_report import COULD_NOT_CHECK, NO_CAUSE, Report, make_failure_report
 
 
 def get_report(today: datetime.date | None = None) -> Report:
@@ -37,8 +38,8 @@ def get_report(today: datetime.date | None = None) -> Report:
     """
     try:
         ensure_applied_revisions_are_current()
-        specs = get_data_contract_specs()
-        catalog_df = get_data_catalog(tables=get_tables(specs))
+        contracts = get_contracts()
+        catalog_df = get_data_catalog(tables=get_tables(get_specs(contracts)))
         table_names = get_table_names()
     except InvalidContractSpecError as error:
         problems = [
@@ -52,8 +53,7 @@ def get_report(today: datetime.date | None = None) -> Report:
         return make_failure_report(_shorten_paths(str(error)), problems)
     except DataContractError as error:
         return make_failure_report(_shorten_paths(str(error)))
-    texts = {name: (CONTRACT_DIRECTORY / f"{name}.json").read_text(encoding="utf-8-sig") for name in specs}
-    return make_report(specs, texts, catalog_df, table_names, today or datetime.datetime.now(datetime.UTC).date())
+    return make_report(contracts, catalog_df, table_names, today or datetime.datetime.now(datetime.UTC).date())
 
 
 def _shorten_paths(text: str) -> str:
@@ -62,36 +62,39 @@ def _shorten_paths(text: str) -> str:
 
 
 def make_report(
-    specs: dict[str, ContractSpec],
-    texts: dict[str, str],
+    contracts: dict[str, Contract],
     catalog_df: pd.DataFrame,
     table_names: list[tuple[str, str]],
     today: datetime.date,
 ) -> Report:
-    """The report of contracts (`texts`: their files') beside the catalog of their tables."""
+    """The report of contracts beside the catalog of their tables; where none of them binds, it could not be checked."""
+    specs = get_specs(contracts)
     detector = ContractViolationDetector(specs, catalog_df, today)
     violations: dict[str, list[Violation]] = {}
     for violation in detector.find_violations("binding", "reported"):
         violations.setdefault(violation.contract_name, []).append(violation)
     found_tables = set(catalog_df[list(TABLE_KEY)].itertuples(index=False, name=None))
-    contracts = [
+    contracts_of_report = [
         _make_contract(
-            name,
-            spec,
-            texts[name],
-            get_effect(spec, today),
+            contract,
+            get_effect(contract.spec, today),
             violations.get(name, []),
-            is_table_missing=tuple(get_table_key(spec).values()) not in found_tables,
+            is_table_missing=tuple(get_table_key(contract.spec).values()) not in found_tables,
         )
-        for name, spec in specs.items()
+        for name, contract in contracts.items()
     ]
     covered_tables = get_tables({name: spec for name, spec in specs.items() if spec.get("status") != "retired"})
-    is_broken = any(contract["violations"] for contract in contracts if contract["effect"] == "binding")
+    is_broken = any(contract["violations"] for contract in contracts_of_report if contract["effect"] == "binding")
+    outcome, reason = "violations" if is_broken else "passed", None
+    try:
+        ensure_a_contract_binds(specs, today)
+    except NoBindingContractError as error:
+        outcome, reason = COULD_NOT_CHECK, str(error)
     return {
-        "outcome": "violations" if is_broken else "passed",
-        "error": None,
+        "outcome": outcome,
+        "error": reason,
         "problems": [],
-        "contracts": contracts,
+        "contracts": contracts_of_report,
         "tables_without_contract": [
             {"table_schema": schema, "table_name": name}
             for schema, name in table_names
@@ -102,16 +105,14 @@ def make_report(
 
 
 def _make_contract(
-    contract_name: str,
-    spec: ContractSpec,
-    text: str,
+    contract: Contract,
     effect: Effect,
     violations: list[Violation],
     *,
     is_table_missing: bool,
 ) -> dict[str, Any]:
     """What a contract says of itself, what became of its clauses, and its violations, with their lines in the file."""
-    lines = dict(find_json_lines(text))
+    spec, lines = contract.spec, contract.lines
     clauses = find_clauses(spec)
     # A column too many breaks what is said of the whole table.
     places = {(clause.column_name, clause.key): clause.json_path for clause in clauses}
@@ -122,8 +123,8 @@ def _make_contract(
     broken |= {(WHOLE_TABLE, violation.key) for violation in violations if violation.key == "additionalColumns"}
     no_words = {"email": None, "channel": None, "columns": None}
     return {
-        "contract_name": contract_name,
-        "path": _shorten_paths(str(CONTRACT_DIRECTORY / f"{contract_name}.json")),
+        "contract_name": contract.path.stem,
+        "path": _shorten_paths(str(CONTRACT_DIRECTORY / contract.path)),
         "name": spec["name"],
         "namespace": spec["namespace"],
         "doc": spec["doc"],

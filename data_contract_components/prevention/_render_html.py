@@ -119,7 +119,7 @@ def _render_outcome(report: dict[str, Any], states: list[str]) -> str:
     state, words = {
         "passed": ("kept", f"Passed: no contract is broken.{loosened}"),
         "violations": ("broken", f"Violations: {broken}.{loosened}"),
-        "could not check": ("unchecked", "Could not check: the contracts were not compared with the database."),
+        "could not check": ("unchecked", "Could not check, for the reason below."),
     }[report["outcome"]]
     reported = "<p>A contract that is a draft or past its sunset differs, too, which fails nothing.</p>"
     error = f'<pre tabindex="0" role="group" aria-label="Why">{_text(report["error"])}</pre>'

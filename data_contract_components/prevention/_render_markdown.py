@@ -117,17 +117,18 @@ def _join(head: str, parts: list[str], tail: list[str], limit: int) -> str:
 
 def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list[str], list[str]]:
     """The head line, a part for each contract that has violations, and what stands below them."""
+    broken = [contract for contract in report["contracts"] if contract["violations"]]
+    reported = [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]
+    reported = [FAILS_NOTHING, *reported] if reported else []
     if report["outcome"] == "could not check":
         error = fence(cut_middle(report["error"] or "no reason is given", LOG_CHARACTERS))
         changes = _render_comparison(report, run) if report["comparison"] else []
-        return "⚠️ Data contracts could not be checked:", [error, *changes], [NOTHING_IS_KNOWN]
-    broken = [contract for contract in report["contracts"] if contract["violations"]]
+        return "⚠️ Data contracts could not be checked:", [error, *changes, *reported], [NOTHING_IS_KNOWN]
     parts = [_render_contract(contract, run) for contract in broken if contract["effect"] == "binding"]
     tail = [NEXT_STEPS] if report["outcome"] == "violations" else []
     if report["comparison"]:
         parts += _render_comparison(report, run)
-    if reported := [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]:
-        parts += [FAILS_NOTHING, *reported]
+    parts += reported
     if report["outcome"] == "passed":
         is_loosened = report["comparison"] and report["comparison"]["broken_promises"]
         head = "⚠️ All data contracts are kept as they are now, but not as they were:" if is_loosened else ALL_KEPT

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from data_contract_components.detection._contract_changes import CONTRACTS_PATH
 from data_contract_components.detection._get_data_migration_changes import (
     MigrationComparison,
     get_data_migration_changes,
@@ -87,7 +86,8 @@ def _make_broken_promises(comparison: MigrationComparison) -> list[dict[str, Any
             name,
             {
                 "contract_name": name,
-                "path": (CONTRACTS_PATH / f"{head_name or name}.json").as_posix(),
+                # A promise is broken and not kept by another contract only where its own contract has changed.
+                "path": next(c.path for c in comparison.contract_changes if c.contract_name == (head_name or name)),
                 "line": _find_line(comparison, head_name or name, "$"),
                 "is_deleted": head_name is None,
                 "owner": {"channel": None} | comparison.owners[name],

@@ -4,6 +4,7 @@ import functools
 import unittest
 from typing import Any
 
+from data_contract_components.contract_definition.contract_spec import ensure_a_contract_binds
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
@@ -35,6 +36,7 @@ def get_current_state() -> tuple[Any, Any]:
     """The contracts, and the catalog of a database that this checkout's migrations built; read once for both tests."""
     ensure_applied_revisions_are_current()
     contract_specs = get_data_contract_specs()
+    ensure_a_contract_binds(contract_specs)
     return contract_specs, get_data_catalog(tables=get_tables(contract_specs))
 
 

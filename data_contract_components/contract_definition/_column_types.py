@@ -1,0 +1,67 @@
+"""What to write in place of a type's name that PostgreSQL accepts in a statement, but never prints in the catalog."""
+
+import json
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+# PostgreSQL manual, "Data Types", and what other databases call them.
+ALIASES = {
+    **dict.fromkeys(("int", "int4", "serial", "serial4"), "integer"),
+    **dict.fromkeys(("int2", "smallserial", "serial2"), "smallint"),
+    **dict.fromkeys(("int8", "bigserial", "serial8"), "bigint"),
+    **dict.fromkeys(("decimal", "dec"), "numeric"),
+    **dict.fromkeys(("float", "float8", "double"), "double precision"),
+    **dict.fromkeys(("char", "bpchar", "nchar", "national character"), "character"),
+    **dict.fromkeys(("varchar", "char varying", "nvarchar", "varchar2"), "character varying"),
+    **dict.fromkeys(("timestamp", "datetime"), "timestamp without time zone"),
+    **dict.fromkeys(("user defined", "user_defined", "enum"), "USER-DEFINED"),
+    "timestamptz": "timestamp with time zone",
+    "time": "time without time zone",
+    "timetz": "time with time zone",
+    "float4": "real",
+    "bool": "boolean",
+    "varbit": "bit varying",
+    "string": "text",
+    "blob": "bytea",
+}
+# What stands in parentheses behind a type's name.
+BOUNDS = {
+    **dict.fromkeys(("character", "character varying", "bit", "bit varying"), ("character_maximum_length",)),
+    **dict.fromkeys(("time without time zone", "time with time zone", "interval"), ("datetime_precision",)),
+    **dict.fromkeys(("timestamp without time zone", "timestamp with time zone"), ("datetime_precision",)),
+    "numeric": ("numeric_precision", "numeric_scale"),
+}
+
+
+def explain_type_name(name: str, known_names: Collection[str], *, is_element: bool) -> str:
+    """That `name` is not one of `known_names`, and what to write instead of it."""
+    text, dimensions = re.subn(r" ?\[\d*\]| array\b", "", " ".join(name.lower().split()).removeprefix("pg_catalog."))
+    if text.startswith("_"):
+        text, dimensions = text[1:], 1
+    bounds = re.findall(r"-?\d+", "".join(re.findall(r"\(.*?\)", text)))
+    text = " ".join(re.sub(r"\(.*?\)", " ", text).split())
+    constraints: dict[str, Any] = {}
+    if fields := re.fullmatch(r"interval (.+)", text):
+        text, constraints["interval_type"] = "interval", fields[1].upper()
+    names = ALIASES | {known.lower(): known for known in known_names}
+    if text == "float" and bounds and int(bounds[0]) <= 24:
+        text = "real"
+    if text not in names:
+        nearest = get_close_matches(text, names, n=1, cutoff=0.75)
+        question = f'did you mean "{names[nearest[0]]}"? ' if nearest else ""
+        return (
+            f"{_dumps(name)} is not the name of a built-in type: {question}a type of your own or of an extension is "
+            'written "USER-DEFINED", a domain as its base type'
+        )
+    constraints |= dict(zip(BOUNDS.get(names[text], ()), map(int, bounds), strict=False))
+    words = [_dumps(names[text]), *(f'"{key}": {_dumps(value)}' for key, value in constraints.items())]
+    if dimensions and not is_element:
+        element = _dumps({"data_type": names[text]} | constraints)
+        words = ['"ARRAY"', f'beside "constraints" an "array_element": {element}']
+    return f"PostgreSQL never prints {_dumps(name)} here: write {', '.join(words)}"
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
