@@ -1,2 +1,3 @@
 create type mood as enum ();
-create table contracted (a mood, b text);
+create type pair as (x integer);
+create table contracted (a mood, b pair);
