@@ -47,6 +47,18 @@ _CANDIDATES = {
 }
 BINARIES = {version: path for version, path in _CANDIDATES.items() if (path / "initdb").exists()}
 
+# What `alembic init` writes, in short: nothing of this project is known to it.
+ENV_TEXT = """\
+import sqlalchemy as sa
+from alembic import context
+
+engine = sa.engine_from_config(context.config.get_section("alembic"))
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
 _numbers = itertools.count(1)
 
 

@@ -1,6 +1,5 @@
 import contextlib
 import dataclasses
-import io
 import json
 import os
 import shutil
@@ -27,10 +26,11 @@ from data_contract_components.detection._get_data_migration_changes import (
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.errors import ComparisonError
-from tests import BINARIES, ROOT, run, start_server, wait_until
+from tests import BINARIES, ENV_TEXT, ROOT, run, start_server, wait_until
 
 VERSIONS = Path("data_contract_components/data_assets/db_migrations/versions")
 CONTRACTS = Path("data_contract_components/contract_definition")
+ENV, CONFIG = VERSIONS.parent / "env.py", VERSIONS.parents[1] / "alembic.ini"
 SEED = VERSIONS / "00e9b3375a5f_create_met_museum_seed_tables.py"
 CONTRACT = CONTRACTS / "object_images_contract_spec.json"
 MODULE = "data_contract_components.detection._get_data_migration_changes"
@@ -205,6 +205,8 @@ class RepositoryTestCase(unittest.TestCase):
         for path in (SEED, CONTRACT):
             (self.root / path).parent.mkdir(parents=True)
             shutil.copy(ROOT / path, self.root / path)
+        self.write(ENV, ENV_TEXT)
+        shutil.copy(ROOT / CONFIG, self.root / CONFIG)
         self.git("init", "-q", "-b", "main")
         self.commit()
         self.git("checkout", "-q", "-b", "feature")
@@ -474,9 +476,16 @@ class TestLaterRevisions(RepositoryTestCase):
 
     def test_what_a_revision_prints_is_not_in_the_output(self) -> None:
         self.write_revision("b", 'print("printed")')
-        with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(io.StringIO()) as errors:
-            self.compare()
-        self.assertEqual((output.getvalue(), errors.getvalue()), ("", "printed\n"))
+        program = f"import pathlib, {MODULE} as module; module.get_data_migration_changes('main', pathlib.Path.cwd())"
+        result = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=self.root,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual((result.stdout, result.stderr), ("", "printed\n"))
 
 
 class TestContracts(RepositoryTestCase):
@@ -582,7 +591,7 @@ class TestBadInput(RepositoryTestCase):
             self.assert_no_comparison("git is not installed")
 
     def test_a_base_without_migrations(self) -> None:
-        shutil.rmtree(self.root / VERSIONS)
+        shutil.rmtree(self.root / VERSIONS.parent)
         self.commit()
         self.git("branch", "before")
         self.assert_no_comparison('the base "before" has no', "versions", base="before")

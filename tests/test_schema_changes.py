@@ -1,6 +1,7 @@
 import copy
 import os
 import random
+import shutil
 import tempfile
 import types
 import unittest
@@ -10,9 +11,9 @@ from unittest import mock
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import run_migrations
-from data_contract_components.detection._migrations import MIGRATIONS_PATH, Migrations
+from data_contract_components.detection._migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause, find_schema_changes
-from tests import BINARIES, start_server
+from tests import BINARIES, ENV_TEXT, ROOT, start_server
 
 HISTORIES = 30
 TYPES = {"smallint": "sa.SmallInteger()", "integer": "sa.Integer()", "bigint": "sa.BigInteger()", "text": "sa.Text()"}
@@ -202,6 +203,8 @@ def is_possible(history: History) -> bool:
 def write_history(history: History, root: Path) -> Migrations:
     directory = root / MIGRATIONS_PATH / "versions"
     directory.mkdir(parents=True)
+    (directory.parent / "env.py").write_text(ENV_TEXT)
+    shutil.copy(ROOT / CONFIG_PATH, root / CONFIG_PATH)
     for number, revision in enumerate(history):
         lines = ["import sqlalchemy as sa", "from alembic import op", f"revision = 'r{number}'"]
         lines += [f"down_revision = {f'r{number - 1}' if number else None!r}", "def upgrade():", "    pass"]
@@ -252,8 +255,9 @@ class TestFindSchemaChanges(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             base_migrations = write_history(base, Path(directory) / "base")
             head_migrations = write_history(head, Path(directory) / "head")
-            traces, _ = run_migrations(scratch, base_migrations, head_migrations, ())
-        return find_schema_changes(*traces, head_migrations.paths(), {})
+            with base_migrations, head_migrations:
+                traces, _ = run_migrations(scratch, base_migrations, head_migrations, ())
+        return find_schema_changes(*traces, head_migrations.paths, {})
 
     def test_the_base_and_the_changes_make_the_head_and_none_can_be_spared(self) -> None:
         url = start_server(types.SimpleNamespace(addCleanup=self.addCleanup), BINARIES["18"])

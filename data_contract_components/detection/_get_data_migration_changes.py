@@ -33,7 +33,12 @@ from data_contract_components.detection._migrations import Migrations
 from data_contract_components.detection._places import TableName
 from data_contract_components.detection._schema_changes import SchemaChange, find_schema_changes
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
-from data_contract_components.errors import ComparisonError, DataContractError, InvalidContractSpecError
+from data_contract_components.errors import (
+    ComparisonError,
+    DataContractError,
+    InvalidContractSpecError,
+    escape_controls,
+)
 
 VALUE_LENGTH = 60
 # Title, names of the columns, and rows of cells.
@@ -74,10 +79,10 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
     with open_base_checkout(base, repository_directory) as (base_commit, base_directory):
         base_specs = _get_base_specs(base_directory / CONTRACTS_PATH, base)
         head_specs = _get_specs(repository_directory / CONTRACTS_PATH)
-        base_migrations = Migrations(base_directory, f'the base "{base}"')
+        base_migrations = Migrations(base_directory, f'the base "{base}"', repository_directory)
         head_migrations = Migrations(repository_directory, "this checkout")
         tables = get_tables(base_specs) | get_tables(head_specs)
-        with ScratchDatabases() as scratch:
+        with ScratchDatabases() as scratch, base_migrations, head_migrations:
             traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
         # The contracts speak of the checked database.
         base_df, head_df = (catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
@@ -99,7 +104,7 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
     return MigrationComparison(
         base,
         base_commit,
-        tuple(find_schema_changes(*traces, head_migrations.paths(), contract_names)),
+        tuple(find_schema_changes(*traces, head_migrations.paths, contract_names)),
         tuple(find_contract_changes(base_specs, head_specs, head_texts)),
         violations=_subtract(head_violations, base_violations),
         earlier_violations=_subtract(head_violations, _subtract(head_violations, base_violations)),
@@ -128,16 +133,30 @@ def run_migrations(
     scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[tuple[str, str]]
 ) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, pd.DataFrame]]:
     """What was done on both sides after the revisions that they share, and their catalogs of `tables` in the end."""
+    database = scratch.create()
+    for side in (base, head):
+        side.begin_reading(database)
+    for side in (base, head):
+        side.end_reading()
     shared = base.count_shared(head)
-    name = head_name = scratch.create()
     if shared:
-        base.apply(scratch.url(name), shared, is_traced=False)
-    if shared < len(base.revisions):
-        head_name = scratch.create(template=name)
-    base_trace = base.apply(scratch.url(name))
-    base_df = get_data_catalog(PostgresDB(scratch.url(name)), tables)
-    head_trace = head.apply(scratch.url(head_name))
-    head_df = get_data_catalog(PostgresDB(scratch.url(head_name)), tables)
+        base.begin(database, shared, is_traced=False)
+        _, paths = base.end()
+        if not base.has_files_of(head, paths):  # they did the same and read something else
+            database, shared = scratch.create(), 0
+    if shared == len(base.paths):
+        base_df = get_data_catalog(PostgresDB(database.url), tables)
+        head.begin(database)
+        head_trace, _ = head.end()
+        base_trace = Trace(head_trace.first, [], head_trace.first)
+    else:
+        head_database = scratch.create(database)
+        base.begin(database)
+        head.begin(head_database)
+        (base_trace, _), (head_trace, _) = base.end(), head.end()
+        base_df = get_data_catalog(PostgresDB(database.url), tables)
+        database = head_database
+    head_df = get_data_catalog(PostgresDB(database.url), tables)
     return (base_trace, head_trace), (base_df, head_df)
 
 
@@ -159,10 +178,10 @@ def render_table(comparison: MigrationComparison) -> str:
     """Each section as a table with aligned columns."""
     texts: list[str] = []
     for title, names, rows in _get_sections(comparison):
-        lines = [names, *([_escape_controls(cell) for cell in row] for row in rows)]
+        lines = [names, *([escape_controls(cell) for cell in row] for row in rows)]
         widths = [max(len(line[position]) for line in lines) for position in range(len(names))]
         padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-        texts.append("\n".join([_escape_controls(title), *(f"  {line}".rstrip() for line in padded if rows)]))
+        texts.append("\n".join([escape_controls(title), *(f"  {line}".rstrip() for line in padded if rows)]))
     return "\n\n".join(texts)
 
 
@@ -228,17 +247,13 @@ def _render_value(value: Any) -> str:
     return text if len(text) <= VALUE_LENGTH else text[: VALUE_LENGTH - 1] + "…"
 
 
-def _escape_controls(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|@~-])", r"\\\1", _escape_controls(text))
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|@~-])", r"\\\1", escape_controls(text))
 
 
 def _render_code(text: str) -> str:
     """`text` in a code span, in which neither markup nor a mention is read."""
-    text = _escape_controls(text).replace("|", "\\|")
+    text = escape_controls(text).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`" if text.strip() else text
 

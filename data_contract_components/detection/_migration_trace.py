@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import inspect
-import itertools
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import FrameType
 from typing import Any
-
-from alembic.script import Script
-from psycopg2.extensions import AsIs
-from sqlalchemy import Connection, event
 
 from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS, CATALOG_SQL, CONSTRAINT_COLUMNS
 
-STATEMENT_LENGTH = 120
 # What two states of a column are compared by; those of a table have a name of their own.
 COLUMN_FACTS = ("data_type", "primaryKey", *CONSTRAINT_COLUMNS, "comment")
 TABLE_FACTS = {"table_type": "table_type", "comment": "table_comment"}
@@ -41,7 +30,6 @@ join pg_catalog.pg_class as relations
     on relations.relnamespace = namespaces.oid and relations.relname = catalog.table_name
 join pg_catalog.pg_attribute as attributes
     on attributes.attrelid = relations.oid and attributes.attname = catalog.column_name
-where catalog.table_name <> 'alembic_version'
 order by relations.oid, attributes.attnum
 """
 
@@ -96,132 +84,20 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     last: dict[ColumnKey, Row] = field(default_factory=dict)
 
-
-class Recorder:
-    """Compares the columns whenever another call of a revision is about to change something."""
-
-    def __init__(self, connection: Connection, root_directory: Path, trace: Trace) -> None:
-        self._connection, self._root_directory, self._trace = connection, root_directory, trace
-        # Planning the queries takes as long as they do.
-        self._query("set plan_cache_mode = force_generic_plan")
-        self._query(f"prepare table_versions as {VERSIONS_SQL}")
-        self._query(
-            f"prepare table_columns (text[]) as {COLUMNS_SQL}", {"table_names": AsIs("$1"), "table_schemas": None}
-        )
-        self._versions = self._read_versions()
-        self._values = self._read_columns(None)
-        trace.first = {key: self._row(values) for key, values in self._values.items()}
+    @classmethod
+    def from_rows(cls, first: list[Row], steps: list[Any]) -> Trace:
+        """A trace from what a worker answers; each of its steps is the fields of a place and pairs of rows."""
+        trace = cls({_key_of(row): row for row in first})
         trace.last = dict(trace.first)
-        event.listen(connection, "before_cursor_execute", self._before_cursor_execute)
-
-    def begin(self, revision: Script) -> None:
-        self._revision = revision
-        self._calls = _Calls(Path(revision.path))
-        self._call: tuple[int, ast.Call | None] | None = None
-
-    def end(self) -> None:
-        self._record()
-        self._call = None
-
-    def _before_cursor_execute(self, *_: Any) -> None:
-        frame = inspect.currentframe()
-        # The innermost: in a function that several calls share, it is its `op.…` line that did it.
-        while frame and frame.f_code.co_filename != self._revision.module.__file__:
-            frame = frame.f_back
-        if frame is None:
-            return  # alembic's own bookkeeping
-        call = self._calls.find(frame)
-        if self._call and self._call != call:
-            self._record()
-        self._call = call
-
-    def _record(self) -> None:
-        values = self._read()
-        keys = [key for key in self._values | values if self._values.get(key) != values.get(key)]
-        self._values = values
-        if not keys:
-            return
-        rows: dict[ColumnKey, tuple[Row | None, Row | None]] = {}
-        for key in keys:
-            before = self._trace.last.pop(key, None)
-            if key in values:
-                self._trace.last[key] = self._row(values[key])
-            rows[key] = (before, self._trace.last.get(key))
-        # Without a call, when something has passed SQLAlchemy by.
-        line, call = self._call or (self._calls.upgrade_line, None)
-        statement = self._calls.render(call) if call else None
-        path = Path(self._revision.path).relative_to(self._root_directory).as_posix()
-        self._trace.steps.append(Step(Place(self._revision.revision, path, line, statement), rows))
-
-    def _read(self) -> dict[ColumnKey, tuple[Any, ...]]:
-        """The columns as they are now; those that did not change are not asked for."""
-        before, after = self._versions, self._read_versions()
-        self._versions = after
-        changed = [oid for oid in before | after if before.get(oid) != after.get(oid)]
-        if not changed:
-            return self._values
-        if 0 in changed:
-            return self._read_columns(None)
-        names = {versions[oid][0] for versions in (before, after) for oid in changed if oid in versions}
-        # What a table refers to by its name is part of the table's own columns.
-        names |= {
-            values[TABLE_NAME]
-            for values in self._values.values()
-            if any(target["table_name"] in names for target in values[REFERENCES] or ())
-        }
-        kept = {key: values for key, values in self._values.items() if values[TABLE_NAME] not in names}
-        return kept | self._read_columns(sorted(names))
-
-    def _read_versions(self) -> dict[int, tuple[str, str]]:
-        return {oid: (name, version) for oid, name, version in self._query("execute table_versions")}
-
-    def _read_columns(self, table_names: list[str] | None) -> dict[ColumnKey, tuple[Any, ...]]:
-        """The values of the columns of the tables with these names; None: of all."""
-        return {values[-2:]: values for values in self._query("execute table_columns (%s)", (table_names,))}
-
-    def _query(self, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        # Not by SQLAlchemy, which would tell its listener of this.
-        with contextlib.closing(self._connection.connection.cursor()) as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall()) if cursor.description else []
-
-    def _row(self, values: tuple[Any, ...]) -> Row:
-        return dict(zip(ROW_KEYS, values, strict=True))
+        for place, pairs in steps:
+            rows = {_key_of(before or after): (before, after) for before, after in pairs}
+            for key, (_, after) in rows.items():
+                trace.last.pop(key, None)
+                if after:
+                    trace.last[key] = after
+            trace.steps.append(Step(Place(*place), rows))
+        return trace
 
 
-class _Calls:
-    """The calls in the file of a revision."""
-
-    def __init__(self, path: Path) -> None:
-        self._source = path.read_text(encoding="utf-8")
-        nodes = list(ast.walk(ast.parse(self._source)))
-        self._calls: dict[tuple[int | None, ...], ast.Call] = {
-            (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset): node
-            for node in nodes
-            if isinstance(node, ast.Call)
-        }
-        functions = {node.name: node.lineno for node in nodes if isinstance(node, ast.FunctionDef)}
-        self.upgrade_line = functions.get("upgrade", 1)
-
-    def find(self, frame: FrameType) -> tuple[int, ast.Call | None]:
-        """The call that `frame` is at, and the line on which it begins."""
-        # An instruction takes two bytes, and has one position (PEP 657).
-        position = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
-        # The end of a batch is at its `with`, and no call.
-        on_line = (call for call in self._calls.values() if call.lineno == frame.f_lineno)
-        call = self._calls.get(position) or next(on_line, None)
-        return (call.lineno if call else frame.f_lineno, call)
-
-    def render(self, call: ast.Call) -> str:
-        """The call on one line, as far as its arguments are short."""
-        texts: list[str] = []
-        for argument in (*call.args, *call.keywords):
-            value = argument.value if isinstance(argument, ast.keyword) else argument
-            texts.append(self._text(argument) if isinstance(value, ast.Constant | ast.Name) else "…")
-            if texts[-1] == "…":
-                break
-        text = f"{self._text(call.func)}({', '.join(texts)})"
-        return text if len(text) <= STATEMENT_LENGTH else text[: STATEMENT_LENGTH - 1] + "…"
-
-    def _text(self, node: ast.AST) -> str:
-        return " ".join((ast.get_source_segment(self._source, node) or "").split())
+def _key_of(row: Row) -> ColumnKey:
+    return row["table_oid"], row["column_number"]

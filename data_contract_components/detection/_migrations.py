@@ -1,197 +1,192 @@
-"""The migrations of one state of the repository, and running them on a scratch database."""
+"""The migrations of one state of the repository, run on a scratch database by a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import itertools
+import json
 import os
+import re
+import signal
+import subprocess
 import sys
-import traceback
-import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alembic.config import Config
-from alembic.operations import BatchOperations, MigrateOperation
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, MigrationStep
-from alembic.script import Script, ScriptDirectory
-from sqlalchemy.exc import DBAPIError
-
-from data_contract_components import data_assets
-from data_contract_components.detection._migration_trace import Recorder, Trace
+from data_contract_components.data_assets._scratch_databases import ScratchDatabase
+from data_contract_components.detection._base_checkout import open_temporary_directory
+from data_contract_components.detection._migration_trace import COLUMNS_SQL, VERSIONS_SQL, Trace
 from data_contract_components.errors import ComparisonError
 
 MIGRATIONS_PATH = Path("data_contract_components/data_assets/db_migrations")
-PACKAGE = "data_contract_components.data_assets.db_migrations"
+CONFIG_PATH = MIGRATIONS_PATH.parent / "alembic.ini"
+WORKER_PATH = Path(__file__).with_name("_migration_worker.py")
 
 
-class Migrations:
-    """The revisions of the repository at `root_directory`, run by the env.py of this checkout.
+class Migrations(contextlib.AbstractContextManager["Migrations"]):
+    """Inside `with`, the revisions of the repository at `root_directory`, run by its own env.py and modules.
 
-    `name` says in messages which ones they are. Raises: ComparisonError where they are not one line to one head.
+    `name` says in messages which ones they are; modules of `other_directory` are not theirs. A job is begun, and ended
+    when its result is asked for, so that two sides can work at the same time. Raises: ComparisonError.
     """
 
-    def __init__(self, root_directory: Path, name: str) -> None:
-        self.root_directory, self.name = root_directory, name
-        self.directory = root_directory / MIGRATIONS_PATH
-        if not (self.directory / "versions").is_dir():
-            raise ComparisonError(f"{name} has no {MIGRATIONS_PATH}/versions", "Name a base that has the migrations.")
-        own_directory = Path(__file__).parents[2] / MIGRATIONS_PATH
-        self._script = ScriptDirectory(str(own_directory), version_locations=[str(self.directory / "versions")])
-        with self._running([]):
-            heads = self._script.get_heads()
-            self.revisions = list(self._script.walk_revisions())[::-1]
-        if len(heads) > 1:
+    def __init__(self, root_directory: Path, name: str, other_directory: Path | None = None) -> None:
+        self.root_directory, self.name = root_directory.resolve(), name
+        self._other_directory = (other_directory or root_directory).resolve()
+        self.directory = self.root_directory / MIGRATIONS_PATH
+        # The file of each revision from the first on, from the repository's root.
+        self.paths: dict[str, str] = {}
+        for path in (MIGRATIONS_PATH / "versions", CONFIG_PATH):
+            if not (self.root_directory / path).exists():
+                raise ComparisonError(f"{name} has no {path}", "Name a base that has the migrations.")
+
+    def __enter__(self) -> Migrations:
+        if not hasattr(os, "fork"):
+            raise ComparisonError("migrations are not run aside on Windows itself", "Work in WSL.")
+        with contextlib.ExitStack() as stack:
+            temporary_directory = stack.enter_context(open_temporary_directory("contracts-worker-"))
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(WORKER_PATH)],
+                cwd=self.root_directory,
+                env=os.environ | {"TMPDIR": str(temporary_directory)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # a key press in the terminal is this process's to answer
+            )
+            stack.callback(self._stop)
+            self._answer_path = temporary_directory / "answer.json"
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+
+    def begin_reading(self, database: ScratchDatabase) -> None:
+        self._begin(database, is_apply=False)
+
+    def end_reading(self) -> None:
+        """`paths` are known, and which files the revisions depend on."""
+        answer = self._end()
+        if len(answer["heads"]) > 1:
             raise ComparisonError(
-                f"the migrations of {name} have {len(heads)} heads: {', '.join(sorted(heads))}",
+                f"the migrations of {self.name} have {len(answer['heads'])} heads: {', '.join(answer['heads'])}",
                 "Join them, in data_contract_components/data_assets: alembic merge heads",
             )
-        self.files = {
-            path.relative_to(self.directory): _checksum(path)
-            for path in sorted(self.directory.rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts
-        }
-
-    def path_of(self, revision: Script) -> Path:
-        return Path(revision.path).relative_to(self.root_directory)
-
-    def paths(self) -> dict[str, str]:
-        """The file of each revision, from the repository's root."""
-        return {revision.revision: self.path_of(revision).as_posix() for revision in self.revisions}
+        self.paths = dict(answer["revisions"])
+        files = (path for path in self.directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        paths = {str(path.relative_to(self.root_directory)) for path in files}
+        self._other_files = self._checksums(paths - set(self.paths.values()))
+        self._opened = set(answer["opened"]) - set(self.paths.values())
 
     def count_shared(self, other: Migrations) -> int:
-        """How many revisions from the first on are byte for byte those of `other`, and find the same files beside."""
-        if self._other_files() != other._other_files():
+        """How many revisions from the first on are byte for byte those of `other`, and find the same files."""
+        if self._other_files != other._other_files or not self.has_files_of(other, self._opened):
             return 0
-        pairs = zip(self.revisions, other.revisions, strict=False)
-        same = itertools.takewhile(lambda pair: self._identity(pair[0]) == other._identity(pair[1]), pairs)
+        pairs = zip(self.paths.items(), other.paths.items(), strict=False)
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1] and self.has_files_of(other, {pair[0][1]}), pairs)
         return sum(1 for _ in same)
 
-    def _identity(self, revision: Script) -> tuple[str, bytes]:
-        return revision.revision, Path(revision.path).read_bytes()
+    def has_files_of(self, other: Migrations, paths: set[str]) -> bool:
+        return self._checksums(paths) == other._checksums(paths)
 
-    def _other_files(self) -> dict[Path, str]:
-        # env.py is this checkout's for both.
-        known = {Path("env.py"), *(Path(revision.path).relative_to(self.directory) for revision in self.revisions)}
-        return {path: content for path, content in self.files.items() if path not in known}
+    def _checksums(self, paths: set[str]) -> dict[str, str | None]:
+        return {path: _checksum(self.root_directory / path) for path in sorted(paths)}
 
-    def apply(self, url: str, count: int | None = None, *, is_traced: bool = True) -> Trace:
-        """The next `count` revisions (None: all) are applied to the database of `url`; what each call of them did.
+    def begin(self, database: ScratchDatabase, count: int | None = None, *, is_traced: bool = True) -> None:
+        """The next `count` revisions (None: all) are being applied to `database`."""
+        self._begin(database, is_apply=True, count=count, is_traced=is_traced)
 
-        Raises: ComparisonError, which names the revision that failed.
-        """
-        trace = Trace()
-        current: list[Script] = []
+    def end(self) -> tuple[Trace, set[str]]:
+        """What each call of the applied revisions did, and the files that they read."""
+        answer = self._end()
+        opened = set(answer["opened"]) - set(self.paths.values())
+        return Trace.from_rows(answer.get("first", []), answer.get("steps", [])), opened
 
-        def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
-            assert context.connection is not None
-            recorder = Recorder(context.connection, self.root_directory, trace) if is_traced else None
-            applied = set(self._script.iterate_revisions(heads, "base")) if heads else set()
-            for revision in [revision for revision in self.revisions if revision not in applied][:count]:
-                current[:] = [revision]
-                if recorder:
-                    recorder.begin(revision)
-                yield MigrationStep.upgrade_from_script(self._script.revision_map, revision)
-                if recorder:
-                    recorder.end()
+    def _begin(
+        self, database: ScratchDatabase, *, is_apply: bool, count: int | None = None, is_traced: bool = False
+    ) -> None:
+        self._database, self._is_apply = database, is_apply
+        job = {
+            "root": str(self.root_directory),
+            "other_root": str(self._other_directory),
+            "config": str(self.root_directory / CONFIG_PATH),
+            "answer": str(self._answer_path),
+            "database": database.name,
+            "oid": str(database.oid),
+            "url": database.url,
+            "environment": database.environment,
+            "is_apply": is_apply,
+            "count": count,
+            "copied": database.copied,
+            # As the parameter of a prepared statement.
+            "columns_sql": COLUMNS_SQL % {"table_names": "$1", "table_schemas": "null"} if is_traced else None,
+            "versions_sql": VERSIONS_SQL,
+        }
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(job), file=self._process.stdin, flush=True)
 
-        with self._running(current), _database_of(url), EnvironmentContext(Config(), self._script, fn=get_steps):
-            self._script.run_env()
-        return trace
-
-    @contextlib.contextmanager
-    def _running(self, current: list[Script]) -> Iterator[None]:
-        """Inside, code of the revisions may run; `current` holds the one that does.
-
-        What it prints is none of this command's output, and it leaves no compiled file beside it.
-        """
-        writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    def _end(self) -> dict[str, Any]:
+        assert self._process.stdout
+        status = self._process.stdout.readline().strip()
         try:
-            with contextlib.redirect_stdout(sys.stderr), _batches_without_delay(), _package_in(self.directory):
-                yield
-        except (Exception, SystemExit) as error:  # a revision is anybody's code
-            raise self._as_comparison_error(error, current) from error
-        finally:
-            sys.dont_write_bytecode = writes_bytecode
+            answer: dict[str, Any] = json.loads(self._answer_path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError) as error:
+            raise ComparisonError(
+                f"the process that runs the migrations of {self.name} ended early, status {status or 'unknown'}",
+                "See what it wrote above this line.",
+            ) from error
+        self._answer_path.unlink()
+        if "error" in answer:
+            raise self._as_comparison_error(answer["error"])
+        return answer
 
-    def _as_comparison_error(self, error: BaseException, current: list[Script]) -> ComparisonError:
-        reason = str(error.orig).strip() if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}"
-        if not current:
+    def _as_comparison_error(self, error: dict[str, Any]) -> ComparisonError:
+        place = error.get("path")
+        if place and error["line"]:
+            place = f"{place}:{error['line']}"
+        reason = "\n".join([self._without_secrets(error["reason"]), *self._database.missing])
+        if error.get("refusal"):
             return ComparisonError(
-                f"alembic cannot read the migrations of {self.name}: {reason}",
-                "Mend them until `alembic heads` does, in data_contract_components/data_assets.",
+                f"{place or 'env.py'} of {self.name} opens {error['refusal']}, and not to the scratch database: "
+                "it was closed, and nothing was run over it",
+                "Take the URL from DATABASE_URL, or in env.py from the configuration's sqlalchemy.url.",
             )
-        path, line = self.path_of(current[0]), ""
-        for frame, number in traceback.walk_tb(error.__traceback__):
-            if frame.f_code.co_filename == current[0].module.__file__:
-                line = f":{number}"
+        if error.get("revision"):
+            return ComparisonError(
+                f"revision {error['revision']} of {self.name} fails on a scratch database, {place}: {reason}",
+                "A scratch database has the tables and no rows, and is no --sql: let the revision run there.",
+            )
+        where = f", {place}" if place else ""
+        if self._is_apply:
+            return ComparisonError(
+                f"the migrations of {self.name} cannot be run on a scratch database{where}: {reason}",
+                "Fix that until `alembic upgrade head` builds an empty database.",
+            )
         return ComparisonError(
-            f"revision {current[0].revision} of {self.name} fails on a scratch database, {path}{line}: {reason}",
-            "A scratch database has the tables and no rows, and is no --sql: write the revision so that it runs there.",
+            f"alembic cannot read the migrations of {self.name}{where}: {reason}",
+            "Fix them until `alembic heads` does, in data_contract_components/data_assets.",
         )
 
+    def _without_secrets(self, reason: str) -> str:
+        """`reason` with the paths of the repository, and without what may be a password."""
+        for secret in self._database.secrets:
+            reason = reason.replace(secret, "***")
+        reason = re.sub(r"(\w://)[^\s'\"]*@", r"\1***@", reason)
+        reason = re.sub(r"(password\s*=\s*)('[^']*'|\S+)", r"\1***", reason, flags=re.IGNORECASE)
+        return reason.replace(f"{self.root_directory}/", "")
 
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
-
-@contextlib.contextmanager
-def _database_of(url: str) -> Iterator[None]:
-    """Inside, database_url() is `url`: for env.py, and for a revision that asks for it."""
-    previous = os.environ.get("DATABASE_URL")
-    os.environ["DATABASE_URL"] = url
+def _checksum(path: Path) -> str | None:
     try:
-        yield
-    finally:
-        del os.environ["DATABASE_URL"]
-        if previous is not None:
-            os.environ["DATABASE_URL"] = previous
-
-
-@contextlib.contextmanager
-def _batches_without_delay() -> Iterator[None]:
-    """Inside, each call of a batch is executed at once, and not at the end of `with`, where its line is not known.
-
-    But for a batch that makes the table anew, which takes them together.
-    """
-    original = BatchOperations.invoke
-
-    def invoke(self: BatchOperations, operation: MigrateOperation) -> Any:
-        result = original(self, operation)
-        batch: Any = self.impl
-        if not batch._should_recreate():
-            batch.flush()
-            batch.batch.clear()
-        return result
-
-    BatchOperations.invoke = invoke  # type: ignore[method-assign,assignment]
-    try:
-        yield
-    finally:
-        BatchOperations.invoke = original  # type: ignore[method-assign]
-
-
-@contextlib.contextmanager
-def _package_in(directory: Path) -> Iterator[None]:
-    """Inside, what a revision imports from the package of the migrations comes from `directory`: a base has its own."""
-    package = importlib.import_module(PACKAGE)
-    modules = {name: sys.modules[name] for name in sys.modules if f"{name}.".startswith(f"{PACKAGE}.")}
-    other = types.ModuleType(PACKAGE)
-    other.__path__ = [str(directory)]
-    _set_package(other, {PACKAGE: other})
-    try:
-        yield
-    finally:
-        _set_package(package, modules)
-
-
-def _set_package(package: types.ModuleType, modules: dict[str, types.ModuleType]) -> None:
-    for name in [name for name in sys.modules if f"{name}.".startswith(f"{PACKAGE}.")]:
-        del sys.modules[name]
-    sys.modules.update(modules)
-    data_assets.db_migrations = package  # type: ignore[attr-defined]
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # it is not there, or no file
+        return None

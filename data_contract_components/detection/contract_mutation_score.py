@@ -267,9 +267,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _scratch_database() -> Iterator[str]:
     """The URL of a database that the migrations have built, and that is gone afterwards."""
     with ScratchDatabases() as scratch:
-        url = scratch.url(scratch.create())
-        Migrations(REPOSITORY_DIRECTORY, "this checkout").apply(url, is_traced=False)
-        yield url
+        database = scratch.create()
+        with Migrations(REPOSITORY_DIRECTORY, "this checkout") as migrations:
+            migrations.begin(database, is_traced=False)
+            migrations.end()
+        yield database.url
 
 
 def _print_verdicts(database: PostgresDB, specs: dict[str, ContractSpec], is_in_place: bool) -> list[Verdict]:

@@ -1,0 +1,542 @@
+"""A program that runs the migrations of one checkout on a scratch database; _migrations.py starts it as a file.
+
+It imports nothing of this package, whose name means that checkout's own code here. Each line on standard input is a
+job, done in a process of its own, so that none sees what another imported, opened or left behind. The answer is a JSON
+file; a line on standard output says that the job's process has ended. It ends with the process that started it.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import inspect
+import itertools
+import json
+import logging
+import os
+import re
+import secrets
+import sys
+import threading
+import tokenize
+import traceback
+from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import psycopg2
+from alembic.config import Config
+from alembic.operations import BatchOperations, MigrateOperation
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, Pool
+
+STATEMENT_LENGTH = 120
+POSTGRES_URL = re.compile(r"\s*postgres\w*(\+\w+)?://")
+# Those parameters of a URL that say which database it is; a driver that is not libpq's knows the last two.
+PLACE_KEYS = ("user", "password", "passfile", "hostaddr", "dbname", "database", "service", "host", "port")
+LIBPQ_DRIVERS = ("postgres", "postgresql", "psycopg2", "psycopg", "psycopg_async", "psycopg2cffi")
+IDENTITY_SQL = """
+select datname::text, oid::text
+from pg_catalog.pg_database
+where datname operator(pg_catalog.=) pg_catalog.current_database()
+"""
+UNCOMMITTED_SQL = """
+select count(*)
+from unnest(%s::text[]) as transactions (id)
+where pg_catalog.pg_xact_status(transactions.id::xid8) is distinct from 'committed'
+"""
+Job = dict[str, Any]
+Row = dict[str, Any]
+ColumnKey = tuple[int, int]
+
+
+class RefusedConnectionError(Exception):
+    """A connection to something else than the scratch database; nothing was run over it."""
+
+
+class IncompleteError(Exception):
+    """Alembic ended without an error, and not everything that the revisions did is there."""
+
+
+class Worker:
+    """One job: `root` is the checkout, `database` and `oid` are the scratch database's."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._root = job, str(job["root"])
+        self._revision: Script | None = None
+        # Files, by the revisions that are applied, and before that.
+        self._opened: set[str] = set()
+        self._opened_before: set[str] = set()
+        self._refusals: list[str] = []
+        self._transactions: set[str] = set()
+        self._heads: set[str] = set()
+
+    def answer(self) -> dict[str, Any]:
+        """What the job asks for, or as `error` why there is none."""
+        self._isolate_modules()
+        self._guard_connections()
+        self._set_environment()
+        _execute_batches_at_once()
+        try:
+            config = Config(self._job["config"])
+            self._set_urls(config)
+            script = ScriptDirectory.from_config(config)
+            result = self._apply(config, script) if self._job["is_apply"] else self._get_revisions(script)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a revision is anybody's code
+            return {"error": self._describe(error)}
+        if self._root != self._job["other_root"]:
+            opened = self._opened | self._opened_before
+            others = [path for path in opened if path.endswith(".py") and _is_of(path, self._job["other_root"])]
+            if others:
+                return {"error": {"reason": f"it imports {min(others)}, which belongs to another checkout"}}
+        return result | {"opened": sorted(self._path_of(path) for path in self._opened if _is_of(path, self._root))}
+
+    def _describe(self, error: BaseException) -> dict[str, Any]:
+        """The reason, the revision that ran, and the innermost line of its file; else of any file of the checkout."""
+        chain = [error]
+        while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+            chain.append(cause)
+        # env.py may tell of an error and leave the program.
+        error = next((link for link in chain if not isinstance(link, SystemExit)), error)
+        reason = str(error.orig).strip() if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}"
+        place: tuple[str, int] | None = None
+        for link in reversed(chain):
+            for frame, line in traceback.walk_tb(link.__traceback__):
+                path = frame.f_code.co_filename
+                if path == self._revision.module.__file__ if self._revision else _is_of(path, self._root):
+                    place = (path, line)
+            if isinstance(link, SyntaxError) and link.filename:
+                place, reason = (link.filename, link.lineno or 1), f"{type(link).__name__}: {link.msg}"
+        if self._revision:
+            place = place or (self._revision.path, 0)
+        return {
+            "reason": reason,
+            "refusal": self._refusals[-1] if self._refusals else None,
+            "revision": self._revision.revision if self._revision else None,
+            "path": self._path_of(place[0]) if place else None,
+            "line": place[1] if place else None,
+        }
+
+    def _path_of(self, path: str) -> str:
+        return os.path.relpath(os.path.realpath(path), self._root)
+
+    def _isolate_modules(self) -> None:
+        """Modules come from this checkout, from their sources, and which of its files are read is noted."""
+        root, other_root = self._root, self._job["other_root"]
+        own = (root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path for path in sys.path)
+        sys.path[:] = [root, *own]
+        get_stats = SourceFileLoader.path_stats
+
+        def path_stats(loader: SourceFileLoader, path: Any) -> Any:
+            # A compiled file passes for current when size and time are the source's; without them none is used.
+            if _is_of(os.path.realpath(path), root):
+                raise OSError("no compiled file is used")
+            return get_stats(loader, path)
+
+        def note(name: str, arguments: tuple[Any, ...]) -> None:
+            if name == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+                self._opened.add(os.path.realpath(os.fsdecode(arguments[0])))
+
+        SourceFileLoader.path_stats = path_stats  # type: ignore[method-assign,assignment]
+        sys.addaudithook(note)
+
+    def _guard_connections(self) -> None:
+        """No connection is handed out, by SQLAlchemy or by a driver, before it has proved to be the scratch database's.
+
+        The server is the right one when the database of that name, which is random, has that oid there.
+        """
+
+        def check(connection: Any, *_: Any) -> None:
+            with contextlib.closing(connection.cursor()) as cursor:
+                cursor.execute(IDENTITY_SQL)
+                row = cursor.fetchone()
+            connection.rollback()
+            self._check(connection, row.values() if hasattr(row, "values") else row)
+
+        event.listen(Pool, "connect", check)
+        event.listen(Engine, "before_cursor_execute", self._make_way)
+        connect = psycopg2.connect
+
+        def connect_psycopg2(*arguments: Any, **keywords: Any) -> Any:
+            if keywords.get("async") or keywords.get("async_"):
+                self._refuse("an asynchronous connection of psycopg2, which cannot be checked")
+            connection = connect(*arguments, **keywords)
+            check(connection)
+            return connection
+
+        psycopg2.connect = connect_psycopg2
+        with contextlib.suppress(ImportError):
+            self._guard_psycopg(importlib.import_module("psycopg"))
+        with contextlib.suppress(ImportError):
+            self._guard_asyncpg(importlib.import_module("asyncpg"))
+
+    def _make_way(self, connection: Connection, _: Any, statement: str, *__: Any) -> None:
+        """What was copied from the checked database is dropped, while unused, for a statement that makes it."""
+        for kind, name in self._job["copied"]:
+            if re.search(rf"\bcreate\s+{kind}\s.*?\b{re.escape(name)}\b", statement, re.IGNORECASE | re.DOTALL):
+                quoted = name.replace('"', '""')
+                body = f'begin drop {kind} "{quoted}"; exception when others then null; end'
+                _query(connection, f"do {_quote(body)}")
+
+    def _guard_psycopg(self, psycopg: Any) -> None:
+        def check(connection: Any) -> Any:
+            # By libpq, as this is the same for both kinds of connections, and begins no transaction.
+            result = connection.pgconn.exec_(IDENTITY_SQL.encode())
+            self._check(connection.pgconn, [(result.get_value(0, n) or b"").decode() for n in range(2)], "finish")
+            return connection
+
+        connect, connect_async = psycopg.Connection.connect.__func__, psycopg.AsyncConnection.connect.__func__
+
+        async def checked_async(cls: Any, *arguments: Any, **keywords: Any) -> Any:
+            return check(await connect_async(cls, *arguments, **keywords))
+
+        psycopg.Connection.connect = classmethod(lambda cls, *a, **k: check(connect(cls, *a, **k)))
+        psycopg.AsyncConnection.connect = classmethod(checked_async)
+        psycopg.connect = psycopg.Connection.connect
+
+    def _guard_asyncpg(self, asyncpg: Any) -> None:
+        connect = asyncpg.connect
+
+        async def checked(*arguments: Any, **keywords: Any) -> Any:
+            connection = await connect(*arguments, **keywords)
+            self._check(connection, await connection.fetchrow(IDENTITY_SQL), "terminate")
+            return connection
+
+        asyncpg.connect = asyncpg.connection.connect = checked
+
+    def _check(self, connection: Any, identity: Any, close: str = "close") -> None:
+        database, oid = identity or ("", "")
+        if (database, oid) != (self._job["database"], self._job["oid"]):
+            getattr(connection, close)()
+            self._refuse(f'a connection to the database "{database}"')
+
+    def _refuse(self, reason: str) -> None:
+        self._refusals.append(reason)
+        raise RefusedConnectionError(reason)
+
+    def _set_environment(self) -> None:
+        for name, value in list(os.environ.items()):
+            if POSTGRES_URL.match(value):
+                os.environ[name] = self._url_like(value)
+        if not POSTGRES_URL.match(os.environ.get("DATABASE_URL", "")):
+            os.environ["DATABASE_URL"] = self._job["url"]
+        for name, value in self._job["environment"].items():
+            os.environ.pop(name, None)
+            if value:
+                os.environ[name] = value
+
+    def _set_urls(self, config: Config) -> None:
+        """Every URL of the configuration leads to the scratch database; there is one where there was none."""
+        file_config = config.file_config
+        if not file_config.has_option(config.config_ini_section, "sqlalchemy.url"):
+            config.set_main_option("sqlalchemy.url", "postgresql+psycopg2://")
+        for section in file_config.sections():
+            for name, value in file_config.items(section, raw=True):
+                if POSTGRES_URL.match(value):
+                    file_config.set(section, name, self._url_like(value).replace("%", "%%"))
+
+    def _url_like(self, value: str) -> str:
+        """The URL of the scratch database, with the driver and the options of `value`."""
+        scheme, _, rest = value.strip().partition("://")
+        place_keys = PLACE_KEYS if scheme.rpartition("+")[2] in LIBPQ_DRIVERS else PLACE_KEYS[-2:]
+        url = urlsplit(self._job["url"])
+        query = [pair for pair in parse_qsl(url.query, keep_blank_values=True) if pair[0] in place_keys]
+        options = parse_qsl(rest.partition("?")[2], keep_blank_values=True)
+        query += [pair for pair in options if pair[0] not in PLACE_KEYS]
+        return url._replace(scheme=scheme, query=urlencode(query, quote_via=quote)).geturl()
+
+    def _get_revisions(self, script: ScriptDirectory) -> dict[str, Any]:
+        revisions = [step.revision for step in _get_steps(script, ())]
+        for revision in revisions:
+            # What its functions import is imported as well, so that those files are among the opened.
+            source = _read(revision.path)
+            if re.search(r"^[ \t]+(import|from)\b", source, re.MULTILINE):
+                for node in ast.walk(ast.parse(source)):
+                    if isinstance(node, ast.Import | ast.ImportFrom):
+                        with contextlib.suppress(Exception, SystemExit):
+                            exec(ast.unparse(node), dict(vars(revision.module)))
+        pairs = [(revision.revision, self._path_of(revision.path)) for revision in revisions]
+        return {"heads": sorted(script.get_heads()), "revisions": pairs}
+
+    def _apply(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
+        """The next `count` revisions are applied, and the trace of them returned where there is SQL for it."""
+        trace: dict[str, Any] = {}
+        contexts: list[MigrationContext] = []
+
+        def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+            contexts.append(context)
+            connection = context.connection
+            assert connection is not None
+            transaction = connection.get_transaction()
+            recorder = Recorder(context, self._job, self._note_transaction) if self._job["columns_sql"] else None
+
+            def finish(heads: set[str], **_: Any) -> None:
+                self._heads = heads
+                self._note_transaction(connection)
+                if recorder:
+                    recorder.end()
+
+            self._heads = set(heads)
+            context.on_version_apply_callbacks += (finish,)
+            steps = _get_steps(script, heads)[: self._job["count"]]
+            self._opened_before, self._opened = self._opened_before | self._opened, set()
+            for step in steps:
+                self._revision = step.revision
+                if recorder:
+                    recorder.begin(step.revision, self._path_of(step.revision.path))
+                yield step
+            self._revision = None
+            # A revision that committed ended the transaction that env.py commits; what came after has another.
+            if connection.in_transaction() and connection.get_transaction() is not transaction:
+                connection.commit()
+            if recorder:
+                trace.update(recorder.trace)
+
+        url = self._job["url"]
+        engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=NullPool)
+        environment = EnvironmentContext(config, script, fn=get_steps, as_sql=False, destination_rev="heads", tag=None)
+        with environment, engine.connect() as offered_connection:
+            config.attributes["connection"] = offered_connection
+            script.run_env()
+            offered_connection.commit()
+        if not contexts:
+            raise IncompleteError("env.py ran no migrations")
+        with engine.connect() as connection:
+            options = {name: contexts[-1].opts.get(name) for name in ("version_table", "version_table_schema")}
+            options = {name: value for name, value in options.items() if value}
+            heads = set(MigrationContext.configure(connection, opts=options).get_current_heads())
+            lost = connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one()
+        if heads != self._heads or lost:
+            raise IncompleteError(
+                "a part of what the revisions did was rolled back: alembic's table holds "
+                f"{', '.join(sorted(heads)) or 'nothing'}, and should {', '.join(sorted(self._heads)) or 'nothing'}"
+            )
+        return trace
+
+    def _note_transaction(self, connection: Connection) -> None:
+        ((transaction,),) = _query(connection, "select pg_catalog.pg_current_xact_id_if_assigned()::text")
+        self._transactions |= {transaction} - {None}
+
+
+class Recorder:
+    """Compares the columns whenever another call of a revision is about to change something.
+
+    `trace` has the rows at first, and of each call the place and the rows that it changed, before and after.
+    """
+
+    def __init__(self, context: MigrationContext, job: Job, note_transaction: Callable[[Connection], None]) -> None:
+        assert context.connection is not None
+        self._connection, self._note_transaction = context.connection, note_transaction
+        # Planning the queries takes as long as they do. No other statement has the names, be it in another session
+        # that a pooler lends this one.
+        token = secrets.token_hex(6)
+        self._versions_sql = (f"contracts_{token}_versions", job["versions_sql"])
+        columns_sql = f"select to_json(rows)::text from ({job['columns_sql']}) as rows"
+        self._columns_sql = (f"contracts_{token}_columns", columns_sql)
+        table = self._connection.dialect.identifier_preparer.format_table(context._version)
+        sql = f"select pg_catalog.to_regclass({_quote(table)})::oid::bigint"
+        ((self._version_table,),) = _query(self._connection, sql)
+        self._versions = self._read_versions()
+        self._rows = self._read_columns(None)
+        self.trace: dict[str, Any] = {"first": list(self._rows.values()), "steps": []}
+        event.listen(self._connection, "before_cursor_execute", self._before_cursor_execute)
+
+    def begin(self, revision: Script, path: str) -> None:
+        self._revision, self._path = revision, path
+        self._calls = _Calls(revision.path)
+        self._call: tuple[int, ast.Call | None] | None = None
+
+    def end(self) -> None:
+        self._record()
+        self._call = None
+
+    def _before_cursor_execute(self, *_: Any) -> None:
+        frame = inspect.currentframe()
+        # The innermost: in a function that several calls share, it is its `op.…` line that did it.
+        while frame and frame.f_code.co_filename != self._revision.module.__file__:
+            frame = frame.f_back
+        if frame is None:
+            return  # alembic's own bookkeeping
+        call = self._calls.find(frame)
+        if self._call and self._call != call:
+            self._record()
+        self._call = call
+
+    def _record(self) -> None:
+        self._note_transaction(self._connection)
+        before, self._rows = self._rows, self._read()
+        keys = [key for key in before | self._rows if before.get(key) != self._rows.get(key)]
+        if not keys:
+            return
+        # Without a call, when something has passed SQLAlchemy by.
+        line, call = self._call or (self._calls.upgrade_line, None)
+        statement = self._calls.render(call) if call else None
+        place = (self._revision.revision, self._path, line, statement)
+        self.trace["steps"].append((place, [(before.get(key), self._rows.get(key)) for key in keys]))
+
+    def _read(self) -> dict[ColumnKey, Row]:
+        """The columns as they are now; those that did not change are not asked for."""
+        before, after = self._versions, self._read_versions()
+        self._versions = after
+        changed = [oid for oid in before | after if before.get(oid) != after.get(oid)]
+        if not changed:
+            return self._rows
+        if 0 in changed:
+            return self._read_columns(None)
+        names = {versions[oid][0] for versions in (before, after) for oid in changed if oid in versions}
+        # What a table refers to by its name is part of the table's own columns.
+        names |= {
+            row["table_name"]
+            for row in self._rows.values()
+            if any(target["table_name"] in names for target in row["references"] or ())
+        }
+        kept = {key: row for key, row in self._rows.items() if row["table_name"] not in names}
+        return kept | self._read_columns(sorted(names))
+
+    def _read_versions(self) -> dict[int, tuple[str, str]]:
+        rows = self._execute(self._versions_sql)
+        return {int(oid): (name, version) for oid, name, version in rows if oid != self._version_table}
+
+    def _read_columns(self, table_names: list[str] | None) -> dict[ColumnKey, Row]:
+        """The rows of the tables with these names, by key; None: of all. Alembic's own table is left out."""
+        names = "null"
+        if table_names is not None:
+            escaped = (re.sub(r'(["\\])', r"\\\1", name) for name in table_names)
+            names = _quote("{" + ",".join(f'"{name}"' for name in escaped) + "}")
+        # As JSON, because each driver makes other values of arrays.
+        rows = (json.loads(text) for (text,) in self._execute(self._columns_sql, f"({names})"))
+        return {
+            (row["table_oid"], row["column_number"]): row for row in rows if row["table_oid"] != self._version_table
+        }
+
+    def _execute(self, statement: tuple[str, str], values: str = "") -> list[Any]:
+        name, sql = statement
+        # A revision or a pooler may have taken it away.
+        if not _query(self._connection, f"select 1 from pg_catalog.pg_prepared_statements where name = '{name}'"):
+            _query(self._connection, "set plan_cache_mode = force_generic_plan")
+            _query(self._connection, f"prepare {name}{' (text[])' if values else ''} as {sql}")
+        return _query(self._connection, f"execute {name} {values}")
+
+
+class _Calls:
+    """The calls in the file of a revision."""
+
+    def __init__(self, path: str) -> None:
+        self._source = _read(path)
+        nodes = list(ast.walk(ast.parse(self._source)))
+        self._calls: dict[tuple[int | None, ...], ast.Call] = {
+            (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset): node
+            for node in nodes
+            if isinstance(node, ast.Call)
+        }
+        functions = {node.name: node.lineno for node in nodes if isinstance(node, ast.FunctionDef)}
+        self.upgrade_line = functions.get("upgrade", 1)
+
+    def find(self, frame: FrameType) -> tuple[int, ast.Call | None]:
+        """The call that `frame` is at, and the line on which it begins."""
+        # An instruction takes two bytes, and has one position (PEP 657).
+        position = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+        # The end of a batch is at its `with`, and no call.
+        on_line = (call for call in self._calls.values() if call.lineno == frame.f_lineno)
+        call = self._calls.get(position) or next(on_line, None)
+        return (call.lineno if call else frame.f_lineno, call)
+
+    def render(self, call: ast.Call) -> str:
+        """The call on one line, as far as its arguments are short."""
+        texts: list[str] = []
+        for argument in (*call.args, *call.keywords):
+            value = argument.value if isinstance(argument, ast.keyword) else argument
+            texts.append(self._text(argument) if isinstance(value, ast.Constant | ast.Name) else "…")
+            if texts[-1] == "…":
+                break
+        text = f"{self._text(call.func)}({', '.join(texts)})"
+        return text if len(text) <= STATEMENT_LENGTH else text[: STATEMENT_LENGTH - 1] + "…"
+
+    def _text(self, node: ast.AST) -> str:
+        return " ".join((ast.get_source_segment(self._source, node) or "").split())
+
+
+def _get_steps(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
+    """The steps from `heads` on, in alembic's order."""
+    return script._upgrade_revs("heads", heads) if script.get_heads() else []  # type: ignore[arg-type]
+
+
+def _read(path: str) -> str:
+    with tokenize.open(path) as file:
+        return file.read()
+
+
+def _is_of(path: str, root: str) -> bool:
+    """Whether it is a file of the checkout itself; a virtual environment may lie in it."""
+    return path.startswith(f"{root}/") and "/site-packages/" not in path and path != os.path.realpath(__file__)
+
+
+def _quote(text: str) -> str:
+    tag = f"$q{secrets.token_hex(6)}$"
+    return f"{tag}{text}{tag}"
+
+
+def _query(connection: Connection, sql: str) -> list[Any]:
+    # Not by SQLAlchemy, which would tell the recorder of this.
+    with contextlib.closing(connection.connection.cursor()) as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def _execute_batches_at_once() -> None:
+    """Each call of a batch is executed at once, and not at the end of `with`, where its line is not known.
+
+    But for a batch that makes the table anew, which takes them together.
+    """
+    original = BatchOperations.invoke
+
+    def invoke(self: BatchOperations, operation: MigrateOperation) -> Any:
+        result = original(self, operation)
+        batch: Any = self.impl
+        if not batch._should_recreate():
+            batch.flush()
+            batch.batch.clear()
+        return result
+
+    BatchOperations.invoke = invoke  # type: ignore[method-assign,assignment]
+
+
+def _work(line: str, control: IO[str]) -> None:
+    """Does the job of `line` and ends the process, at once when nobody waits for the answer any more."""
+
+    def end_with_parent() -> None:
+        os.read(control.fileno(), 1)
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    job = json.loads(line)
+    answer = Worker(job).answer()
+    Path(job["answer"]).write_text(json.dumps(answer, default=str), encoding="utf-8")
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def main() -> None:
+    control, report = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr  # what a revision prints is none of the command's output
+    logging.disable(logging.INFO)
+    for line in control:
+        process_id = os.fork()
+        if process_id == 0:
+            _work(line, control)
+        _, status = os.waitpid(process_id, 0)
+        print(os.waitstatus_to_exitcode(status), file=report, flush=True)
+
+
+if __name__ == "__main__":
+    main()
