@@ -1,4 +1,3 @@
-import contextlib
 import dataclasses
 import json
 import os

@@ -118,8 +118,8 @@ class Worker:
         if self._revision:
             place = place or (self._revision.path, 0)
         return {
-            "reason": reason,
-            "refusal": self._refusals[-1] if self._refusals else None,
+            "reason": "\n".join([reason, *(f"It was refused {refusal}." for refusal in self._refusals)]),
+            "refusal": next((str(link) for link in chain if isinstance(link, RefusedConnectionError)), None),
             "revision": self._revision.revision if self._revision else None,
             "path": self._path_of(place[0]) if place else None,
             "line": place[1] if place else None,

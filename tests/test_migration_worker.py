@@ -1,0 +1,182 @@
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from unittest import mock
+
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.errors import ComparisonError
+from tests import BINARIES, ENV_TEXT, ROOT, run
+from tests.test_get_data_migration_changes import (
+    CONFIG,
+    ENV,
+    MODULE,
+    RepositoryTestCase,
+    setUpModule,  # noqa: F401
+)
+
+# The drivers that are installed; only the first always is.
+DRIVERS = ["psycopg2"]
+DRIVERS += ["psycopg"] if importlib.util.find_spec("psycopg") else []
+if importlib.util.find_spec("greenlet"):
+    DRIVERS += ["psycopg_async"] if "psycopg" in DRIVERS else []
+    DRIVERS += ["asyncpg"] if importlib.util.find_spec("asyncpg") else []
+# An env.py that asks for the database in every way that is to lead to the scratch database.
+EVERY_WAY_TEXT = """\
+import asyncio
+import os
+import psycopg2
+import sqlalchemy as sa
+from alembic import context
+
+config = context.config
+urls = [url for name, url in os.environ.items() if name.startswith("URL_")] + [os.environ["DATABASE_URL"].replace("sql:", "sql+psycopg2:")]
+urls += [config.get_main_option("sqlalchemy.url"), config.get_section_option("reports", "url"), "postgresql+psycopg2://"]
+asked = "select current_database() || ' ' || current_setting('search_path')"
+
+
+async def ask(url):
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async with create_async_engine(url).connect() as connection:
+        return (await connection.exec_driver_sql(asked)).scalar_one()
+
+
+found = {"attributes": config.attributes["connection"].exec_driver_sql(asked).scalar_one()}
+with psycopg2.connect("") as connection, connection.cursor() as cursor:
+    cursor.execute(asked)
+    found["variables"] = cursor.fetchone()[0]
+for url in urls:
+    if "async" in url.partition(":")[0]:
+        found[url] = asyncio.run(ask(url))
+    else:
+        with sa.create_engine(url).connect() as connection:
+            found[url] = connection.exec_driver_sql(asked).scalar_one()
+assert len({text.split()[0] for text in found.values()}) == 1, found
+assert found["attributes"].startswith("contracts_scratch_"), found
+assert found[os.environ["URL_options"]].endswith(" museum"), found
+connection = config.attributes["connection"]
+connection.rollback()
+context.configure(connection=connection)
+with context.begin_transaction():
+    context.run_migrations()
+"""
+HARD_CODED_TEXT = ENV_TEXT.replace(
+    'sa.engine_from_config(context.config.get_section("alembic"))', 'sa.create_engine("postgresql+psycopg2:REAL")'
+)
+# What reaches the real database, whose URL stands for REAL, and its name for NAME: each has to be refused.
+HARMS = {
+    "an engine": 'sa.create_engine("postgresql+psycopg2:REAL").connect().exec_driver_sql(HARM)',
+    "an engine with options": 'sa.create_engine("postgresql+psycopg2:REAL&options=-csearch_path%3Dmuseum").connect()',
+    "a creator": 'sa.create_engine("postgresql+psycopg2://", creator=connect).connect()',
+    "a pool that is not kept": 'sa.create_engine("postgresql+psycopg2:REAL", poolclass=sa.pool.NullPool).connect()',
+    "psycopg2": 'psycopg2.connect("postgresql:REAL").cursor().execute(HARM)',
+    "psycopg2, by name": 'psycopg2.connect(dbname="NAME").cursor().execute(HARM)',
+    "psycopg2, a pool": 'psycopg2.pool.SimpleConnectionPool(1, 2, "postgresql:REAL").getconn()',
+    "psycopg2, rows as dicts": 'psycopg2.connect("postgresql:REAL", cursor_factory=psycopg2.extras.RealDictCursor)',
+    "psycopg2, asynchronous": 'psycopg2.connect("postgresql:REAL", async_=True)',
+    "another server's name": 'psycopg2.connect("postgresql:REAL&dbname=template1").cursor().execute(HARM)',
+}
+OTHER_HARMS = {
+    "psycopg": 'psycopg.connect("postgresql:REAL").execute(HARM)',
+    "psycopg, the class": 'psycopg.Connection.connect("postgresql:REAL").execute(HARM)',
+    "psycopg, an engine": 'sa.create_engine("postgresql+psycopg:REAL").connect()',
+    "psycopg, asynchronous": 'asyncio.run(psycopg.AsyncConnection.connect("postgresql:REAL"))',
+    "asyncpg": 'asyncio.run(asyncpg.connect(database="NAME", host=HOST, user="postgres"))',
+    "asyncpg, a pool": 'asyncio.run(make_pool(database="NAME", host=HOST, user="postgres"))',
+}
+
+
+class TestRealDatabase(RepositoryTestCase):
+    """The database of DATABASE_URL has a table with rows, and the branch drops a column of that name."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        PostgresDB(self.url).query("create database real")
+        self.addCleanup(PostgresDB(self.url).query, "drop database real with (force)")
+        self.real_url = self.url.replace("/postgres?", "/real?")
+        PostgresDB(self.real_url).query(
+            "create schema museum; create table object_images (primary_image text);"
+            "insert into object_images values ('a'), ('b');"
+            "create table alembic_version (version_num text); insert into alembic_version values ('00e9b3375a5f')"
+        )
+        self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.real_url))
+        self.before = self.dump()
+        self.addCleanup(lambda: self.assertEqual(self.dump(), self.before))
+        self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
+
+    def dump(self) -> str:
+        command = [BINARIES["18"] / "pg_dump", "--dbname", self.real_url]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return "\n".join(line for line in text.splitlines() if "restrict " not in line)
+
+    def fill(self, text: str) -> str:
+        return text.replace("REAL", self.real_url.partition(":")[2]).replace("NAME", "real")
+
+    def test_every_variable_and_setting_leads_to_the_scratch_database(self) -> None:
+        self.write(ENV, EVERY_WAY_TEXT)
+        config = self.read(CONFIG) + self.fill("[reports]\nurl = postgresql+psycopg2:REAL\n").replace("%", "%%")
+        config = config.replace("[alembic]\n", self.fill("[alembic]\nsqlalchemy.url = postgresql+psycopg2:REAL\n"), 1)
+        self.write(CONFIG, config.replace("%2F", "%%2F"))
+        variables = {f"URL_{driver}": self.fill(f"postgresql+{driver}:REAL") for driver in DRIVERS}
+        variables["URL_elsewhere"] = (
+            "postgresql+psycopg2://somebody:secret@db.museum.org:6432/objects?application_name=x"
+        )
+        variables["URL_options"] = self.fill("postgresql+psycopg2:REAL&options=-csearch_path%3Dmuseum")
+        variables["URL_name"] = self.fill("postgresql+psycopg2:REAL&dbname=real")
+        self.write(Path("services"), "[museum]\ndbname=real\n")
+        variables |= {"PGDATABASE": "real", "PGSERVICE": "museum", "PGSERVICEFILE": str(self.root / "services")}
+        with mock.patch.dict(os.environ, variables):
+            self.assertEqual(self.briefs(), ["object_images.primary_image removed"])
+
+    def test_a_connection_to_another_database_is_refused_before_anything_is_run_over_it(self) -> None:
+        harms = {name: self.fill(text) for name, text in HARMS.items()}
+        harms |= {n: self.fill(t) for n, t in OTHER_HARMS.items() if n.split(",")[0] in DRIVERS}
+        text = "import asyncio, importlib, json, os\nimport psycopg2, psycopg2.extras, psycopg2.pool\n"
+        text += "".join(f"import {driver}\n" for driver in DRIVERS if "_" not in driver)
+        text += f"HARM, HOST, HARMS = 'drop table object_images; commit', os.environ['PGHOST'], {harms!r}\n"
+        text += self.fill('def connect():\n    return psycopg2.connect("postgresql:REAL")\n')
+        text += "async def make_pool(**place):\n    await asyncpg.create_pool(**place)\n"
+        text += f"{ENV_TEXT}    for name, harm in HARMS.items():\n"
+        text += "        try:\n            eval(harm)\n        except Exception as error:\n"
+        text += "            assert 'RefusedConnection' in type(error).__name__, (name, error)\n"
+        text += "        else:\n            raise AssertionError(name)\n"
+        self.write(ENV, text)
+        self.assertEqual(self.briefs(), ["object_images.primary_image removed"])
+
+    def test_the_error_says_where_the_connection_was_opened_and_what_to_do(self) -> None:
+        self.write(ENV, self.fill(HARD_CODED_TEXT))
+        with self.assertRaises(ComparisonError) as caught:
+            self.compare()
+        self.assertEqual(
+            str(caught.exception),
+            f'{ENV}:5 of this checkout opens a connection to the database "real", and not to the scratch database: '
+            "it was closed, and nothing was run over it\n"
+            "Take the URL from DATABASE_URL, or in env.py from the configuration's sqlalchemy.url.",
+        )
+        self.git("checkout", "-q", ENV.as_posix())
+        path = self.write_revision(
+            "b", f"import psycopg2\npsycopg2.connect({self.real_url!r}).cursor().execute('drop table object_images')"
+        )
+        with self.assertRaises(ComparisonError) as caught:
+            self.compare()
+        self.assertIn(f'{path}:10 of this checkout opens a connection to the database "real"', str(caught.exception))
+
+    def test_no_command_touches_it(self) -> None:
+        shutil.copytree(
+            ROOT / "data_contract_components",
+            self.root / "data_contract_components",
+            ignore=shutil.ignore_patterns("__pycache__", "objects.json"),
+            dirs_exist_ok=True,
+        )
+        self.write(ENV, self.fill(HARD_CODED_TEXT))
+        for command in (
+            [MODULE, "--base", "main"],
+            ["data_contract_components.prevention.report", "--base", "main"],
+            ["data_contract_components.detection.contract_mutation_score"],
+        ):
+            with self.subTest(command):
+                result = run(command, self.root, self.real_url)
+                self.assertIn('opens a connection to the database "real"', result.stdout)
+                self.assertEqual(self.dump(), self.before)
