@@ -31,7 +31,8 @@ import sqlalchemy as sa
 from alembic import context
 
 config = context.config
-urls = [url for name, url in os.environ.items() if name.startswith("URL_")] + [os.environ["DATABASE_URL"].replace("sql:", "sql+psycopg2:")]
+urls = [url for name, url in os.environ.items() if name.startswith("URL_")]
+urls.append(os.environ["DATABASE_URL"].replace("sql:", "sql+psycopg2:"))
 urls += [config.get_main_option("sqlalchemy.url"), config.get_section_option("reports", "url"), "postgresql+psycopg2://"]
 asked = "select current_database() || ' ' || current_setting('search_path')"
 
@@ -180,3 +181,51 @@ class TestRealDatabase(RepositoryTestCase):
                 result = run(command, self.root, self.real_url)
                 self.assertIn('opens a connection to the database "real"', result.stdout)
                 self.assertEqual(self.dump(), self.before)
+
+
+class TestTransactions(RepositoryTestCase):
+    """A revision that ends the transaction which env.py began, between two others."""
+
+    def write_revisions(self, body: str) -> None:
+        self.write_revision("first", 'op.create_table("first", sa.Column("id", sa.Integer))')
+        self.write_revision("middle", body, "first")
+        self.write_revision("last", 'op.create_table("last", sa.Column("id", sa.Integer))', "middle")
+
+    def test_everything_counts_where_a_revision_commits(self) -> None:
+        create = 'op.create_table("middle", sa.Column("id", sa.Integer))'
+        per_migration = ENV_TEXT.replace(
+            "(connection=connection)", "(connection=connection, transaction_per_migration=True)"
+        )
+        for env_text in (ENV_TEXT, per_migration):
+            for end in ("op.get_bind().commit()", 'op.execute("COMMIT")', "op.get_bind().connection.commit()"):
+                with self.subTest(end=end, is_per_migration=env_text == per_migration):
+                    self.write(ENV, env_text)
+                    self.write_revisions(f"{create}\n{end}")
+                    self.assertEqual(self.briefs(), ["first added", "last added", "middle added"])
+
+    def test_nothing_is_compared_where_something_was_rolled_back(self) -> None:
+        never_commits = ENV_TEXT.replace("    with context.begin_transaction():\n        context", "    context")
+        for env_text, body, reason in (
+            (
+                ENV_TEXT,
+                "op.get_bind().rollback()",
+                "revision middle of this checkout fails .* match one row when updating",
+            ),
+            (
+                ENV_TEXT,
+                'op.execute("ROLLBACK")',
+                "revision middle of this checkout fails .* match one row when updating",
+            ),
+            (never_commits, "pass", "rolled back: alembic's table holds nothing, and not last"),
+            (ENV_TEXT.replace("context.run_migrations()", "pass"), "pass", "env.py ran no migrations"),
+        ):
+            with self.subTest(reason):
+                self.write(ENV, env_text)
+                self.write_revisions(body)
+                with self.assertRaisesRegex(ComparisonError, reason):
+                    self.compare()
+
+    def test_nothing_is_compared_where_alembic_notices_nothing_of_what_was_rolled_back(self) -> None:
+        self.write_revision("b", 'op.create_table("a", sa.Column("id", sa.Integer))\nop.execute("ROLLBACK")')
+        with self.assertRaisesRegex(ComparisonError, "a part of what the revisions did was rolled back"):
+            self.compare()

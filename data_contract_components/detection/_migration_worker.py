@@ -106,7 +106,9 @@ class Worker:
             chain.append(cause)
         # env.py may tell of an error and leave the program.
         error = next((link for link in chain if not isinstance(link, SystemExit)), error)
-        reason = str(error.orig).strip() if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, IncompleteError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, DBAPIError):
+            reason = str(error.orig).strip()
         place: tuple[str, int] | None = None
         for link in reversed(chain):
             for frame, line in traceback.walk_tb(link.__traceback__):
@@ -314,11 +316,11 @@ class Worker:
             options = {name: value for name, value in options.items() if value}
             heads = set(MigrationContext.configure(connection, opts=options).get_current_heads())
             lost = connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one()
-        if heads != self._heads or lost:
-            raise IncompleteError(
-                "a part of what the revisions did was rolled back: alembic's table holds "
-                f"{', '.join(sorted(heads)) or 'nothing'}, and should {', '.join(sorted(self._heads)) or 'nothing'}"
-            )
+        if heads != self._heads:
+            found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
+            raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
+        if lost:
+            raise IncompleteError("a part of what the revisions did was rolled back")
         return trace
 
     def _note_transaction(self, connection: Connection) -> None:
