@@ -6,12 +6,14 @@ from pathlib import Path
 from unittest import mock
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.errors import ComparisonError
 from tests import BINARIES, ENV_TEXT, ROOT, run
 from tests.test_get_data_migration_changes import (
     CONFIG,
     ENV,
     MODULE,
+    SEED,
     RepositoryTestCase,
     setUpModule,  # noqa: F401
 )
@@ -229,3 +231,87 @@ class TestTransactions(RepositoryTestCase):
         self.write_revision("b", 'op.create_table("a", sa.Column("id", sa.Integer))\nop.execute("ROLLBACK")')
         with self.assertRaisesRegex(ComparisonError, "a part of what the revisions did was rolled back"):
             self.compare()
+
+
+class TestSurroundings(RepositoryTestCase):
+    """What the checked database has beside its migrations: settings, schemas and extensions."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server = PostgresDB(self.url)
+        self.server.query("create database real")
+        self.addCleanup(self.server.query, "drop database real with (force)")
+        self.real_url = self.url.replace("/postgres?", "/real?")
+        self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.real_url))
+        self.write_contract(lambda spec: spec["schema"].update(table_catalog="real", table_schema="museum"))
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        self.path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
+
+    def test_a_promise_broken_in_the_schema_of_a_setting_is_broken(self) -> None:
+        database = PostgresDB(self.real_url)
+        database.query('create schema museum; create schema "Other, schema"')
+        url = f"{self.real_url}&options=-csearch_path%3Dmuseum"
+        for sql, undo, real_url in (
+            ("alter database real set search_path = museum", "alter database real reset all", self.real_url),
+            (
+                'alter database real set search_path = "Other, schema"; alter role postgres in database real '
+                "set search_path = museum",
+                "alter role postgres in database real reset all",
+                self.real_url,
+            ),
+            ('alter database real set search_path = museum, "Other, schema", public', "select", self.real_url),
+            ("alter database real reset all", "select", url),
+        ):
+            with self.subTest(sql), mock.patch.dict(os.environ, DATABASE_URL=real_url):
+                database.query(sql)
+                comparison = self.compare()
+                self.assertEqual([v.column_name for v in comparison.violations], ["primary_image"])
+                self.assertEqual((comparison.earlier_violations, comparison.changes[0].table_schema), ((), "museum"))
+                database.query(undo)
+
+    def test_a_setting_has_the_value_that_it_has_in_the_checked_database(self) -> None:
+        values = {"museum.curator": 'it\'s "A", B', "intervalstyle": "sql_standard"}
+        for name, value in values.items():
+            quoted = value.replace("'", "''")
+            PostgresDB(self.real_url).query(f"alter database real set {name} = '{quoted}'")
+        with ScratchDatabases() as scratch:
+            for database in (first := scratch.create(), scratch.create(first)):
+                for name, value in values.items():
+                    row = PostgresDB(database.url).query("select current_setting(%s) as value", (name,))
+                    self.assertEqual(row["value"][0], value)
+
+    def test_what_a_migration_makes_itself_is_made_by_it(self) -> None:
+        PostgresDB(self.real_url).query(
+            "create schema museum; create schema tools; create extension vector schema tools;"
+            "alter database real set search_path = museum, tools"
+        )
+        for number, statement in enumerate(
+            (
+                'op.execute("CREATE SCHEMA museum")',
+                'op.execute("create schema if not exists museum; create extension vector schema museum")',
+                'op.execute(sa.schema.CreateSchema("museum"))',
+                "pass",
+            )
+        ):
+            with self.subTest(statement):
+                self.replace(SEED, "def upgrade() -> None:\n", f"def upgrade() -> None:\n    {statement}  # {number}\n")
+                self.write_revision("b", 'op.execute("alter table object_images add near vector(3)")')
+                self.assertEqual(self.briefs(), ["object_images.near added"])
+                self.git("checkout", "-q", SEED.as_posix())
+
+    def test_what_cannot_be_made_is_named_where_a_revision_needs_it(self) -> None:
+        self.server.query("create role plain login createdb; alter database real owner to plain")
+        self.addCleanup(self.server.query, "drop owned by plain; drop role plain")
+        self.addCleanup(self.server.query, "alter database real owner to postgres")
+        PostgresDB(self.real_url).query("create extension vector; alter database real set log_statement = 'none'")
+        plain_url = self.real_url.replace("postgres@", "plain@")
+        self.write_contract(lambda spec: spec["schema"].update(table_catalog="real"))
+        with mock.patch.dict(os.environ, DATABASE_URL=plain_url):
+            self.assertEqual(self.briefs(), ["object_images.primary_image removed"])
+            self.write_revision("b", 'op.execute("alter table object_images add near vector(3)")')
+            with self.assertRaises(ComparisonError) as caught:
+                self.compare()
+        self.assertIn('type "vector" does not exist', str(caught.exception))
+        self.assertIn('the extension "vector" cannot be made there: permission denied', str(caught.exception))

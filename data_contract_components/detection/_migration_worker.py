@@ -53,6 +53,13 @@ select count(*)
 from unnest(%s::text[]) as transactions (id)
 where pg_catalog.pg_xact_status(transactions.id::xid8) is distinct from 'committed'
 """
+# By the table's number, as the session of the migrations may have found it by a search_path of its own.
+HEADS_SQL = """
+select pg_catalog.format('select version_num from %%I.%%I', namespaces.nspname, relations.relname)
+from pg_catalog.pg_class as relations
+join pg_catalog.pg_namespace as namespaces on namespaces.oid = relations.relnamespace
+where relations.oid = %s
+"""
 Job = dict[str, Any]
 Row = dict[str, Any]
 ColumnKey = tuple[int, int]
@@ -78,6 +85,7 @@ class Worker:
         self._refusals: list[str] = []
         self._transactions: set[str] = set()
         self._heads: set[str] = set()
+        self._version_table: int | None = None
 
     def answer(self) -> dict[str, Any]:
         """What the job asks for, or as `error` why there is none."""
@@ -164,7 +172,7 @@ class Worker:
             self._check(connection, row.values() if hasattr(row, "values") else row)
 
         event.listen(Pool, "connect", check)
-        event.listen(Engine, "before_cursor_execute", self._make_way)
+        event.listen(Engine, "before_cursor_execute", self._make_way, retval=True)
         connect = psycopg2.connect
 
         def connect_psycopg2(*arguments: Any, **keywords: Any) -> Any:
@@ -180,13 +188,16 @@ class Worker:
         with contextlib.suppress(ImportError):
             self._guard_asyncpg(importlib.import_module("asyncpg"))
 
-    def _make_way(self, connection: Connection, _: Any, statement: str, *__: Any) -> None:
-        """What was copied from the checked database is dropped, while unused, for a statement that makes it."""
+    def _make_way(self, connection: Connection, _: Any, sql: str, parameters: Any, *__: Any) -> tuple[str, Any]:
+        """For a statement that makes what was copied from the checked database, this is dropped, or left if in use."""
         for kind, name in self._job["copied"]:
-            if re.search(rf"\bcreate\s+{kind}\s.*?\b{re.escape(name)}\b", statement, re.IGNORECASE | re.DOTALL):
+            pattern = rf'\bcreate\s+{kind}\s+(?:if\s+not\s+exists\s+)?(?="?{re.escape(name)}(?!\w))'
+            sql, count = re.subn(pattern, f"create {kind} if not exists ", sql, flags=re.IGNORECASE)
+            if count:
                 quoted = name.replace('"', '""')
                 body = f'begin drop {kind} "{quoted}"; exception when others then null; end'
                 _query(connection, f"do {_quote(body)}")
+        return sql, parameters
 
     def _guard_psycopg(self, psycopg: Any) -> None:
         def check(connection: Any) -> Any:
@@ -239,11 +250,13 @@ class Worker:
         """Every URL of the configuration leads to the scratch database; there is one where there was none."""
         file_config = config.file_config
         if not file_config.has_option(config.config_ini_section, "sqlalchemy.url"):
-            config.set_main_option("sqlalchemy.url", "postgresql+psycopg2://")
+            config.set_main_option(
+                "sqlalchemy.url", f"postgresql+psycopg2:{self._job['url'].partition(':')[2]}".replace("%", "%%")
+            )
         for section in file_config.sections():
             for name, value in file_config.items(section, raw=True):
                 if POSTGRES_URL.match(value):
-                    file_config.set(section, name, self._url_like(value).replace("%", "%%"))
+                    file_config.set(section, name, self._url_like(value.replace("%%", "%")).replace("%", "%%"))
 
     def _url_like(self, value: str) -> str:
         """The URL of the scratch database, with the driver and the options of `value`."""
@@ -271,14 +284,20 @@ class Worker:
     def _apply(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
         """The next `count` revisions are applied, and the trace of them returned where there is SQL for it."""
         trace: dict[str, Any] = {}
-        contexts: list[MigrationContext] = []
 
         def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
-            contexts.append(context)
             connection = context.connection
             assert connection is not None
+            table = connection.dialect.identifier_preparer.format_table(context._version)
+            ((self._version_table,),) = _query(
+                connection, f"select pg_catalog.to_regclass({_quote(table)})::oid::bigint"
+            )
             transaction = connection.get_transaction()
-            recorder = Recorder(context, self._job, self._note_transaction) if self._job["columns_sql"] else None
+            recorder = (
+                Recorder(connection, self._job, self._version_table, self._note_transaction)
+                if self._job["columns_sql"]
+                else None
+            )
 
             def finish(heads: set[str], **_: Any) -> None:
                 self._heads = heads
@@ -309,12 +328,12 @@ class Worker:
             config.attributes["connection"] = offered_connection
             script.run_env()
             offered_connection.commit()
-        if not contexts:
+        if self._version_table is None:
             raise IncompleteError("env.py ran no migrations")
         with engine.connect() as connection:
-            options = {name: contexts[-1].opts.get(name) for name in ("version_table", "version_table_schema")}
-            options = {name: value for name, value in options.items() if value}
-            heads = set(MigrationContext.configure(connection, opts=options).get_current_heads())
+            heads: set[str] = set()
+            for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
+                heads |= set(connection.exec_driver_sql(sql).scalars())
             lost = connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one()
         if heads != self._heads:
             found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
@@ -334,18 +353,16 @@ class Recorder:
     `trace` has the rows at first, and of each call the place and the rows that it changed, before and after.
     """
 
-    def __init__(self, context: MigrationContext, job: Job, note_transaction: Callable[[Connection], None]) -> None:
-        assert context.connection is not None
-        self._connection, self._note_transaction = context.connection, note_transaction
+    def __init__(
+        self, connection: Connection, job: Job, version_table: int | None, note: Callable[[Connection], None]
+    ) -> None:
+        self._connection, self._version_table, self._note_transaction = connection, version_table, note
         # Planning the queries takes as long as they do. No other statement has the names, be it in another session
         # that a pooler lends this one.
         token = secrets.token_hex(6)
         self._versions_sql = (f"contracts_{token}_versions", job["versions_sql"])
         columns_sql = f"select to_json(rows)::text from ({job['columns_sql']}) as rows"
         self._columns_sql = (f"contracts_{token}_columns", columns_sql)
-        table = self._connection.dialect.identifier_preparer.format_table(context._version)
-        sql = f"select pg_catalog.to_regclass({_quote(table)})::oid::bigint"
-        ((self._version_table,),) = _query(self._connection, sql)
         self._versions = self._read_versions()
         self._rows = self._read_columns(None)
         self.trace: dict[str, Any] = {"first": list(self._rows.values()), "steps": []}
