@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import py_compile
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,10 +12,13 @@ from data_contract_components.errors import ComparisonError
 from tests import BINARIES, ENV_TEXT, ROOT, run
 from tests.test_get_data_migration_changes import (
     CONFIG,
+    CONTRACT,
     ENV,
     MODULE,
     SEED,
+    VERSIONS,
     RepositoryTestCase,
+    brief,
     setUpModule,  # noqa: F401
 )
 
@@ -64,6 +68,27 @@ connection.rollback()
 context.configure(connection=connection)
 with context.begin_transaction():
     context.run_migrations()
+"""
+ASYNC_ENV_TEXT = """\
+import asyncio
+import os
+from alembic import context
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def run(connection):
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def main():
+    url = os.environ["URL_DRIVER"]
+    async with create_async_engine(url).connect() as connection:
+        await connection.run_sync(run)
+
+
+asyncio.run(main())
 """
 HARD_CODED_TEXT = ENV_TEXT.replace(
     'sa.engine_from_config(context.config.get_section("alembic"))', 'sa.create_engine("postgresql+psycopg2:REAL")'
@@ -315,3 +340,116 @@ class TestSurroundings(RepositoryTestCase):
                 self.compare()
         self.assertIn('type "vector" does not exist', str(caught.exception))
         self.assertIn('the extension "vector" cannot be made there: permission denied', str(caught.exception))
+
+
+class TestBase(RepositoryTestCase):
+    """The base is what git holds, and each side runs with its own files."""
+
+    def commit_to_main(self) -> None:
+        self.git("checkout", "-q", "main")
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+
+    def git_files(self) -> dict[str, int]:
+        return {str(path): path.lstat().st_mtime_ns for path in (self.root / ".git").rglob("*")}
+
+    def test_every_file_of_the_base_is_there_and_nothing_is_written_into_the_repository(self) -> None:
+        self.write(Path(".gitattributes"), "*.json export-ignore\n*.py export-subst\n")
+        self.write_contract(dict)
+        self.commit_to_main()
+        # What stands for the base to git is without the column already.
+        path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
+        replacement = self.commit()
+        self.git("replace", "main", replacement)
+        self.git("config", "core.splitIndex", "true")
+        self.git("sparse-checkout", "set", "--no-cone", "/data_contract_components/data_assets")
+        hook = self.root / ".git/hooks/post-index-change"
+        hook.write_text("#!/bin/sh\ntouch hooked\n")
+        hook.chmod(0o755)
+        self.git("worktree", "add", "-q", "--no-checkout", "--detach", "other", "main~0")
+        self.assertTrue((self.root / path).exists())
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"), self.with_parent(CONTRACT))
+        before = self.git_files()
+        with mock.patch.dict(os.environ, GIT_DIR=str(self.root / "other/.git"), GIT_INDEX_FILE="/nowhere/index"):
+            comparison = self.compare()
+        self.assertEqual(self.git_files(), before)
+        self.assertEqual([change.kind for change in comparison.contract_changes], ["removed"])
+        self.assertEqual([v.column_name for v in comparison.broken_promises], ["primary_image"])
+
+    def with_parent(self, path: Path) -> Path:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def test_a_package_of_the_project_is_that_of_the_side(self) -> None:
+        places = {
+            "module": ("from museum.names import COLUMN", "column = COLUMN"),
+            "function": ("", "from museum import names\ncolumn = names.COLUMN"),
+            "file": ("from pathlib import Path", 'column = Path("museum/names.py").read_text().split(chr(34))[1]'),
+        }
+        names = self.with_parent(Path("museum/names.py"))
+        # env.py has imported it before a function does.
+        self.write(ENV, f"import museum.names\n{ENV_TEXT}")
+        for place, (imports, body) in places.items():
+            with self.subTest(place):
+                self.write(names, 'COLUMN = "note"\n')
+                path = self.write_revision("b", f'{body}\nop.add_column("object", sa.Column(column, sa.Text))')
+                self.write(path, f"{imports}\n{self.read(path)}")
+                self.commit_to_main()
+                self.assertEqual(self.briefs(), [])
+                self.write(names, 'COLUMN = "remark"\n')
+                self.assertEqual(self.briefs(), ["object.note removed", "object.remark added"])
+
+    def test_a_package_of_another_checkout_is_not_taken_for_the_bases(self) -> None:
+        self.write(self.with_parent(Path("lib/museum_names.py")), 'COLUMN = "note"\n')
+        self.write(ENV, f"import sys\nsys.path.append({str(self.root / 'lib')!r})\nimport museum_names\n{ENV_TEXT}")
+        self.commit_to_main()
+        with self.assertRaisesRegex(ComparisonError, 'of the base "main" .* imports lib/museum_names.py'):
+            self.compare()
+
+    def test_a_compiled_file_of_the_same_size_and_time_is_not_run(self) -> None:
+        path = self.root / self.write_revision("b", 'op.add_column("object", sa.Column("note_a", sa.Text))')
+        times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+        compiled = Path(py_compile.compile(str(path)))
+        path.write_text(path.read_text().replace("note_a", "note_b"))
+        os.utime(path, ns=times)
+        content = compiled.read_bytes()
+        self.assertEqual(self.briefs(), ["object.note_b added"])
+        self.assertEqual(compiled.read_bytes(), content)
+        self.assertEqual([path.name for path in self.root.rglob("*.pyc")], [compiled.name])
+
+    def test_alembics_table_is_the_one_that_env_py_names(self) -> None:
+        options = 'connection=connection, version_table="versions", version_table_schema="history"'
+        text = ENV_TEXT.replace("connection=connection", options)
+        create = 'connection.exec_driver_sql("create schema if not exists history")\n    connection.commit()\n'
+        self.write(ENV, text.replace("    context.configure", f"    {create}    context.configure"))
+        self.write_revision("first", 'op.create_table("alembic_version", sa.Column("id", sa.Integer))')
+        self.commit_to_main()
+        self.write_revision("b", 'op.add_column("alembic_version", sa.Column("note", sa.Text))', "first")
+        self.assertEqual(self.briefs(), ["alembic_version.note added"])
+
+    def test_files_that_are_no_revisions_do_no_harm(self) -> None:
+        (self.root / VERSIONS / ".#b_revision.py").symlink_to("somebody@museum.org.1234:567")
+        (self.root / VERSIONS / "._b_revision.py").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
+        (self.root / VERSIONS / "x.py").mkdir()
+        self.write_revision("b", 'op.add_column("object", sa.Column("note", sa.Text))')
+        self.assertEqual(self.briefs(), ["object.note added"])
+
+    def test_each_driver_of_an_env_py_can_be_recorded(self) -> None:
+        for driver in DRIVERS:
+            url = self.url.replace("postgresql:", f"postgresql+{driver}:")
+            with self.subTest(driver), mock.patch.dict(os.environ, URL_DRIVER=url):
+                text = ENV_TEXT.replace(
+                    'sa.engine_from_config(context.config.get_section("alembic"))',
+                    'sa.create_engine(os.environ["URL_DRIVER"])',
+                )
+                text = ASYNC_ENV_TEXT if driver in ("asyncpg", "psycopg_async") else f"import os\n{text}"
+                self.write(ENV, text)
+                path = self.write_revision(
+                    "b",
+                    "op.execute(\"CREATE TYPE mood AS ENUM ('calm')\")\n"
+                    'op.create_table("a", sa.Column("b", sa.ARRAY(sa.Text)))\n'
+                    'op.execute("ALTER TABLE a ADD mood mood, ADD r integer REFERENCES object")',
+                )
+                (change,) = self.compare().changes
+                self.assertEqual((brief(change), change.line), ("a added", self.line_of(path, "op.create_table")))
+                self.assertEqual(change.after["columns"]["mood"]["enum"], ["calm"])

@@ -93,6 +93,7 @@ class Worker:
         self._guard_connections()
         self._set_environment()
         _execute_batches_at_once()
+        _skip_files_of_macos()
         try:
             config = Config(self._job["config"])
             self._set_urls(config)
@@ -104,7 +105,8 @@ class Worker:
             opened = self._opened | self._opened_before
             others = [path for path in opened if path.endswith(".py") and _is_of(path, self._job["other_root"])]
             if others:
-                return {"error": {"reason": f"it imports {min(others)}, which belongs to another checkout"}}
+                way_out = "Let alembic.ini's prepend_sys_path say where the packages of the project are, with %(here)s."
+                return {"error": {"reason": f"it imports {min(others)} of another checkout", "way_out": way_out}}
         return result | {"opened": sorted(self._path_of(path) for path in self._opened if _is_of(path, self._root))}
 
     def _describe(self, error: BaseException) -> dict[str, Any]:
@@ -526,6 +528,16 @@ def _execute_batches_at_once() -> None:
         return result
 
     BatchOperations.invoke = invoke  # type: ignore[method-assign,assignment]
+
+
+def _skip_files_of_macos() -> None:
+    """What macOS writes beside a file on a foreign disk is no revision, though it is called ._*.py."""
+    original = Script._from_path
+
+    def from_path(script: ScriptDirectory, path: Any) -> Script | None:
+        return None if Path(path).name.startswith("._") else original(script, path)
+
+    Script._from_path = from_path  # type: ignore[method-assign,assignment]
 
 
 def _work(line: str, control: IO[str]) -> None:

@@ -168,7 +168,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         if self._is_apply:
             return ComparisonError(
                 f"the migrations of {self.name} cannot be run on a scratch database{where}: {reason}",
-                "Fix that until `alembic upgrade head` builds an empty database.",
+                error.get("way_out", "Fix that until `alembic upgrade head` builds an empty database."),
             )
         return ComparisonError(
             f"alembic cannot read the migrations of {self.name}{where}: {reason}",
@@ -181,7 +181,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             reason = reason.replace(secret, "***")
         reason = re.sub(r"(\w://)[^\s'\"]*@", r"\1***@", reason)
         reason = re.sub(r"(password\s*=\s*)('[^']*'|\S+)", r"\1***", reason, flags=re.IGNORECASE)
-        return reason.replace(f"{self.root_directory}/", "")
+        return reason.replace(f"{self.root_directory}/", "").replace(f"{self._other_directory}/", "")
 
 
 def _checksum(path: Path) -> str | None:
