@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psutil
+
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._contract_changes import ContractChange
@@ -25,7 +27,7 @@ from data_contract_components.detection._get_data_migration_changes import (
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.errors import ComparisonError
-from tests import BINARIES, ENV_TEXT, ROOT, run, start_server, wait_until
+from tests import BINARIES, ENV_TEXT, ROOT, WAIT_SECONDS, run, start_server, wait_until
 
 VERSIONS = Path("data_contract_components/data_assets/db_migrations/versions")
 CONTRACTS = Path("data_contract_components/contract_definition")
@@ -679,6 +681,7 @@ class TestCommand(RepositoryTestCase):
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE, "--base", "main"],
             cwd=self.root,
+            env=os.environ | {"TMPDIR": self.temporary_directory},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -691,12 +694,19 @@ class TestCommand(RepositoryTestCase):
 
     def test_nothing_is_left_after_an_interrupt_and_what_a_killed_process_left_is_swept_by_the_next(self) -> None:
         leftovers: set[str] = set()
+        left_files: set[str] = set()
+        self.temporary_directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.temporary_directory)
         for signal_number, returncode in ((signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)):
             with self.subTest(signal_number):
                 process = self.start_sleeper()
                 databases = set(self.scratch_databases())
                 self.assertTrue(databases)
                 self.assertTrue(databases.isdisjoint(leftovers))
+                files = set(Path(self.temporary_directory).iterdir())
+                self.assertEqual(len(files), 3)
+                self.assertTrue(files.isdisjoint(left_files))
+                children = psutil.Process(process.pid).children(recursive=True)
                 with ScratchDatabases():  # sweeps, too
                     self.assertEqual(set(self.scratch_databases()), databases)
                 process.send_signal(signal_number)
@@ -705,6 +715,9 @@ class TestCommand(RepositoryTestCase):
                 wait_until(lambda: not self.sessions())
                 leftovers = set(self.scratch_databases())
                 self.assertEqual(leftovers, databases if signal_number == signal.SIGKILL else set())
+                left_files = set(Path(self.temporary_directory).iterdir())
+                self.assertEqual(left_files, files if signal_number == signal.SIGKILL else set())
+                self.assertEqual(psutil.wait_procs(children, timeout=WAIT_SECONDS)[1], [])
 
     def sessions(self) -> list[str]:
         sql = "select application_name from pg_stat_activity where application_name ~ 'scratch' or datname ~ 'scratch'"
