@@ -6,16 +6,17 @@ some rounds counts, as whatever else the machine does only adds to it.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from data_contract_components.data_assets._query_postgres_helper import database_url
+from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, database_url
+from data_contract_components.detection._base_checkout import COMPONENTS
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
-from data_contract_components.detection._migrations import MIGRATIONS_PATH
-from tests import write_alembic_project
+from data_contract_components.detection._migrations import CONFIG_PATH, MIGRATIONS_PATH
 
 ROUNDS = 3
 LIMIT_SECONDS_OF_TEN = 2.0
@@ -44,8 +45,13 @@ def upgrade():
 
 def write_repository(root: Path, count: int) -> None:
     """The branch `main` with `count` revisions, checked out."""
-    versions = write_alembic_project(root)
+    versions = root / MIGRATIONS_PATH / "versions"
+    versions.mkdir(parents=True)
     (versions / "none.txt").touch()
+    for path in (CONFIG_PATH, MIGRATIONS_PATH / "env.py"):
+        shutil.copy(REPOSITORY_DIRECTORY / path, root / path)
+    ignored = shutil.ignore_patterns("__pycache__", "db_migrations")
+    shutil.copytree(REPOSITORY_DIRECTORY / COMPONENTS, root / COMPONENTS, ignore=ignored, dirs_exist_ok=True)
     for number in range(count):
         down_revision = repr(f"{number - 1:03}") if number else None
         text = REVISION.format(number=number, down_revision=down_revision, previous=max(number - 1, 0))

@@ -81,6 +81,12 @@ class ComparisonError(DataContractError):
     """The base or the migrations cannot be had, or not run aside; what the contract tests say is none the worse."""
 
     def __init__(self, reason: str, way_out: str) -> None:
+        reason = "\n".join(map(escape_controls, reason.splitlines()))
         super().__init__(f"{reason}\n{way_out}")
         self.reason = reason
         self.way_out = way_out
+
+
+def escape_controls(text: str) -> str:
+    """`text` on one line, which a terminal only shows."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

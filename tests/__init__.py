@@ -27,25 +27,6 @@ from data_contract_components.data_assets._query_postgres_helper import Postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DIRECTORY = ROOT.parent / "shared"
-# The smallest alembic project that takes its database from DATABASE_URL.
-ALEMBIC_INI = """
-[alembic]
-script_location = %(here)s/db_migrations
-prepend_sys_path = %(here)s/../..
-path_separator = os
-"""
-ENV_PY = """
-import os
-import psycopg2
-from alembic import context
-from sqlalchemy import create_engine
-
-engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(os.environ["DATABASE_URL"]))
-with engine.connect() as connection:
-    context.configure(connection=connection)
-    with context.begin_transaction():
-        context.run_migrations()
-"""
 CONTRACT_TESTS = "data_contract_components/prevention/test_data_contract_violations.py"
 WAIT_SECONDS = 60
 
@@ -65,6 +46,18 @@ _CANDIDATES = {
     "18": PACKAGE_DIRECTORY / "pginstall18/bin",
 }
 BINARIES = {version: path for version, path in _CANDIDATES.items() if (path / "initdb").exists()}
+
+# What `alembic init` writes, in short: nothing of this project is known to it.
+ENV_TEXT = """\
+import sqlalchemy as sa
+from alembic import context
+
+engine = sa.engine_from_config(context.config.get_section("alembic"))
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
 
 _numbers = itertools.count(1)
 
@@ -106,16 +99,6 @@ def run(
         text=True,
         check=check,
     )
-
-
-def write_alembic_project(root: Path) -> Path:
-    """`root` has an alembic project without revisions at the place of this one's; its versions directory."""
-    directory = root / "data_contract_components/data_assets"
-    versions = directory / "db_migrations/versions"
-    versions.mkdir(parents=True)
-    (directory / "alembic.ini").write_text(ALEMBIC_INI)
-    (directory / "db_migrations/env.py").write_text(ENV_PY)
-    return versions
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -1,6 +1,4 @@
-import contextlib
 import dataclasses
-import io
 import json
 import os
 import shutil
@@ -15,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psutil
+
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._contract_changes import ContractChange
@@ -27,10 +27,11 @@ from data_contract_components.detection._get_data_migration_changes import (
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.errors import ComparisonError
-from tests import BINARIES, ROOT, run, start_server, wait_until, write_alembic_project
+from tests import BINARIES, ENV_TEXT, ROOT, WAIT_SECONDS, run, start_server, wait_until
 
 VERSIONS = Path("data_contract_components/data_assets/db_migrations/versions")
 CONTRACTS = Path("data_contract_components/contract_definition")
+ENV, CONFIG = VERSIONS.parent / "env.py", VERSIONS.parents[1] / "alembic.ini"
 SEED = VERSIONS / "00e9b3375a5f_create_met_museum_seed_tables.py"
 CONTRACT = CONTRACTS / "object_images_contract_spec.json"
 MODULE = "data_contract_components.detection._get_data_migration_changes"
@@ -150,6 +151,13 @@ LATER_REVISIONS = {
         """,
         ["THING.primary_image renamed to image"],
     ),
+    "a session whose prepared statements go": (
+        """
+        op.execute("DEALLOCATE ALL")
+        op.drop_column("THING", "primary_image")  # here
+        """,
+        ["THING.primary_image removed"],
+    ),
     "a block that commits": (
         """
         with op.get_context().autocommit_block():
@@ -248,10 +256,11 @@ class RepositoryTestCase(unittest.TestCase):
         self.addCleanup(shutil.rmtree, directory)
         self.addCleanup(self.assert_nothing_is_left)
         self.root = Path(directory)
-        write_alembic_project(self.root)
         for path in (SEED, CONTRACT):
-            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).parent.mkdir(parents=True)
             shutil.copy(ROOT / path, self.root / path)
+        self.write(ENV, ENV_TEXT)
+        shutil.copy(ROOT / CONFIG, self.root / CONFIG)
         self.git("init", "-q", "-b", "main")
         self.commit()
         self.git("checkout", "-q", "-b", "feature")
@@ -561,9 +570,16 @@ class TestLaterRevisions(RepositoryTestCase):
 
     def test_what_a_revision_prints_is_not_in_the_output(self) -> None:
         self.write_revision("b", 'print("printed")')
-        with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(io.StringIO()) as errors:
-            self.compare()
-        self.assertEqual((output.getvalue(), errors.getvalue()), ("", ""))
+        program = f"import pathlib, {MODULE} as module; module.get_data_migration_changes('main', pathlib.Path.cwd())"
+        result = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=self.root,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual((result.stdout, result.stderr), ("", "printed\n"))
 
 
 class TestContracts(RepositoryTestCase):
@@ -694,7 +710,7 @@ class TestBadInput(RepositoryTestCase):
             self.assert_no_comparison("git is not installed")
 
     def test_a_base_without_migrations(self) -> None:
-        shutil.rmtree(self.root / VERSIONS)
+        shutil.rmtree(self.root / VERSIONS.parent)
         self.commit()
         self.git("branch", "before")
         self.assert_no_comparison('the base "before" has no', "versions", base="before")
@@ -777,30 +793,38 @@ class TestCommand(RepositoryTestCase):
         self.assertEqual((result.returncode, result.stdout[:19]), (2, "could not compare: "))
         self.assertEqual(self.git("status", "--short"), f"?? {path}")
 
-    def start_sleeper(self) -> subprocess.Popen[bytes]:
+    def start_sleeper(self) -> subprocess.Popen[str]:
         """A process in which a revision sleeps in a scratch database."""
-        sign = self.root / "sleeping"
-        sign.unlink(missing_ok=True)
-        self.write_revision("b", f"import time, pathlib\npathlib.Path({str(sign)!r}).touch()\ntime.sleep(600)")
+        self.write_revision("b", 'import time\nprint("sleeping", flush=True)\ntime.sleep(600)')
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE, "--base", "main"],
             cwd=self.root,
+            env=os.environ | {"TMPDIR": self.temporary_directory},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
-        wait_until(sign.exists)
+        assert process.stderr
+        self.assertEqual(process.stderr.readline(), "sleeping\n")
         return process
 
     def test_nothing_is_left_after_an_interrupt_and_what_a_killed_process_left_is_swept_by_the_next(self) -> None:
         leftovers: set[str] = set()
+        left_files: set[str] = set()
+        self.temporary_directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.temporary_directory)
         for signal_number, returncode in ((signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)):
             with self.subTest(signal_number):
                 process = self.start_sleeper()
                 databases = set(self.scratch_databases())
                 self.assertTrue(databases)
                 self.assertTrue(databases.isdisjoint(leftovers))
+                files = set(Path(self.temporary_directory).iterdir())
+                self.assertEqual(len(files), 3)
+                self.assertTrue(files.isdisjoint(left_files))
+                children = psutil.Process(process.pid).children(recursive=True)
                 with ScratchDatabases():  # sweeps, too
                     self.assertEqual(set(self.scratch_databases()), databases)
                 process.send_signal(signal_number)
@@ -809,6 +833,9 @@ class TestCommand(RepositoryTestCase):
                 wait_until(lambda: not self.sessions())
                 leftovers = set(self.scratch_databases())
                 self.assertEqual(leftovers, databases if signal_number == signal.SIGKILL else set())
+                left_files = set(Path(self.temporary_directory).iterdir())
+                self.assertEqual(left_files, files if signal_number == signal.SIGKILL else set())
+                self.assertEqual(psutil.wait_procs(children, timeout=WAIT_SECONDS)[1], [])
 
     def sessions(self) -> list[str]:
         sql = "select application_name from pg_stat_activity where application_name ~ 'scratch' or datname ~ 'scratch'"

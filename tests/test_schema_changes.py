@@ -1,6 +1,7 @@
 import copy
 import os
 import random
+import shutil
 import tempfile
 import types
 import unittest
@@ -10,9 +11,9 @@ from unittest import mock
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import run_migrations
-from data_contract_components.detection._migrations import Migrations
+from data_contract_components.detection._migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause, find_schema_changes
-from tests import BINARIES, start_server, write_alembic_project
+from tests import BINARIES, ENV_TEXT, ROOT, start_server
 
 # The single ones rename in an edited revision what a later one drops or adds.
 SEEDS = (*range(30), 147, 154, 166, 248, 253)
@@ -200,13 +201,17 @@ def is_possible(history: History) -> bool:
     return all(column.get("data_type") in (None, *TYPES) for columns in tables.values() for column in columns.values())
 
 
-def write_history(history: History, root: Path) -> None:
-    directory = write_alembic_project(root)
+def write_history(history: History, root: Path) -> Migrations:
+    directory = root / MIGRATIONS_PATH / "versions"
+    directory.mkdir(parents=True)
+    (directory.parent / "env.py").write_text(ENV_TEXT)
+    shutil.copy(ROOT / CONFIG_PATH, root / CONFIG_PATH)
     for number, revision in enumerate(history):
         lines = ["import sqlalchemy as sa", "from alembic import op", f"revision = 'r{number}'"]
         lines += [f"down_revision = {f'r{number - 1}' if number else None!r}", "def upgrade():", "    pass"]
         lines += [f"    {render_operation(*operation)}" for operation in revision]
         (directory / f"r{number}.py").write_text("\n".join(lines))
+    return Migrations(root, root.name)
 
 
 def apply_changes(tables: Tables, changes: list[SchemaChange]) -> Tables:
@@ -249,16 +254,11 @@ def to_facts(facts: dict[str, Any]) -> dict[str, Any]:
 class TestFindSchemaChanges(unittest.TestCase):
     def find_changes(self, scratch: ScratchDatabases, base: History, head: History) -> list[SchemaChange]:
         with tempfile.TemporaryDirectory() as directory:
-            roots = Path(directory) / "base", Path(directory) / "head"
-            for root, history in zip(roots, (base, head), strict=True):
-                write_history(history, root)
-            database = scratch.create()
-            with (
-                Migrations(roots[0], "base", database) as base_migrations,
-                Migrations(roots[1], "head", database) as head_migrations,
-            ):
-                traces, _ = run_migrations(scratch, database, base_migrations, head_migrations, ())
-            return find_schema_changes(*traces, head_migrations.paths(), {})
+            base_migrations = write_history(base, Path(directory) / "base")
+            head_migrations = write_history(head, Path(directory) / "head")
+            with base_migrations, head_migrations:
+                traces, _ = run_migrations(scratch, base_migrations, head_migrations, ())
+        return find_schema_changes(*traces, head_migrations.paths, {})
 
     def test_the_base_and_the_changes_make_the_head_and_none_can_be_spared(self) -> None:
         url = start_server(types.SimpleNamespace(addCleanup=self.addCleanup), BINARIES["18"])

@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg2
+from psycopg2.extensions import quote_ident
 
 from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, connect, database_url
 from data_contract_components.errors import ComparisonError
@@ -31,40 +32,49 @@ order by databases.datname
 """
 
 
-# What `alter database` and `alter role in database` gave the checked database; a setting is "name=value".
+# Settings of the checked database, and of this role in it, which win over the role's own.
 SETTINGS_SQL = """
-select
-    split_part(setting, '=', 1) as name,
-    substr(setting, strpos(setting, '=') + 1) as value,
-    setrole <> 0 as is_of_role
-from pg_catalog.pg_db_role_setting
-cross join lateral unnest(setconfig) as setting
-where setdatabase = (select oid from pg_catalog.pg_database where datname = current_database())
-    and setrole in (0, (select oid from pg_catalog.pg_roles where rolname = current_user))
-order by is_of_role, name
+select settings.setrole <> 0 as is_of_role, split_part(entry, '=', 1) as name,
+    substr(entry, strpos(entry, '=') + 1) as value
+from pg_catalog.pg_db_role_setting as settings, unnest(settings.setconfig) as entry
+where settings.setdatabase = (
+        select databases.oid from pg_catalog.pg_database as databases where databases.datname = current_database()
+    )
+    and (settings.setrole = 0 or settings.setrole::regrole = quote_ident(session_user)::regrole)
+order by settings.setrole, name
 """
 SCHEMAS_SQL = """
-select nspname::text
-from pg_catalog.pg_namespace
-where nspname !~ '^pg_' and nspname <> 'information_schema'
-    and not exists (select from pg_catalog.pg_depend where objid = pg_namespace.oid and deptype = 'e')
-order by nspname
+select namespaces.nspname::text as name, pg_catalog.format('create schema %I', namespaces.nspname) as statement
+from pg_catalog.pg_namespace as namespaces
+where namespaces.nspname !~ '^pg_' and namespaces.nspname <> 'information_schema'
+order by namespaces.oid
 """
 EXTENSIONS_SQL = """
-select extname::text, nspname::text
-from pg_catalog.pg_extension
-join pg_catalog.pg_namespace on pg_namespace.oid = extnamespace
-order by pg_extension.oid
+select
+    extensions.extname::text as name,
+    pg_catalog.format('create extension %I schema %I cascade', extensions.extname, namespaces.nspname) as statement
+from pg_catalog.pg_extension as extensions
+join pg_catalog.pg_namespace as namespaces on namespaces.oid = extensions.extnamespace
+order by extensions.oid
 """
+DISCONNECT_SQL = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where datname = %s"
 
 
 @dataclass(frozen=True)
 class ScratchDatabase:
-    """A database beside the checked one; `oid` is that of pg_database."""
+    """A database of ScratchDatabases, its URL, and the libpq variables (None: unset) that lead to it as well.
+
+    `copied` are the schemas and extensions that the checked database has and a new one has not, `missing` those of
+    them that could not be made, with the reasons. `secrets` must not be printed.
+    """
 
     name: str
     oid: int
     url: str
+    environment: dict[str, str | None]
+    secrets: tuple[str, ...]
+    copied: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class ScratchDatabases:
@@ -78,9 +88,6 @@ class ScratchDatabases:
         self._url = database_url()
         self._name = PREFIX + secrets.token_hex(6)
         self._names: list[str] = []
-        self._surroundings: set[str] = set()
-        self._left_out: set[str] = set()
-        self.missing: dict[str, str] = {}
         self._connection = connect(self._url)
         self._connection.autocommit = True
         self._handler = None
@@ -96,70 +103,72 @@ class ScratchDatabases:
         return self
 
     def create(self, template: ScratchDatabase | None = None) -> ScratchDatabase:
-        """A new database: a copy of `template`, to which nobody may be connected, or one without any table.
-
-        It has the settings of the checked database, and without `template` also its schemas and extensions, which may
-        be older than the migrations; those that cannot be made are in `missing`.
-        """
+        """A new database with what the checked one has beside its tables, or a copy of `template`."""
         name = f"{self._name}_{len(self._names)}"
         self._names.append(name)
         try:
             with self._connection.cursor() as cursor:
+                if template:
+                    # A pooler keeps connections that nobody uses any more.
+                    cursor.execute(DISCONNECT_SQL, (template.name,))
                 cursor.execute(f"create database {name} template {template.name if template else 'template1'}")
-                cursor.execute("select oid::bigint from pg_catalog.pg_database where datname = %s", (name,))
+                self._copy_settings(cursor, name)
+                cursor.execute("select oid from pg_catalog.pg_database where datname = %s", (name,))
                 ((oid,),) = cursor.fetchall()
-                cursor.execute(SETTINGS_SQL)
-                for setting, value, is_of_role in cursor.fetchall():
-                    self._copy_setting(name, setting, value, is_of_role=is_of_role)
         except psycopg2.Error as error:
             way_out = "Fix that, and try again."
             if error.pgcode == INSUFFICIENT_PRIVILEGE:
                 way_out = "The role of DATABASE_URL needs the right to make databases: alter role … createdb."
             raise ComparisonError(f"the server makes no scratch database: {str(error).strip()}", way_out) from error
-        database = ScratchDatabase(name, oid, self._url_of(name))
-        if not template:
-            self._copy_surroundings(database)
-        return database
+        info = self._connection.info
+        environment = {
+            "PGHOST": info.host,
+            "PGHOSTADDR": info.dsn_parameters.get("hostaddr"),
+            "PGPORT": str(info.port),
+            "PGUSER": info.user,
+            "PGPASSWORD": info.password,
+            "PGDATABASE": name,
+            "PGSERVICE": None,
+        }
+        secrets = (info.password, quote(info.password, safe="")) if info.password else ()
+        database = ScratchDatabase(name, oid, self._url_of(name), environment, secrets)
+        if template:
+            return replace(database, copied=template.copied, missing=template.missing)
+        return self._copy_surroundings(database)
 
-    def _copy_setting(self, name: str, setting: str, value: str, *, is_of_role: bool) -> None:
-        # By way of the session, as the value of a list, such as search_path, cannot be quoted as a whole.
-        target = "role current_user in database" if is_of_role else "database"
-        with self._connection.cursor() as cursor:
-            cursor.execute("select pg_catalog.set_config(%s, %s, false)", (setting, value))
-            cursor.execute(f"alter {target} {name} set {_quote(setting)} from current")
-            cursor.execute(f"reset {_quote(setting)}")
+    def _copy_settings(self, cursor: psycopg2.extensions.cursor, name: str) -> None:
+        cursor.execute(SETTINGS_SQL)
+        for is_of_role, setting, value in cursor.fetchall():
+            owner = f"role session_user in database {name}" if is_of_role else f"database {name}"
+            quoted = ".".join(quote_ident(part, cursor) for part in setting.split("."))
+            try:
+                # From the session, as the value is stored in the form that it is shown in, be it a list.
+                set_sql = f"select pg_catalog.set_config(%s, %s, true); alter {owner} set {quoted} from current"
+                cursor.execute(f"begin; {set_sql}; commit", (setting, value))
+            except psycopg2.Error as error:
+                cursor.execute("rollback")
+                if error.pgcode != INSUFFICIENT_PRIVILEGE:  # what only a superuser may set is of the log and the like
+                    raise
 
-    def _copy_surroundings(self, database: ScratchDatabase) -> None:
-        with self._connection.cursor() as cursor, closing(connect(database.url)) as target:
-            target.autocommit = True
-            cursor.execute(SCHEMAS_SQL)
-            statements = [(schema, f"create schema if not exists {_quote(schema)}") for (schema,) in cursor.fetchall()]
-            cursor.execute(EXTENSIONS_SQL)
-            statements += [
-                (extension, f"create extension if not exists {_quote(extension)} schema {_quote(schema)}")
-                for extension, schema in cursor.fetchall()
-            ]
-            for name, statement in statements:
-                if name not in self._left_out:
-                    self._surroundings.add(name)
-                    try:
-                        with target.cursor() as target_cursor:
-                            target_cursor.execute(statement)
-                    except psycopg2.Error as error:
-                        self.missing[name] = str(error).strip()
-
-    def leave_out(self, reason: str) -> bool:
-        """Whether there is a schema or an extension that `reason` names, which create() copies no more."""
-        named = {name for name in self._surroundings - self._left_out if name in reason}
-        self._left_out |= named
-        return bool(named)
-
-    def render_missing(self) -> str:
-        """What create() could not copy from the checked database, a line each."""
-        return "".join(
-            f'\nthe checked database has "{name}", which could not be made there: {reason}'
-            for name, reason in self.missing.items()
-        )
+    def _copy_surroundings(self, database: ScratchDatabase) -> ScratchDatabase:
+        """Makes the schemas and extensions; a migration that makes one itself gets it out of the way first."""
+        copied: list[tuple[str, str]] = []
+        missing: list[str] = []
+        with closing(connect(database.url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor, self._connection.cursor() as checked_cursor:
+                for kind, sql in (("schema", SCHEMAS_SQL), ("extension", EXTENSIONS_SQL)):
+                    cursor.execute(sql)
+                    known = {name for name, _ in cursor.fetchall()}
+                    checked_cursor.execute(sql)
+                    for name, statement in checked_cursor.fetchall():
+                        if name not in known:
+                            try:
+                                cursor.execute(statement)
+                                copied.append((kind, name))
+                            except psycopg2.Error as error:
+                                missing.append(f'the {kind} "{name}" cannot be made there: {str(error).strip()}')
+        return replace(database, copied=tuple(copied), missing=tuple(missing))
 
     def _url_of(self, name: str) -> str:
         parts = urlsplit(self._url)
@@ -185,7 +194,3 @@ class ScratchDatabases:
         except psycopg2.Error as error:
             # Not raised: the next process tries again, and the comparison may be whole.
             print(f"scratch database {name} is still there: {str(error).strip()}", file=sys.stderr)
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -1,39 +1,88 @@
 """The state of the repository that a pull request is compared with, taken out of git; nothing is left in it."""
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
-from data_contract_components.detection._scratch_directory import scratch_directory
-from data_contract_components.errors import ComparisonError
+from data_contract_components.errors import ComparisonError, escape_controls
 
-# A git hook sets these for the repository that it runs in, and the index is another one here.
-HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+COMPONENTS = "data_contract_components"
+# git sets these for its hooks; each leads to another repository, index or history.
+HOOK_VARIABLES = ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
+# What git would run or write in the user's repository when an index is written, and what would leave files out.
+OPTIONS = ("core.hooksPath=/dev/null", "core.splitIndex=false", "core.fsmonitor=false", "core.sparseCheckout=false")
 
 
 @contextmanager
 def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECTORY) -> Iterator[tuple[str, Path]]:
-    """The commit at which HEAD and `base`, a git ref, parted, and a directory with all its files.
+    """The commit at which HEAD and `base`, a git ref, parted, and a directory with all files of it.
 
-    The directory is gone afterwards. Raises: ComparisonError.
+    Submodules are empty. The directory is gone afterwards. Raises: ComparisonError.
     """
     commit = find_merge_base(base, repository_directory)
-    # The project may be a folder of the repository.
-    prefix = _text(_git_output(repository_directory, "rev-parse", "--show-prefix"))
-    with scratch_directory() as directory:
-        # Not by `git archive`, which leaves out what .gitattributes marks as export-ignore.
-        index = {"GIT_INDEX_FILE": str(directory / "index")}
-        _git_output(repository_directory, "read-tree", commit, environment=index)
-        arguments = ("checkout-index", "--all", "--quiet", f"--prefix={directory / 'base'}/")
-        _git_output(repository_directory, *arguments, environment=index)
-        yield commit, directory / "base" / prefix
+    if not _git_output(repository_directory, "ls-tree", commit, COMPONENTS):
+        raise ComparisonError(
+            f'"{escape_controls(base)}" (commit {commit[:12]}) has no {COMPONENTS}/',
+            "Name a base that has the migrations.",
+        )
+    with open_temporary_directory("contracts-base-") as directory:
+        checkout_directory = directory / "checkout"
+        checkout_directory.mkdir()
+        # With a work tree of its own, it is the base's .gitattributes that count.
+        answer = os.fsdecode(_git_output(repository_directory, "rev-parse", "--absolute-git-dir", "--show-prefix"))
+        git_directory, prefix = answer.split("\n")[:2]
+        environment = {
+            "GIT_DIR": git_directory,
+            "GIT_WORK_TREE": str(checkout_directory),
+            "GIT_INDEX_FILE": str(directory / "index"),
+        }
+        _git_output(checkout_directory, "read-tree", commit, **environment)
+        _git_output(checkout_directory, "checkout-index", "--all", "--quiet", **environment)
+        yield commit, checkout_directory / prefix
+
+
+@contextmanager
+def open_temporary_directory(prefix: str) -> Iterator[Path]:
+    """A new directory that is gone afterwards; if this process is killed, the next that asks for `prefix` removes it.
+
+    That it is in use is known to the kernel alone, as the lock on it, which ends with this process.
+    """
+    for leftover in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with suppress(OSError), _locked(leftover):
+            shutil.rmtree(leftover)
+    with ExitStack() as stack:
+        while True:
+            directory = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
+            # Another process may find it before it is locked, and take it for left behind.
+            with suppress(FileNotFoundError, BlockingIOError):
+                stack.enter_context(_locked(directory))
+                if directory.exists():
+                    break
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        yield directory
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Raises: OSError when somebody else has the lock, or the directory is not there."""
+    import fcntl  # not on Windows, where there is no comparison
+
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def find_merge_base(base: str, repository_directory: Path) -> str:
     """The commit, 40 digits, at which HEAD and `base` parted. Raises: ComparisonError."""
+    name = f'"{escape_controls(base)}"'
     answer = _git(repository_directory, "rev-parse", "--is-shallow-repository")
     if answer.returncode != 0:
         raise ComparisonError(
@@ -47,21 +96,21 @@ def find_merge_base(base: str, repository_directory: Path) -> str:
     )
     if base_commit.returncode != 0:
         raise ComparisonError(
-            f'git knows no commit "{base}"',
+            f"git knows no commit {name}",
             deepen if is_shallow else "Name a branch, a tag or a commit; `git fetch` brings those of the remote.",
         )
     merge_base = _git(repository_directory, "merge-base", _text(base_commit.stdout), "HEAD")
     if merge_base.returncode != 0:
         reason = _text(merge_base.stderr)
         raise ComparisonError(
-            f'"{base}" and HEAD have no commit in common{reason and f": {reason}"}',
+            f"{name} and HEAD have no commit in common{reason and f': {reason}'}",
             deepen if is_shallow else "Name a base that this branch came from.",
         )
     return _text(merge_base.stdout)
 
 
-def _git_output(directory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> bytes:
-    answer = _git(directory, *arguments, environment=environment)
+def _git_output(directory: Path, *arguments: str, **environment: str) -> bytes:
+    answer = _git(directory, *arguments, **environment)
     if answer.returncode != 0:
         raise ComparisonError(
             f"git {arguments[0]} failed: {_text(answer.stderr)}", "Fix that; `git fetch` brings what a clone lacks."
@@ -69,16 +118,16 @@ def _git_output(directory: Path, *arguments: str, environment: Mapping[str, str]
     return answer.stdout
 
 
-def _git(
-    directory: Path, *arguments: str, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
+def _git(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    hook_variables = {f"GIT_{name}" for name in HOOK_VARIABLES}
+    variables = {name: value for name, value in os.environ.items() if name not in hook_variables}
+    # Nothing stands in for a commit: neither `git replace` nor its predecessor.
+    variables |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull} | environment
     # The code of this checkout runs here anyway; git's own doubt about its owner protects from nothing more, and
-    # would stop every check in a container. A replaced commit is not the one that the pull request is based on.
-    command = ["git", "-c", "safe.directory=*", "--no-replace-objects", *arguments]
-    variables = {name: value for name, value in os.environ.items() if name not in HOOK_VARIABLES}
-    variables |= {"LC_ALL": "C", **(environment or {})}
+    # would stop every check in a container.
+    options = [word for option in ("safe.directory=*", *OPTIONS) for word in ("-c", option)]
     try:
-        return subprocess.run(command, cwd=directory, env=variables, capture_output=True)
+        return subprocess.run(["git", *options, *arguments], cwd=directory, env=variables, capture_output=True)
     except FileNotFoundError as error:
         raise ComparisonError("git is not installed", "Install git; a comparison takes the base out of it.") from error
 

@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +18,7 @@ import pandas as pd
 from data_contract_components.contract_definition._json_text import render_difference
 from data_contract_components.contract_definition.contract_spec import Contract, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
-from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
+from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._base_checkout import open_base_checkout
 from data_contract_components.detection._contract_changes import (
     CONTRACTS_PATH,
@@ -31,11 +30,16 @@ from data_contract_components.detection._contract_changes import (
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_contracts, get_specs, get_tables
 from data_contract_components.detection._migration_trace import Trace
-from data_contract_components.detection._migrations import EXISTS_ALREADY, MigrationError, Migrations
+from data_contract_components.detection._migrations import Migrations
 from data_contract_components.detection._places import TableName
 from data_contract_components.detection._schema_changes import SchemaChange, find_schema_changes
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
-from data_contract_components.errors import ComparisonError, DataContractError, InvalidContractSpecError
+from data_contract_components.errors import (
+    ComparisonError,
+    DataContractError,
+    InvalidContractSpecError,
+    escape_controls,
+)
 
 VALUE_LENGTH = 60
 # Title, names of the columns, and rows of cells.
@@ -78,13 +82,12 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
         head_contracts = get_contracts(repository_directory / CONTRACTS_PATH, may_be_none=True)
         base_specs, head_specs = get_specs(base_contracts), get_specs(head_contracts)
         tables = get_tables(base_specs) | get_tables(head_specs)
-        with ScratchDatabases() as scratch:
-            database = scratch.create()
-            with (
-                Migrations(base_directory, f'the base "{base}"', database) as base_migrations,
-                Migrations(repository_directory, "this checkout", database) as head_migrations,
-            ):
-                traces, catalogs = run_migrations(scratch, database, base_migrations, head_migrations, tables)
+        with (
+            ScratchDatabases() as scratch,
+            Migrations(base_directory, f'the base "{base}"', repository_directory) as base_migrations,
+            Migrations(repository_directory, "this checkout") as head_migrations,
+        ):
+            traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
     # The contracts speak of the checked database.
     base_df, head_df = (catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
     head_names = match_contracts(base_specs, head_specs)
@@ -101,7 +104,7 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
     return MigrationComparison(
         base,
         base_commit,
-        tuple(find_schema_changes(*traces, head_migrations.paths(), contract_names)),
+        tuple(find_schema_changes(*traces, head_migrations.paths, contract_names)),
         tuple(find_contract_changes(base_contracts, head_contracts)),
         violations=_subtract(head_violations, base_violations),
         earlier_violations=_subtract(head_violations, _subtract(head_violations, base_violations)),
@@ -122,49 +125,34 @@ def _get_base_contracts(directory: Path, base: str) -> dict[str, Contract]:
 
 
 def run_migrations(
-    scratch: ScratchDatabases,
-    database: ScratchDatabase,
-    base: Migrations,
-    head: Migrations,
-    tables: Collection[tuple[str, str]],
+    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[tuple[str, str]]
 ) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, pd.DataFrame]]:
-    """What was done on both sides after the revisions that they share, and their catalogs of `tables` in the end.
-
-    `database` is new, and the first one in which they run. Raises: ComparisonError.
-    """
-    base.load()
-    head.load()
-    shared = base.count_shared(head) if base.has_read_the_same(head) else 0
-    while True:
-        try:
-            if shared:
-                base.begin_to_apply(database, shared, is_traced=False)
-                base.end_to_apply()
-                if not base.has_read_the_same(head):
-                    shared, database = 0, scratch.create()
-                    continue
-            # The base's are finished before they are shared: what the head then does is its own alone.
-            head_database = scratch.create(template=database) if shared else scratch.create()
-            base.begin_to_apply(database)
-            head.begin_to_apply(head_database)
-            traces = _end_to_apply(base, head)
-            base_df, head_df = (get_data_catalog(PostgresDB(d.url), tables) for d in (database, head_database))
-            return traces, (base_df, head_df)
-        except MigrationError as error:
-            if error.sql_state not in EXISTS_ALREADY or not scratch.leave_out(error.reason):
-                raise ComparisonError(error.reason + scratch.render_missing(), error.way_out) from error
-            database = scratch.create()
-
-
-def _end_to_apply(base: Migrations, head: Migrations) -> tuple[Trace, Trace]:
-    try:
-        base_trace = base.end_to_apply()
-    except ComparisonError:
-        # The answer of the other side is taken as well: the next one is to a later command.
-        with suppress(ComparisonError):
-            head.end_to_apply()
-        raise
-    return base_trace, head.end_to_apply()
+    """What was done on both sides after the revisions that they share, and their catalogs of `tables` in the end."""
+    database = scratch.create()
+    for side in (base, head):
+        side.begin_reading(database)
+    for side in (base, head):
+        side.end_reading()
+    shared = base.count_shared(head)
+    if shared:
+        base.begin(database, shared, is_traced=False)
+        _, paths = base.end()
+        if not base.has_files_of(head, paths):  # they did the same and read something else
+            database, shared = scratch.create(), 0
+    if shared == len(base.paths):
+        base_df = get_data_catalog(PostgresDB(database.url), tables)
+        head.begin(database)
+        head_trace, _ = head.end()
+        base_trace = Trace(head_trace.first, [], head_trace.first)
+    else:
+        head_database = scratch.create(database)
+        base.begin(database)
+        head.begin(head_database)
+        (base_trace, _), (head_trace, _) = base.end(), head.end()
+        base_df = get_data_catalog(PostgresDB(database.url), tables)
+        database = head_database
+    head_df = get_data_catalog(PostgresDB(database.url), tables)
+    return (base_trace, head_trace), (base_df, head_df)
 
 
 def _subtract(violations: Collection[Violation], known: Collection[Violation]) -> tuple[Violation, ...]:
@@ -186,10 +174,10 @@ def render_table(comparison: MigrationComparison) -> str:
     """Each section as a table with aligned columns."""
     texts: list[str] = []
     for title, names, rows in _get_sections(comparison):
-        lines = [names, *([_escape_controls(cell) for cell in row] for row in rows)]
+        lines = [names, *([escape_controls(cell) for cell in row] for row in rows)]
         widths = [max(len(line[position]) for line in lines) for position in range(len(names))]
         padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-        texts.append("\n".join([_escape_controls(title), *(f"  {line}".rstrip() for line in padded if rows)]))
+        texts.append("\n".join([escape_controls(title), *(f"  {line}".rstrip() for line in padded if rows)]))
     return "\n\n".join(texts)
 
 
@@ -255,17 +243,13 @@ def _render_value(value: Any) -> str:
     return text if len(text) <= VALUE_LENGTH else text[: VALUE_LENGTH - 1] + "…"
 
 
-def _escape_controls(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|@~-])", r"\\\1", _escape_controls(text))
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|@~-])", r"\\\1", escape_controls(text))
 
 
 def _render_code(text: str) -> str:
     """`text` in a code span, in which neither markup nor a mention is read."""
-    text = _escape_controls(text).replace("|", "\\|")
+    text = escape_controls(text).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`" if text.strip() else text
 

@@ -18,7 +18,6 @@ ROW_KEYS = (
     *("primaryKey", "table_comment", "comment", "identity_generation"),
     *("table_parts", "column_parts", "table_oid", "column_number"),
 )
-TABLE_NAME, REFERENCES = ROW_KEYS.index("table_name"), ROW_KEYS.index("references")
 Row = dict[str, Any]
 
 COLUMNS_SQL = f"""
@@ -125,3 +124,21 @@ class Trace:
     first: dict[ColumnKey, Row] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     last: dict[ColumnKey, Row] = field(default_factory=dict)
+
+    @classmethod
+    def from_rows(cls, first: list[Row], steps: list[Any]) -> Trace:
+        """A trace from what a worker answers; each of its steps is the fields of a place and pairs of rows."""
+        trace = cls({_key_of(row): row for row in first})
+        trace.last = dict(trace.first)
+        for place, pairs in steps:
+            rows = {_key_of(before or after): (before, after) for before, after in pairs}
+            for key, (_, after) in rows.items():
+                trace.last.pop(key, None)
+                if after:
+                    trace.last[key] = after
+            trace.steps.append(Step(Place(*place), rows))
+        return trace
+
+
+def _key_of(row: Row) -> ColumnKey:
+    return row["table_oid"], row["column_number"]

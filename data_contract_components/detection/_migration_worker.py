@@ -1,214 +1,383 @@
-"""Runs the migrations of one checkout on scratch databases: a program of its own, which _migrations.py starts.
+"""A program that runs the migrations of one checkout on a scratch database; _migrations.py starts it as a file.
 
-It imports nothing of data_contract_components, as that name belongs to the checkout whose migrations run here. A
-command is a line of JSON on one descriptor, its answer a line of JSON on another.
+It imports nothing of this package, whose name means that checkout's own code here. Each line on standard input is a
+job, done in a process of its own, so that none sees what another imported, opened or left behind. The answer is a JSON
+file; a line on standard output says that the job's process has ended. It ends with the process that started it.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import importlib.util
+import importlib
 import inspect
 import itertools
 import json
+import logging
 import os
-import queue
+import re
+import secrets
 import sys
 import threading
+import tokenize
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg2
 from alembic.config import Config
 from alembic.operations import BatchOperations, MigrateOperation
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, Pool
 
 STATEMENT_LENGTH = 120
-# The name is made up by us, so that no other server has it; the oid tells apart what somebody has named like it.
-DATABASE_SQL = """
-select current_database()::text, (select oid::bigint from pg_catalog.pg_database where datname = current_database())
+POSTGRES_URL = re.compile(r"\s*postgres\w*(\+\w+)?://")
+# Those parameters of a URL that say which database it is; a driver that is not libpq's knows the last two.
+PLACE_KEYS = ("user", "password", "passfile", "hostaddr", "dbname", "database", "service", "host", "port")
+LIBPQ_DRIVERS = ("postgres", "postgresql", "psycopg2", "psycopg", "psycopg_async", "psycopg2cffi")
+IDENTITY_SQL = """
+select datname::text, oid::text
+from pg_catalog.pg_database
+where datname operator(pg_catalog.=) pg_catalog.current_database()
 """
-Key = tuple[int, int]
-Values = list[Any]
+UNCOMMITTED_SQL = """
+select count(*)
+from unnest(%s::text[]) as transactions (id)
+where pg_catalog.pg_xact_status(transactions.id::xid8) is distinct from 'committed'
+"""
+# By the table's number, as the session of the migrations may have found it by a search_path of its own.
+HEADS_SQL = """
+select pg_catalog.format('select version_num from %%I.%%I', namespaces.nspname, relations.relname)
+from pg_catalog.pg_class as relations
+join pg_catalog.pg_namespace as namespaces on namespaces.oid = relations.relnamespace
+where relations.oid = %s
+"""
+Job = dict[str, Any]
+Row = dict[str, Any]
+ColumnKey = tuple[int, int]
 
 
-class WrongDatabaseError(Exception):
-    """A connection leads to another database than the scratch database; no statement was sent over it."""
+class RefusedConnectionError(Exception):
+    """A connection to something else than the scratch database; nothing was run over it."""
 
 
-class LostRevisionsError(Exception):
-    """Alembic's table does not hold the revisions that ran: what they did was rolled back."""
+class IncompleteError(Exception):
+    """Alembic ended without an error, and not everything that the revisions did is there."""
 
 
 class Worker:
-    """The migrations of the checkout at `root`, as `config_path` describes them to alembic."""
+    """One job: `root` is the checkout, `database` and `oid` are the scratch database's."""
 
-    def __init__(self, root: Path, config_path: Path) -> None:
-        self.root, self._config_path = root, config_path
-        self.opened_paths: set[str] = set()
-        self._database: tuple[str, int] | None = None
-        self._url = ""
-        self._script: ScriptDirectory | None = None
-        self._current: Script | None = None
-        self._connections: list[Any] = []
+    def __init__(self, job: Job) -> None:
+        self._job, self._root = job, str(job["root"])
+        self._revision: Script | None = None
+        # Files, by the revisions that are applied, and before that.
+        self._opened: set[str] = set()
+        self._opened_before: set[str] = set()
+        self._refusals: list[str] = []
+        self._transactions: set[str] = set()
+        self._heads: set[str] = set()
+        self._version_table: int | None = None
 
-    def use_database(self, url: str, database: list[Any], variables: dict[str, str]) -> None:
-        """From now on, every connection has to lead to this database, and the environment does."""
-        self._url, self._database = url, (database[0], database[1])
-        os.environ.update(variables)
+    def answer(self) -> dict[str, Any]:
+        """What the job asks for, or as `error` why there is none."""
+        self._isolate_modules()
+        self._guard_connections()
+        self._set_environment()
+        _execute_batches_at_once()
+        _skip_files_of_macos()
+        try:
+            config = Config(self._job["config"])
+            self._set_urls(config)
+            script = ScriptDirectory.from_config(config)
+            result = self._apply(config, script) if self._job["is_apply"] else self._get_revisions(script)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a revision is anybody's code
+            return {"error": self._describe(error)}
+        if self._root != self._job["other_root"]:
+            opened = self._opened | self._opened_before
+            others = [path for path in opened if path.endswith(".py") and _is_of(path, self._job["other_root"])]
+            if others:
+                way_out = "Let alembic.ini's prepend_sys_path say where the packages of the project are, with %(here)s."
+                return {"error": {"reason": f"it imports {min(others)} of another checkout", "way_out": way_out}}
+        return result | {"opened": sorted(self._path_of(path) for path in self._opened if _is_of(path, self._root))}
 
-    def ensure_database(self, connection: Any, *_: Any) -> None:
-        """Nothing but the scratch database is reached by `connection`, of any driver."""
-        self._connections.append(connection)
-        with contextlib.closing(connection.cursor()) as cursor:
-            cursor.execute(DATABASE_SQL)
-            found = tuple(cursor.fetchone())
-        connection.rollback()
-        if found != self._database:
-            connection.close()
-            raise WrongDatabaseError(f'the connection leads to the database "{found[0]}"')
-
-    def load(self) -> dict[str, Any]:
-        self._script = ScriptDirectory.from_config(self._get_config())
-        revisions = list(self._script.walk_revisions())[::-1]
+    def _describe(self, error: BaseException) -> dict[str, Any]:
+        """The reason, the revision that ran, and the innermost line of its file; else of any file of the checkout."""
+        chain = [error]
+        while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+            chain.append(cause)
+        # env.py may tell of an error and leave the program.
+        error = next((link for link in chain if not isinstance(link, SystemExit)), error)
+        reason = str(error) if isinstance(error, IncompleteError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, DBAPIError):
+            reason = str(error.orig).strip()
+        place: tuple[str, int] | None = None
+        for link in reversed(chain):
+            for frame, line in traceback.walk_tb(link.__traceback__):
+                path = frame.f_code.co_filename
+                if path == self._revision.module.__file__ if self._revision else _is_of(path, self._root):
+                    place = (path, line)
+            if isinstance(link, SyntaxError) and link.filename:
+                place, reason = (link.filename, link.lineno or 1), f"{type(link).__name__}: {link.msg}"
+        if self._revision:
+            place = place or (self._revision.path, 0)
         return {
-            "revisions": [[revision.revision, self._relative(revision.path)] for revision in revisions],
-            "heads": sorted(self._script.get_heads()),
+            "reason": "\n".join([reason, *(f"It was refused {refusal}." for refusal in self._refusals)]),
+            "refusal": next((str(link) for link in chain if isinstance(link, RefusedConnectionError)), None),
+            "revision": self._revision.revision if self._revision else None,
+            "path": self._path_of(place[0]) if place else None,
+            "line": place[1] if place else None,
         }
 
-    def apply(self, count: int | None, recorder_texts: dict[str, Any] | None) -> dict[str, Any]:
-        """The next `count` revisions (None: all) are applied; with `recorder_texts`, what each call of them did."""
-        script, config = self._script, self._get_config()
-        assert script is not None
-        trace: dict[str, Any] = {"first": [], "steps": [], "last": []}
-        expected_heads: set[str] = set()
-        options: dict[str, Any] = {}
+    def _path_of(self, path: str) -> str:
+        return os.path.relpath(os.path.realpath(path), self._root)
 
-        def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
-            assert context.connection is not None
-            options.update(version_table=context.version_table, version_table_schema=context.version_table_schema)
-            recorder = Recorder(context, self.root, recorder_texts, trace) if recorder_texts else None
-            applied = set(script.iterate_revisions(heads, "base")) if heads else set()
-            revisions = [revision for revision in script.walk_revisions() if revision not in applied][::-1][:count]
-            applied.update(revisions)
-            expected_heads.update(revision.revision for revision in applied)
-            expected_heads.difference_update(itertools.chain(*(rev._all_down_revisions for rev in applied)))
-            for revision in revisions:
-                self._current = revision
-                if recorder:
-                    recorder.begin(revision)
-                yield MigrationStep.upgrade_from_script(script.revision_map, revision)
+    def _isolate_modules(self) -> None:
+        """Modules come from this checkout, from their sources, and which of its files are read is noted."""
+        root, other_root = self._root, self._job["other_root"]
+        own = (root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path for path in sys.path)
+        sys.path[:] = [root, *own]
+        get_stats = SourceFileLoader.path_stats
+
+        def path_stats(loader: SourceFileLoader, path: Any) -> Any:
+            # A compiled file passes for current when size and time are the source's; without them none is used.
+            if _is_of(os.path.realpath(path), root):
+                raise OSError("no compiled file is used")
+            return get_stats(loader, path)
+
+        def note(name: str, arguments: tuple[Any, ...]) -> None:
+            if name == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+                self._opened.add(os.path.realpath(os.fsdecode(arguments[0])))
+
+        SourceFileLoader.path_stats = path_stats  # type: ignore[method-assign,assignment]
+        sys.addaudithook(note)
+
+    def _guard_connections(self) -> None:
+        """No connection is handed out, by SQLAlchemy or by a driver, before it has proved to be the scratch database's.
+
+        The server is the right one when the database of that name, which is random, has that oid there.
+        """
+
+        def check(connection: Any, *_: Any) -> None:
+            with contextlib.closing(connection.cursor()) as cursor:
+                cursor.execute(IDENTITY_SQL)
+                row = cursor.fetchone()
+            connection.rollback()
+            self._check(connection, row.values() if hasattr(row, "values") else row)
+
+        event.listen(Pool, "connect", check)
+        event.listen(Engine, "before_cursor_execute", self._make_way, retval=True)
+        connect = psycopg2.connect
+
+        def connect_psycopg2(*arguments: Any, **keywords: Any) -> Any:
+            if keywords.get("async") or keywords.get("async_"):
+                self._refuse("an asynchronous connection of psycopg2, which cannot be checked")
+            connection = connect(*arguments, **keywords)
+            check(connection)
+            return connection
+
+        psycopg2.connect = connect_psycopg2
+        with contextlib.suppress(ImportError):
+            self._guard_psycopg(importlib.import_module("psycopg"))
+        with contextlib.suppress(ImportError):
+            self._guard_asyncpg(importlib.import_module("asyncpg"))
+
+    def _make_way(self, connection: Connection, _: Any, sql: str, parameters: Any, *__: Any) -> tuple[str, Any]:
+        """For a statement that makes what was copied from the checked database, this is dropped, or left if in use."""
+        for kind, name in self._job["copied"]:
+            pattern = rf'\bcreate\s+{kind}\s+(?:if\s+not\s+exists\s+)?(?="?{re.escape(name)}(?!\w))'
+            sql, count = re.subn(pattern, f"create {kind} if not exists ", sql, flags=re.IGNORECASE)
+            if count:
+                quoted = name.replace('"', '""')
+                body = f'begin drop {kind} "{quoted}"; exception when others then null; end'
+                _query(connection, f"do {_quote(body)}")
+        return sql, parameters
+
+    def _guard_psycopg(self, psycopg: Any) -> None:
+        def check(connection: Any) -> Any:
+            # By libpq, as this is the same for both kinds of connections, and begins no transaction.
+            result = connection.pgconn.exec_(IDENTITY_SQL.encode())
+            self._check(connection.pgconn, [(result.get_value(0, n) or b"").decode() for n in range(2)], "finish")
+            return connection
+
+        connect, connect_async = psycopg.Connection.connect.__func__, psycopg.AsyncConnection.connect.__func__
+
+        async def checked_async(cls: Any, *arguments: Any, **keywords: Any) -> Any:
+            return check(await connect_async(cls, *arguments, **keywords))
+
+        psycopg.Connection.connect = classmethod(lambda cls, *a, **k: check(connect(cls, *a, **k)))
+        psycopg.AsyncConnection.connect = classmethod(checked_async)
+        psycopg.connect = psycopg.Connection.connect
+
+    def _guard_asyncpg(self, asyncpg: Any) -> None:
+        connect = asyncpg.connect
+
+        async def checked(*arguments: Any, **keywords: Any) -> Any:
+            connection = await connect(*arguments, **keywords)
+            self._check(connection, await connection.fetchrow(IDENTITY_SQL), "terminate")
+            return connection
+
+        asyncpg.connect = asyncpg.connection.connect = checked
+
+    def _check(self, connection: Any, identity: Any, close: str = "close") -> None:
+        database, oid = identity or ("", "")
+        if (database, oid) != (self._job["database"], self._job["oid"]):
+            getattr(connection, close)()
+            self._refuse(f'a connection to the database "{database}"')
+
+    def _refuse(self, reason: str) -> None:
+        self._refusals.append(reason)
+        raise RefusedConnectionError(reason)
+
+    def _set_environment(self) -> None:
+        for name, value in list(os.environ.items()):
+            if POSTGRES_URL.match(value):
+                os.environ[name] = self._url_like(value)
+        if not POSTGRES_URL.match(os.environ.get("DATABASE_URL", "")):
+            os.environ["DATABASE_URL"] = self._job["url"]
+        for name, value in self._job["environment"].items():
+            os.environ.pop(name, None)
+            if value:
+                os.environ[name] = value
+
+    def _set_urls(self, config: Config) -> None:
+        """Every URL of the configuration leads to the scratch database; there is one where there was none."""
+        file_config = config.file_config
+        if not file_config.has_option(config.config_ini_section, "sqlalchemy.url"):
+            config.set_main_option(
+                "sqlalchemy.url", f"postgresql+psycopg2:{self._job['url'].partition(':')[2]}".replace("%", "%%")
+            )
+        for section in file_config.sections():
+            for name, value in file_config.items(section, raw=True):
+                if POSTGRES_URL.match(value):
+                    file_config.set(section, name, self._url_like(value.replace("%%", "%")).replace("%", "%%"))
+
+    def _url_like(self, value: str) -> str:
+        """The URL of the scratch database, with the driver and the options of `value`."""
+        scheme, _, rest = value.strip().partition("://")
+        place_keys = PLACE_KEYS if scheme.rpartition("+")[2] in LIBPQ_DRIVERS else PLACE_KEYS[-2:]
+        url = urlsplit(self._job["url"])
+        query = [pair for pair in parse_qsl(url.query, keep_blank_values=True) if pair[0] in place_keys]
+        options = parse_qsl(rest.partition("?")[2], keep_blank_values=True)
+        query += [pair for pair in options if pair[0] not in PLACE_KEYS]
+        return url._replace(scheme=scheme, query=urlencode(query, quote_via=quote)).geturl()
+
+    def _get_revisions(self, script: ScriptDirectory) -> dict[str, Any]:
+        revisions = [step.revision for step in _get_steps(script, ())]
+        for revision in revisions:
+            # What its functions import is imported as well, so that those files are among the opened.
+            source = _read(revision.path)
+            if re.search(r"^[ \t]+(import|from)\b", source, re.MULTILINE):
+                for node in ast.walk(ast.parse(source)):
+                    if isinstance(node, ast.Import | ast.ImportFrom):
+                        with contextlib.suppress(Exception, SystemExit):
+                            exec(ast.unparse(node), dict(vars(revision.module)))
+        pairs = [(revision.revision, self._path_of(revision.path)) for revision in revisions]
+        return {"heads": sorted(script.get_heads()), "revisions": pairs}
+
+    def _apply(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
+        """The next `count` revisions are applied, and the trace of them returned where there is SQL for it."""
+        trace: dict[str, Any] = {}
+
+        def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+            connection = context.connection
+            assert connection is not None
+            table = connection.dialect.identifier_preparer.format_table(context._version)
+            ((self._version_table,),) = _query(
+                connection, f"select pg_catalog.to_regclass({_quote(table)})::oid::bigint"
+            )
+            transaction = connection.get_transaction()
+            recorder = (
+                Recorder(connection, self._job, self._version_table, self._note_transaction)
+                if self._job["columns_sql"]
+                else None
+            )
+
+            def finish(heads: set[str], **_: Any) -> None:
+                self._heads = heads
+                self._note_transaction(connection)
                 if recorder:
                     recorder.end()
-            self._current = None
-            if recorder:
-                trace["last"] = recorder.last_rows()
 
-        # Some env.py take a connection from here; alembic's documentation, "Sharing a Connection".
-        engine = create_engine("postgresql+psycopg2://", creator=self._connect, poolclass=NullPool)
-        try:
-            with engine.connect() as connection:
-                config.attributes["connection"] = connection
-                with EnvironmentContext(config, script, fn=get_steps, destination_rev="head"):
-                    script.run_env()
-                if connection.in_transaction():
-                    connection.commit()
-            self._ensure_heads(expected_heads, options)
-        finally:
-            for open_connection in self._connections:
-                with contextlib.suppress(Exception):  # of any driver; most are closed already
-                    open_connection.close()
-            self._connections.clear()
+            self._heads = set(heads)
+            context.on_version_apply_callbacks += (finish,)
+            steps = _get_steps(script, heads)[: self._job["count"]]
+            self._opened_before, self._opened = self._opened_before | self._opened, set()
+            for step in steps:
+                self._revision = step.revision
+                if recorder:
+                    recorder.begin(step.revision, self._path_of(step.revision.path))
+                yield step
+            self._revision = None
+            # A revision that committed ended the transaction that env.py commits; what came after has another.
+            if connection.in_transaction() and connection.get_transaction() is not transaction:
+                connection.commit()
+            if recorder:
+                trace.update(recorder.trace)
+
+        url = self._job["url"]
+        engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=NullPool)
+        environment = EnvironmentContext(config, script, fn=get_steps, as_sql=False, destination_rev="heads", tag=None)
+        with environment, engine.connect() as offered_connection:
+            config.attributes["connection"] = offered_connection
+            script.run_env()
+            offered_connection.commit()
+        if self._version_table is None:
+            raise IncompleteError("env.py ran no migrations")
+        with engine.connect() as connection:
+            heads: set[str] = set()
+            for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
+                heads |= set(connection.exec_driver_sql(sql).scalars())
+            lost = connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one()
+        if heads != self._heads:
+            found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
+            raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
+        if lost:
+            raise IncompleteError("a part of what the revisions did was rolled back")
         return trace
 
-    def _get_config(self) -> Config:
-        config = Config(str(self._config_path))
-        config.set_main_option("sqlalchemy.url", self._url.replace("%", "%%"))
-        return config
-
-    def _connect(self) -> Any:
-        return psycopg2.connect(self._url)
-
-    def _ensure_heads(self, expected_heads: set[str], options: dict[str, Any]) -> None:
-        engine = create_engine("postgresql+psycopg2://", creator=self._connect, poolclass=NullPool)
-        with engine.connect() as connection:
-            heads = set(MigrationContext.configure(connection, opts=options).get_current_heads()) if options else set()
-        if heads != expected_heads:
-            found, expected = (", ".join(sorted(names)) or "none" for names in (heads, expected_heads))
-            raise LostRevisionsError(f"alembic's table should then hold {expected}, and holds {found}")
-
-    def describe(self, error: BaseException) -> dict[str, Any]:
-        """What failed, where in the checkout, and why."""
-        cause: Any = (isinstance(error, DBAPIError) and error.orig) or error
-        state = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
-        reason = str(cause).strip() if cause is not error else f"{type(error).__name__}: {error}"
-        kind = type(error).__name__ if isinstance(error, WrongDatabaseError | LostRevisionsError) else ""
-        places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-        if isinstance(error, SyntaxError) and error.filename:
-            places.append((error.filename, error.lineno or 1))
-        own = [(self._relative(path), line) for path, line in places if self._is_own(path)]
-        answer = {"kind": kind, "reason": reason, "sql_state": state, "revision": None, "place": None}
-        if self._current is not None:
-            path = self._relative(self._current.path)
-            lines = [line for own_path, line in own if own_path == path]
-            return answer | {"revision": self._current.revision, "place": f"{path}:{lines[-1]}" if lines else path}
-        return answer | {"place": f"{own[-1][0]}:{own[-1][1]}" if own else None}
-
-    def note_opened(self, path: Any) -> None:
-        """A file of the checkout that was opened: what the migrations do may hang on its content."""
-        if isinstance(path, str | bytes | os.PathLike):
-            text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  (Path.resolve would open files)
-            if text.startswith(f"{self.root}/"):
-                self.opened_paths.add(text[len(str(self.root)) + 1 :])
-
-    def _is_own(self, path: str) -> bool:
-        return Path(path).is_relative_to(self.root)
-
-    def _relative(self, path: str | None) -> str:
-        return Path(path or "").relative_to(self.root).as_posix() if self._is_own(path or "") else str(path)
+    def _note_transaction(self, connection: Connection) -> None:
+        ((transaction,),) = _query(connection, "select pg_catalog.pg_current_xact_id_if_assigned()::text")
+        self._transactions |= {transaction} - {None}
 
 
 class Recorder:
-    """Compares the columns whenever another call of a revision is about to change something."""
+    """Compares the columns whenever another call of a revision is about to change something.
 
-    def __init__(self, context: MigrationContext, root: Path, texts: dict[str, Any], trace: dict[str, Any]) -> None:
-        assert context.connection is not None
-        self._connection, self._root, self._trace = context.connection, root, trace
-        self._table_name: int = texts["table_name_position"]
-        self._references: int = texts["references_position"]
-        names = [name for name in (context.version_table_schema, context.version_table) if name]
-        table = _quote(".".join(_quote(name, '"') for name in names), "'")
-        ((self._version_table,),) = self._query(f"select to_regclass({table})::oid::bigint")
-        # Planning the queries takes as long as they do. A name of this process: a pooler may share its connections.
-        self._versions_query, self._columns_query = (f"contracts_{name}_{os.getpid()}" for name in ("v", "c"))
-        self._query("set plan_cache_mode = force_generic_plan")
-        self._query(f"prepare {self._versions_query} as {texts['versions_sql']}")
-        self._query(f"prepare {self._columns_query} (text[]) as {texts['columns_sql']}")
+    `trace` has the rows at first, and of each call the place and the rows that it changed, before and after.
+    """
+
+    def __init__(
+        self, connection: Connection, job: Job, version_table: int | None, note: Callable[[Connection], None]
+    ) -> None:
+        self._connection, self._version_table, self._note_transaction = connection, version_table, note
+        # Planning the queries takes as long as they do. No other statement has the names, be it in another session
+        # that a pooler lends this one.
+        token = secrets.token_hex(6)
+        self._versions_sql = (f"contracts_{token}_versions", job["versions_sql"])
+        columns_sql = f"select to_json(rows)::text from ({job['columns_sql']}) as rows"
+        self._columns_sql = (f"contracts_{token}_columns", columns_sql)
         self._versions = self._read_versions()
-        self._values = self._read_columns(None)
-        trace["first"] = self.last_rows()
+        self._rows = self._read_columns(None)
+        self.trace: dict[str, Any] = {"first": list(self._rows.values()), "steps": []}
         event.listen(self._connection, "before_cursor_execute", self._before_cursor_execute)
 
-    def begin(self, revision: Script) -> None:
-        self._revision = revision
-        self._calls = _Calls(Path(revision.path))
+    def begin(self, revision: Script, path: str) -> None:
+        self._revision, self._path = revision, path
+        self._calls = _Calls(revision.path)
         self._call: tuple[int, ast.Call | None] | None = None
 
     def end(self) -> None:
         self._record()
         self._call = None
-
-    def last_rows(self) -> list[Values]:
-        return list(self._values.values())
 
     def _before_cursor_execute(self, *_: Any) -> None:
         frame = inspect.currentframe()
@@ -223,64 +392,66 @@ class Recorder:
         self._call = call
 
     def _record(self) -> None:
-        before = self._values
-        self._values = self._read()
-        keys = [key for key in before | self._values if before.get(key) != self._values.get(key)]
+        self._note_transaction(self._connection)
+        before, self._rows = self._rows, self._read()
+        keys = [key for key in before | self._rows if before.get(key) != self._rows.get(key)]
         if not keys:
             return
         # Without a call, when something has passed SQLAlchemy by.
         line, call = self._call or (self._calls.upgrade_line, None)
-        step = {
-            "revision": self._revision.revision,
-            "path": Path(self._revision.path).relative_to(self._root).as_posix(),
-            "line": line,
-            "statement": self._calls.render(call) if call else None,
-            "rows": [[before.get(key), self._values.get(key)] for key in keys],
-        }
-        self._trace["steps"].append(step)
+        statement = self._calls.render(call) if call else None
+        place = (self._revision.revision, self._path, line, statement)
+        self.trace["steps"].append((place, [(before.get(key), self._rows.get(key)) for key in keys]))
 
-    def _read(self) -> dict[Key, Values]:
+    def _read(self) -> dict[ColumnKey, Row]:
         """The columns as they are now; those that did not change are not asked for."""
         before, after = self._versions, self._read_versions()
         self._versions = after
         changed = [oid for oid in before | after if before.get(oid) != after.get(oid)]
         if not changed:
-            return self._values
+            return self._rows
         if 0 in changed:
             return self._read_columns(None)
         names = {versions[oid][0] for versions in (before, after) for oid in changed if oid in versions}
         # What a table refers to by its name is part of the table's own columns.
         names |= {
-            values[self._table_name]
-            for values in self._values.values()
-            if any(target["table_name"] in names for target in values[self._references] or ())
+            row["table_name"]
+            for row in self._rows.values()
+            if any(target["table_name"] in names for target in row["references"] or ())
         }
-        kept = {key: values for key, values in self._values.items() if values[self._table_name] not in names}
+        kept = {key: row for key, row in self._rows.items() if row["table_name"] not in names}
         return kept | self._read_columns(sorted(names))
 
     def _read_versions(self) -> dict[int, tuple[str, str]]:
-        return {oid: (name, version) for oid, name, version in self._query(f"execute {self._versions_query}")}
+        rows = self._execute(self._versions_sql)
+        return {int(oid): (name, version) for oid, name, version in rows if oid != self._version_table}
 
-    def _read_columns(self, table_names: list[str] | None) -> dict[Key, Values]:
-        """The values of the columns of the tables with these names; None: of all."""
-        names = ", ".join(_quote(name, "'") for name in table_names or ())
-        argument = "null" if table_names is None else f"array[{names}]::text[]"
-        rows = self._query(f"execute {self._columns_query} ({argument})")
-        return {(row[-2], row[-1]): list(row) for row in rows if row[-2] != self._version_table}
+    def _read_columns(self, table_names: list[str] | None) -> dict[ColumnKey, Row]:
+        """The rows of the tables with these names, by key; None: of all. Alembic's own table is left out."""
+        names = "null"
+        if table_names is not None:
+            escaped = (re.sub(r'(["\\])', r"\\\1", name) for name in table_names)
+            names = _quote("{" + ",".join(f'"{name}"' for name in escaped) + "}")
+        # As JSON, because each driver makes other values of arrays.
+        rows = (json.loads(text) for (text,) in self._execute(self._columns_sql, f"({names})"))
+        return {
+            (row["table_oid"], row["column_number"]): row for row in rows if row["table_oid"] != self._version_table
+        }
 
-    def _query(self, sql: str) -> list[tuple[Any, ...]]:
-        # Not by SQLAlchemy, which would tell its listener of this; and without parameters, which each driver has its
-        # own way for.
-        with contextlib.closing(self._connection.connection.cursor()) as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall()) if cursor.description else []
+    def _execute(self, statement: tuple[str, str], values: str = "") -> list[Any]:
+        name, sql = statement
+        # A revision or a pooler may have taken it away.
+        if not _query(self._connection, f"select 1 from pg_catalog.pg_prepared_statements where name = '{name}'"):
+            _query(self._connection, "set plan_cache_mode = force_generic_plan")
+            _query(self._connection, f"prepare {name}{' (text[])' if values else ''} as {sql}")
+        return _query(self._connection, f"execute {name} {values}")
 
 
 class _Calls:
     """The calls in the file of a revision."""
 
-    def __init__(self, path: Path) -> None:
-        self._source = importlib.util.decode_source(path.read_bytes())
+    def __init__(self, path: str) -> None:
+        self._source = _read(path)
         nodes = list(ast.walk(ast.parse(self._source)))
         self._calls: dict[tuple[int | None, ...], ast.Call] = {
             (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset): node
@@ -314,14 +485,37 @@ class _Calls:
         return " ".join((ast.get_source_segment(self._source, node) or "").split())
 
 
-def _quote(text: str, mark: str) -> str:
-    return mark + text.replace(mark, 2 * mark) + mark
+def _get_steps(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
+    """The steps from `heads` on, in alembic's order."""
+    return script._upgrade_revs("heads", heads) if script.get_heads() else []  # type: ignore[arg-type]
 
 
-def _flush_batches() -> None:
+def _read(path: str) -> str:
+    with tokenize.open(path) as file:
+        return file.read()
+
+
+def _is_of(path: str, root: str) -> bool:
+    """Whether it is a file of the checkout itself; a virtual environment may lie in it."""
+    return path.startswith(f"{root}/") and "/site-packages/" not in path and path != os.path.realpath(__file__)
+
+
+def _quote(text: str) -> str:
+    tag = f"$q{secrets.token_hex(6)}$"
+    return f"{tag}{text}{tag}"
+
+
+def _query(connection: Connection, sql: str) -> list[Any]:
+    # Not by SQLAlchemy, which would tell the recorder of this.
+    with contextlib.closing(connection.connection.cursor()) as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def _execute_batches_at_once() -> None:
     """Each call of a batch is executed at once, and not at the end of `with`, where its line is not known.
 
-    Except in a batch that recreates the table, which takes them together.
+    But for a batch that makes the table anew, which takes them together.
     """
     original = BatchOperations.invoke
 
@@ -336,63 +530,43 @@ def _flush_batches() -> None:
     BatchOperations.invoke = invoke  # type: ignore[method-assign,assignment]
 
 
-def _guard_connections(worker: Worker) -> None:
-    """Every connection is looked at before anything is sent over it: SQLAlchemy's, and those of the drivers."""
-    event.listen(Pool, "connect", worker.ensure_database)
-    for name in ("psycopg2", "psycopg"):
-        with contextlib.suppress(ImportError):
-            module = importlib.import_module(name)
-            module.connect = _guarded(module.connect, worker)  # type: ignore[attr-defined]
+def _skip_files_of_macos() -> None:
+    """What macOS writes beside a file on a foreign disk is no revision, though it is called ._*.py."""
+    original = Script._from_path
+
+    def from_path(script: ScriptDirectory, path: Any) -> Script | None:
+        return None if Path(path).name.startswith("._") else original(script, path)
+
+    Script._from_path = from_path  # type: ignore[method-assign,assignment]
 
 
-def _guarded(connect: Callable[..., Any], worker: Worker) -> Callable[..., Any]:
-    def guarded_connect(*arguments: Any, **options: Any) -> Any:
-        connection = connect(*arguments, **options)
-        worker.ensure_database(connection)
-        return connection
+def _work(line: str, control: IO[str]) -> None:
+    """Does the job of `line` and ends the process, at once when nobody waits for the answer any more."""
 
-    return guarded_connect
+    def end_with_parent() -> None:
+        os.read(control.fileno(), 1)
+        os._exit(1)
 
-
-def _read_commands(descriptor: int) -> Iterator[dict[str, Any]]:
-    """The commands as they come; the process ends at once when the other end is closed, whatever runs."""
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def read() -> None:
-        with os.fdopen(descriptor, encoding="utf-8") as stream:
-            for line in stream:
-                lines.put(line)
-        os._exit(0)
-
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        yield json.loads(lines.get())
-
-
-def answer_commands(worker: Worker, commands: Iterable[dict[str, Any]], write: Callable[[str], object]) -> None:
-    for command in commands:
-        try:
-            worker.use_database(command["url"], command["database"], command["variables"])
-            match command["name"]:
-                case "load":
-                    answer = worker.load()
-                case _:
-                    answer = worker.apply(command["count"], command["recorder"])
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (a revision is anybody's code)
-            sys.stderr.flush()
-            answer = {"error": worker.describe(error)}
-        write(json.dumps(answer | {"opened_paths": sorted(worker.opened_paths)}) + "\n")
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    job = json.loads(line)
+    answer = Worker(job).answer()
+    Path(job["answer"]).write_text(json.dumps(answer, default=str), encoding="utf-8")
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def main() -> None:
-    config_path, commands, answers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    worker = Worker(Path.cwd(), config_path)
-    # Also the modules that are imported, at their opening.
-    sys.addaudithook(lambda name, arguments: worker.note_opened(arguments[0]) if name == "open" else None)
-    _flush_batches()
-    _guard_connections(worker)
-    with os.fdopen(answers, "w", encoding="utf-8", buffering=1) as stream:
-        answer_commands(worker, _read_commands(commands), stream.write)
+    control, report = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr  # what a revision prints is none of the command's output
+    logging.disable(logging.INFO)
+    for line in control:
+        process_id = os.fork()
+        if process_id == 0:
+            _work(line, control)
+        _, status = os.waitpid(process_id, 0)
+        print(os.waitstatus_to_exitcode(status), file=report, flush=True)
 
 
 if __name__ == "__main__":

@@ -271,10 +271,9 @@ def _scratch_database() -> Iterator[str]:
     """The URL of a database that the migrations have built, and that is gone afterwards."""
     with ScratchDatabases() as scratch:
         database = scratch.create()
-        with Migrations(REPOSITORY_DIRECTORY, "this checkout", database) as migrations:
-            migrations.load()
-            migrations.begin_to_apply(database, is_traced=False)
-            migrations.end_to_apply()
+        with Migrations(REPOSITORY_DIRECTORY, "this checkout") as migrations:
+            migrations.begin(database, is_traced=False)
+            migrations.end()
         yield database.url
 
 
