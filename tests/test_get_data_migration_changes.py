@@ -151,6 +151,13 @@ LATER_REVISIONS = {
         """,
         ["THING.primary_image renamed to image"],
     ),
+    "a session whose prepared statements go": (
+        """
+        op.execute("DEALLOCATE ALL")
+        op.drop_column("THING", "primary_image")  # here
+        """,
+        ["THING.primary_image removed"],
+    ),
     "a block that commits": (
         """
         with op.get_context().autocommit_block():
