@@ -81,7 +81,7 @@ class ComparisonError(DataContractError):
     """The base or the migrations cannot be had, or not run aside; what the contract tests say is none the worse."""
 
     def __init__(self, reason: str, way_out: str) -> None:
-        reason = "\n".join(map(escape_controls, reason.splitlines()))
+        reason = "\n".join(map(escape_controls, reason.split("\n")))
         super().__init__(f"{reason}\n{way_out}")
         self.reason = reason
         self.way_out = way_out

@@ -8,6 +8,7 @@ from unittest import mock
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
+from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.errors import ComparisonError
 from tests import BINARIES, ENV_TEXT, ROOT, run
 from tests.test_get_data_migration_changes import (
@@ -453,3 +454,66 @@ class TestBase(RepositoryTestCase):
                 (change,) = self.compare().changes
                 self.assertEqual((brief(change), change.line), ("a added", self.line_of(path, "op.create_table")))
                 self.assertEqual(change.after["columns"]["mood"]["enum"], ["calm"])
+
+
+class TestErrors(RepositoryTestCase):
+    """A message has what failed, where in the repository, and why; never a password or what a terminal would obey."""
+
+    def message(self, base: str = "main") -> str:
+        with self.assertRaises(ComparisonError) as caught:
+            get_data_migration_changes(base, self.root)
+        return str(caught.exception)
+
+    def test_what_failed_is_named_with_its_line(self) -> None:
+        create_engine = 'sa.engine_from_config(context.config.get_section("alembic"))'
+        for env_text, body, expected in (
+            (
+                f"{ENV_TEXT}raise ValueError('No.')\n",
+                "pass",
+                f"cannot be run on a scratch database, {ENV}:9: ValueError: No.",
+            ),
+            (f"{ENV_TEXT}import nothing\n", "pass", f"{ENV}:9: ModuleNotFoundError: No module named 'nothing'"),
+            (
+                ENV_TEXT.replace(create_engine, 'sa.create_engine("postgresql+psycopg2://u:secret@127.0.0.1:1/d")'),
+                "pass",
+                f'cannot be run on a scratch database, {ENV}:5: connection to server at "127.0.0.1", port 1 failed',
+            ),
+            (f"{ENV_TEXT}import sys\nsys.exit('Left.')\n", "pass", f"{ENV}:10: SystemExit: Left."),
+            (f"{ENV_TEXT}import os\nos._exit(3)\n", "pass", 'of the base "before" ended early, status 3'),
+            (f"{ENV_TEXT}import os\nos.kill(os.getpid(), 9)\n", "pass", "ended early, status -9"),
+            (
+                ENV_TEXT,
+                "def inner():\n    raise KeyError('x')\ntry:\n    inner()\nexcept KeyError:\n    raise SystemExit(2)",
+                "b_revision.py:10: KeyError: 'x'",
+            ),
+            (ENV_TEXT, "raise KeyboardInterrupt", "b_revision.py:9: KeyboardInterrupt"),
+            (ENV_TEXT, "import helper", "helper.py:1: SyntaxError: '(' was never closed"),
+        ):
+            with self.subTest(expected):
+                self.write(ENV, env_text)
+                self.write(Path("helper.py"), "(")
+                self.write_revision("b", body)
+                self.commit()
+                self.git("branch", "-f", "before")
+                self.assertIn(expected, self.message("before"))
+
+    def test_no_password_is_in_a_message(self) -> None:
+        url = self.url.replace("postgres@", "postgres:s3cr%23t%2F@")
+        with mock.patch.dict(os.environ, DATABASE_URL=url):
+            for body in (
+                "import os\nraise ValueError(os.environ['DATABASE_URL'])",
+                "import os\nraise ValueError(os.environ['PGPASSWORD'])",
+                "raise ValueError(repr(op.get_bind().engine.url.render_as_string(hide_password=False)))",
+                "raise ValueError('postgresql://somebody:other#s3cr@t@db.museum.org/x')",
+                "raise ValueError(\"host=x password='other s3cr#t' user=y\")",
+            ):
+                self.write_revision("b", body)
+                message = self.message()
+                self.assertIn("b_revision.py", message)
+                for part in ("s3cr", "other"):
+                    self.assertNotIn(part, message)
+
+    def test_no_control_character_is_in_a_message(self) -> None:
+        self.assertIn(r'git knows no commit "\x1b[31m\n::error::x"', self.message("\x1b[31m\n::error::x"))
+        self.write_revision("b", r"raise ValueError('\x1b[31m\r\x07')")
+        self.assertIn(r"ValueError: \x1b[31m\r\x07", self.message())

@@ -119,22 +119,22 @@ class Worker:
         reason = str(error) if isinstance(error, IncompleteError) else f"{type(error).__name__}: {error}"
         if isinstance(error, DBAPIError):
             reason = str(error.orig).strip()
-        place: tuple[str, int] | None = None
-        for link in reversed(chain):
+        places: list[tuple[str, int]] = [(self._revision.path, 0)] if self._revision else []
+        for link in reversed(chain[chain.index(error) :]):
             for frame, line in traceback.walk_tb(link.__traceback__):
                 path = frame.f_code.co_filename
                 if path == self._revision.module.__file__ if self._revision else _is_of(path, self._root):
-                    place = (path, line)
-            if isinstance(link, SyntaxError) and link.filename:
-                place, reason = (link.filename, link.lineno or 1), f"{type(link).__name__}: {link.msg}"
-        if self._revision:
-            place = place or (self._revision.path, 0)
+                    places.append((path, line))
+            if isinstance(link, SyntaxError) and _is_of(link.filename or "", self._root):
+                places.append((str(link.filename), link.lineno or 1))
+                reason = f"{type(link).__name__}: {link.msg}"
+        path, line = places[-1] if places else ("", 0)
         return {
             "reason": "\n".join([reason, *(f"It was refused {refusal}." for refusal in self._refusals)]),
             "refusal": next((str(link) for link in chain if isinstance(link, RefusedConnectionError)), None),
             "revision": self._revision.revision if self._revision else None,
-            "path": self._path_of(place[0]) if place else None,
-            "line": place[1] if place else None,
+            "path": self._path_of(path) if path else None,
+            "line": line,
         }
 
     def _path_of(self, path: str) -> str:
