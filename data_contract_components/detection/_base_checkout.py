@@ -30,7 +30,7 @@ def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECT
             f'"{escape_controls(base)}" (commit {commit[:12]}) has no {COMPONENTS}/',
             "Name a base that has the migrations.",
         )
-    with open_temporary_directory("contracts-base-") as directory:
+    with open_temporary_directory("contracts-checkout-") as directory:
         checkout_directory = directory / "checkout"
         checkout_directory.mkdir()
         # With a work tree of its own, it is the base's .gitattributes that count.

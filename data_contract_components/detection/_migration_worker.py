@@ -48,6 +48,11 @@ select datname::text, oid::text
 from pg_catalog.pg_database
 where datname operator(pg_catalog.=) pg_catalog.current_database()
 """
+SESSION_SQL = """
+select
+    pg_catalog.pg_current_xact_id_if_assigned()::text,
+    (select pg_catalog.string_agg(name, ' ') from pg_catalog.pg_prepared_statements)
+"""
 UNCOMMITTED_SQL = """
 select count(*)
 from unnest(%s::text[]) as transactions (id)
@@ -296,16 +301,17 @@ class Worker:
             )
             transaction = connection.get_transaction()
             recorder = (
-                Recorder(connection, self._job, self._version_table, self._note_transaction)
+                Recorder(connection, self._job, self._version_table, self._look_at_session)
                 if self._job["columns_sql"]
                 else None
             )
 
             def finish(heads: set[str], **_: Any) -> None:
                 self._heads = heads
-                self._note_transaction(connection)
                 if recorder:
                     recorder.end()
+                else:
+                    self._look_at_session(connection)
 
             self._heads = set(heads)
             context.on_version_apply_callbacks += (finish,)
@@ -344,9 +350,11 @@ class Worker:
             raise IncompleteError("a part of what the revisions did was rolled back")
         return trace
 
-    def _note_transaction(self, connection: Connection) -> None:
-        ((transaction,),) = _query(connection, "select pg_catalog.pg_current_xact_id_if_assigned()::text")
+    def _look_at_session(self, connection: Connection) -> str:
+        """The names of its prepared statements; its transaction is remembered."""
+        ((transaction, names),) = _query(connection, SESSION_SQL)
         self._transactions |= {transaction} - {None}
+        return names or ""
 
 
 class Recorder:
@@ -356,15 +364,16 @@ class Recorder:
     """
 
     def __init__(
-        self, connection: Connection, job: Job, version_table: int | None, note: Callable[[Connection], None]
+        self, connection: Connection, job: Job, version_table: int | None, look: Callable[[Connection], str]
     ) -> None:
-        self._connection, self._version_table, self._note_transaction = connection, version_table, note
+        self._connection, self._version_table, self._look_at_session = connection, version_table, look
         # Planning the queries takes as long as they do. No other statement has the names, be it in another session
         # that a pooler lends this one.
         token = secrets.token_hex(6)
         self._versions_sql = (f"contracts_{token}_versions", job["versions_sql"])
         columns_sql = f"select to_json(rows)::text from ({job['columns_sql']}) as rows"
         self._columns_sql = (f"contracts_{token}_columns", columns_sql)
+        self._prepared = ""
         self._versions = self._read_versions()
         self._rows = self._read_columns(None)
         self.trace: dict[str, Any] = {"first": list(self._rows.values()), "steps": []}
@@ -392,16 +401,19 @@ class Recorder:
         self._call = call
 
     def _record(self) -> None:
-        self._note_transaction(self._connection)
+        # A revision or a pooler may have taken the statements away.
+        self._prepared = self._look_at_session(self._connection)
         before, self._rows = self._rows, self._read()
-        keys = [key for key in before | self._rows if before.get(key) != self._rows.get(key)]
-        if not keys:
+        pairs = ((before.get(key), self._rows.get(key)) for key in before | self._rows)
+        # Most are the same object, which dicts do not see for themselves.
+        changed = [(old, new) for old, new in pairs if old is not new and old != new]
+        if not changed:
             return
         # Without a call, when something has passed SQLAlchemy by.
         line, call = self._call or (self._calls.upgrade_line, None)
         statement = self._calls.render(call) if call else None
         place = (self._revision.revision, self._path, line, statement)
-        self.trace["steps"].append((place, [(before.get(key), self._rows.get(key)) for key in keys]))
+        self.trace["steps"].append((place, changed))
 
     def _read(self) -> dict[ColumnKey, Row]:
         """The columns as they are now; those that did not change are not asked for."""
@@ -440,8 +452,7 @@ class Recorder:
 
     def _execute(self, statement: tuple[str, str], values: str = "") -> list[Any]:
         name, sql = statement
-        # A revision or a pooler may have taken it away.
-        if not _query(self._connection, f"select 1 from pg_catalog.pg_prepared_statements where name = '{name}'"):
+        if name not in self._prepared:
             _query(self._connection, "set plan_cache_mode = force_generic_plan")
             _query(self._connection, f"prepare {name}{' (text[])' if values else ''} as {sql}")
         return _query(self._connection, f"execute {name} {values}")
