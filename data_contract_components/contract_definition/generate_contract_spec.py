@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_spec import SPEC_VERSIONS, find_spec_problems
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
@@ -134,6 +135,7 @@ def _dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+@command("no contract written")
 def main(arguments: list[str] | None = None) -> int:
     """0: the contract is written, or was right already; 2: it could not be."""
     parser = argparse.ArgumentParser(description="Write the contract that describes a table as it stands.")

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from data_contract_components.command import command, escape_controls
 from data_contract_components.contract_definition._json_text import render_difference
 from data_contract_components.contract_definition.contract_spec import ContractSpec, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
@@ -187,7 +188,8 @@ def _get_facts(violation: Violation) -> tuple[str, ...]:
 
 
 def render_json(comparison: MigrationComparison) -> str:
-    return json.dumps(dataclasses.asdict(comparison), indent=2, ensure_ascii=False)
+    # JSON leaves DEL as it is, and what print() would make of it is no JSON.
+    return json.dumps(dataclasses.asdict(comparison), indent=2).replace("\x7f", "\\u007f")
 
 
 def render_table(comparison: MigrationComparison) -> str:
@@ -264,7 +266,7 @@ def _render_value(value: Any) -> str:
 
 
 def _escape_controls(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return escape_controls(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _escape_markdown(text: str) -> str:
@@ -278,6 +280,7 @@ def _render_code(text: str) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`" if text.strip() else text
 
 
+@command("the scratch databases are gone")
 def main(arguments: list[str] | None = None) -> int:
     """0: nothing is broken; 1: a contract, or a promise of the base's; 2: could not compare."""
     parser = argparse.ArgumentParser(
@@ -295,9 +298,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         comparison = get_data_migration_changes(options.base)
-    except KeyboardInterrupt:
-        print("stopped; the scratch databases are gone", file=sys.stderr)
-        return 130
     except DataContractError as error:
         print(f"could not compare: {error}", file=sys.stderr)
         return 2
