@@ -21,8 +21,8 @@ CONTROLS = re.compile(
 
 
 def escape_controls(text: str) -> str:
-    """`text`, with each character that could steer a terminal as Python writes it; tabs and newlines stay."""
-    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
+    """`text`, with each character that could steer a terminal as Python writes it; tabs and line ends stay."""
+    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
 
 
 def escape_output(text: str) -> str:

@@ -304,4 +304,6 @@ def _text(value: object) -> str:
             character if character.isprintable() or character in "\n\t" else ascii(character)[1:-1]
             for character in text.replace("\r\n", "\n")
         )
-    return html.escape(text) if text.isascii() else f"<bdi>{html.escape(text)}</bdi>"
+    # GitHub's runner takes a line that begins with "::" for a command.
+    text = re.sub(r"(?m)^(\s*):(?=:)", r"\1&#58;", html.escape(text))
+    return text if text.isascii() else f"<bdi>{text}</bdi>"
