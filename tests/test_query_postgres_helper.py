@@ -117,6 +117,7 @@ class TestUnreachableDatabase(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("Connection refused", result.stdout)
         self.assertIn("FAILED (errors=2)", result.stdout)
+        self.assertEqual(result.stdout.count("  File "), 2, "more than one line of where it was raised")
         self.assertNotIn("FAIL:", result.stdout)
         self.assertNotIn("... ok", result.stdout)
         self.assertNotIn(PASSWORD, result.stdout)
