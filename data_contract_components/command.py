@@ -36,9 +36,9 @@ def escape_output(text: str) -> str:
 class EscapedOutput:
     """A text stream to which nobody can write more than words; `unescaped` is the stream behind it."""
 
-    def __init__(self, unescaped: TextIO) -> None:
-        # A command may run inside of another.
-        self.unescaped: TextIO = getattr(unescaped, "unescaped", unescaped)
+    def __init__(self, unescaped: TextIO | None) -> None:
+        # A command may run inside of another, and what it would write to may be closed.
+        self.unescaped: TextIO = getattr(unescaped, "unescaped", unescaped) or io.StringIO()
         if isinstance(self.unescaped, io.TextIOWrapper):
             self.unescaped.reconfigure(errors="backslashreplace")
 
@@ -73,15 +73,19 @@ def command(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
                     sys.stdout.flush()
                     return status
                 except KeyboardInterrupt:
-                    print(f"stopped; {stopped}", file=sys.stderr)
-                    return 130
+                    status, message = 130, f"stopped; {stopped}"
                 except BrokenPipeError:
-                    # Python flushes once more when it ends. Source: its documentation of SIGPIPE in `signal`.
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                    return 141
+                    status, message = 141, ""
                 except Exception as error:  # noqa: BLE001
-                    print(render_error(error), file=sys.stderr)
-                    return 2
+                    status, message = 2, render_error(error)
+                for stream, text in ((output, ""), (errors, message and f"{message}\n")):
+                    try:
+                        stream.write(text)
+                        stream.flush()
+                    except OSError:
+                        # Python flushes once more when it ends. Source: its documentation of SIGPIPE in `signal`.
+                        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+                return status
 
         return run
 

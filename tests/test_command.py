@@ -75,6 +75,20 @@ class TestCommand(unittest.TestCase):
             os.close(writer)
             self.assertEqual((result.returncode, result.stderr), (141, b""))
 
+    def test_output_that_cannot_be_written_is_neither_passed_nor_a_violation(self) -> None:
+        for redirection, status in ((">/dev/full", 2), (">&-", 0), (">/dev/full 2>&1", 2), (">&- 2>&-", 0)):
+            command = [
+                "sh",
+                "-c",
+                f'"$@" {redirection}',
+                "sh",
+                sys.executable,
+                "-c",
+                MAIN.format("return print(1) or 0"),
+            ]
+            result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            self.assertEqual((result.returncode, "Traceback" in result.stderr), (status, False), redirection)
+
     def test_what_an_encoding_cannot_hold_is_written_as_python_writes_it(self) -> None:
         for environment in (LATIN_1, ASCII, {"PYTHONIOENCODING": "ascii:strict"}):
             for stream in ("stdout", "stderr"):

@@ -236,7 +236,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
                 status, output = self.report("--base", base)
                 self.assertEqual((status, self.read()["outcome"]), (2, "could not check"))
                 self.assertIn("could not check: 0 of 1 binding contract broken, but what changed since the", output)
-                self.assertIn(f"could not compare with {base}: {reason}", output)
+                self.assertIn(f'could not compare with "{base}": {reason}', output)
                 self.assertIn("1 of 8 tables under contract", output)
                 summary = self.rendered("summary")
                 head = "⚠️ All data contracts are kept, but they could not be compared with those of the base:\n\n"
@@ -247,7 +247,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.database.query("alter table object_images drop created_at")
         status, output = self.report("--base", "nosuch")
         self.assertEqual((status, self.read()["outcome"]), (1, "violations"))
-        self.assertIn("could not compare with nosuch", output)
+        self.assertIn('could not compare with "nosuch"', output)
         self.assertIn("The comparison with `nosuch` could not be made", self.rendered("summary"))
         (self.project / CONTRACT).unlink()
         self.assertEqual(self.report("--base", "nosuch")[0], 2)

@@ -259,11 +259,12 @@ def _render_comparison(comparison: dict[str, Any]) -> str:
     items = [_render_change(change, render_change) for change in comparison["changes"]]
     items += [_render_change(change, render_contract_change) for change in comparison["contract_changes"]]
     commit = f" ({_text(comparison['base_commit'])})" if comparison["base_commit"] else ""
-    error = f"<p>Could not compare: {_text(comparison['error'])}</p>" if comparison["error"] else ""
+    words = f"Since {_text(comparison['base'])}{commit}: {count(changes, 'change')}."
+    if comparison["error"]:
+        words = f"Could not compare with {_text(comparison['base'])}{commit}: {_text(comparison['error'])}"
     return f"""<section aria-labelledby="changes">
 <h2 id="changes">Changes</h2>
-<p>Since {_text(comparison["base"])}{commit}: {count(changes, "change")}.</p>
-{error}
+<p>{words}</p>
 <ul>{"".join(f"<li>{item}</li>" for item in items)}</ul>
 </section>"""
 

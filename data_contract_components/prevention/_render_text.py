@@ -69,7 +69,7 @@ def _render_violations(contract: dict[str, Any]) -> list[str]:
 def _render_comparison(report: dict[str, Any]) -> list[str]:
     comparison = report["comparison"]
     if comparison["error"]:
-        return [f"could not compare with {comparison['base']}: {comparison['error']}"]
+        return [f'could not compare with "{comparison["base"]}": {comparison["error"]}']
     since = f"since {comparison['base']} ({comparison['base_commit'][:12]})"
     counts = (count(comparison["changes"], "change"), count(comparison["contract_changes"], "change"))
     lines = [f"{since}: {counts[0]} of the data, {counts[1]} of contracts"]
