@@ -194,6 +194,22 @@ class TestContainerStatus(unittest.TestCase):
         self.assertEqual(self.run_step(committed=names), ("status=2\n", "dependency failed to start\n"))
         self.assertEqual(self.run_step(committed=names, build=1), ("status=2\n", "no matching distribution\n"))
 
+    def test_without_a_report_summary_and_annotations_say_so(self) -> None:
+        job = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]
+        (step,) = (step for step in job["steps"] if step.get("name") == "Summarize and annotate")
+        directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        environment = {
+            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "HEAD_SHA": "c" * 40,
+            "GITHUB_STEP_SUMMARY": str(directory / "summary.md"),
+        }
+        # GitHub's shell where none is named.
+        command = ["bash", "-e", "-c", step["run"]]
+        result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
+        self.assertIn("contract_report.json cannot be read", (directory / "summary.md").read_text())
+        self.assertTrue(result.stdout.startswith("::error title=Data contracts could not be checked::"), result.stderr)
+
     def test_without_an_image_the_log_says_why(self) -> None:
         self.assertEqual(
             self.run_step(build=1, files="contract_report.json"), ("status=2\n", "no matching distribution\n")
