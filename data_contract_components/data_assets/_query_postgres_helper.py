@@ -41,7 +41,7 @@ _SECRET_PARAMETERS = re.compile(r"\b(password|sslpassword|oauth_client_secret|sc
 def database_url() -> str:
     """The URL of the database: DATABASE_URL, or else the embedded server's, which then runs.
 
-    Whatever libpq accepts is written anew, so that urllib reads in it what libpq does.
+    What libpq accepts is written again, so that urllib reads the same in it as libpq does.
     Raises: DatabaseUnavailableError when DATABASE_URL is not a PostgreSQL URL or the embedded server does not start.
     """
     url = os.environ.get("DATABASE_URL", "").strip()

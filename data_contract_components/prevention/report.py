@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> Report:
-    # Not argparse's error, as the value is that of a variable: whoever looks at the report is told.
+    # Not an error of argparse: the value is that of a variable, so the report has to say what is wrong with it.
     if options.loosened not in LOOSENED:
         return make_failure_report(f'--loosened (LOOSENED) is "{options.loosened}"; write {" or ".join(LOOSENED)}.')
     try:
