@@ -14,6 +14,9 @@ define install
 	    $(RUN) pip install -qq --disable-pip-version-check -r $(1) && cp $(1) "$(VENV)/$(1)"; }
 endef
 
+# Python would not look for the project where the commands are run.
+unexport PYTHONSAFEPATH
+
 .PHONY: check report test seed lint clean help migrate requirements requirements-dev
 
 check: migrate  ## Build the tables and test the data contracts against them

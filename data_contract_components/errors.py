@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from data_contract_components.contract_definition.contract_spec import SpecProblem
+
+# C0 but tab and newline, DEL and C1, halves of characters, and what breaks lines or turns the direction of writing.
+CONTROLS = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+
+
+def escape_controls(text: str) -> str:
+    """`text`, with each character that could steer a terminal as Python writes it; tabs and line ends stay."""
+    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
 
 
 class DataContractError(Exception):
@@ -81,12 +92,7 @@ class ComparisonError(DataContractError):
     """The base or the migrations cannot be had, or not run aside; what the contract tests say is none the worse."""
 
     def __init__(self, reason: str, way_out: str) -> None:
-        reason = "\n".join(map(escape_controls, reason.split("\n")))
+        reason = escape_controls(reason)
         super().__init__(f"{reason}\n{way_out}")
         self.reason = reason
         self.way_out = way_out
-
-
-def escape_controls(text: str) -> str:
-    """`text` on one line, which a terminal only shows."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

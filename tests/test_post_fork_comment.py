@@ -13,11 +13,12 @@ import jsonschema_rs
 
 from data_contract_components.prevention._get_report import get_report
 from data_contract_components.prevention._read_report import make_failure_report
+from data_contract_components.prevention._report_changes import add_changes
 from data_contract_components.prevention.post_fork_comment import LOG_NAME, MAX_BYTES, REPORT_NAME, SCHEMA_PATH, main
 from data_contract_components.prevention.post_pull_request_comment import MARKER
 from tests import DatabaseTestCase
 from tests.github_server import PULL_REQUEST, REPOSITORY, TOKEN, refuse, start_github_server
-from tests.test_report import example_report
+from tests.test_report import example_comparison, example_report
 
 PULLS = f"/repos/{REPOSITORY}/pulls"
 FORK = "reader/data-contracts"
@@ -131,6 +132,18 @@ class TestPostForkComment(unittest.TestCase):
         self.assertEqual(self.github.comments, [])
 
 
+def find_unknown_keys(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> set[str]:
+    """The keys that neither are properties nor required."""
+    schema = schema | root["$defs"].get(schema.get("$ref", "").rpartition("/")[2], {})
+    if isinstance(value, list):
+        return set().union(*(find_unknown_keys(item, schema.get("items", {}), root) for item in value))
+    if not isinstance(value, dict) or "properties" not in schema:
+        return set()
+    known = schema["properties"].keys() | set(schema["required"])
+    parts = (find_unknown_keys(item, schema["properties"].get(key, {}), root) for key, item in value.items())
+    return (value.keys() - known).union(*parts)
+
+
 class TestSchema(DatabaseTestCase):
     def test_every_report_of_ours_is_one(self) -> None:
         validator = jsonschema_rs.validator_for(json.loads(SCHEMA_PATH.read_text()))
@@ -139,5 +152,22 @@ class TestSchema(DatabaseTestCase):
         # The contract is of a database with another name.
         self.assertEqual(broken["outcome"], "violations")
         problems = [{"path": "a.json", "line": 1, "message": "$: is no JSON"}]
-        for report in (broken, make_failure_report("no database"), make_failure_report("bad files", problems)):
+        not_compared = add_changes(broken | {"outcome": "passed"}, "nosuch", "fail")
+        self.assertEqual(not_compared["outcome"], "could not check")
+        failures = (make_failure_report("no database"), make_failure_report("bad files", problems))
+        for report in (broken, not_compared, *failures):
             self.assertEqual([error.message for error in validator.iter_errors(report)], [])
+
+    def test_it_describes_every_key_of_a_report(self) -> None:
+        schema = json.loads(SCHEMA_PATH.read_text())
+        report = example_report() | {"comparison": example_comparison("a", base_commit="0" * 40)}
+        report["comparison"]["changes"][0]["change"] = "changed"
+        self.assertEqual([error.message for error in jsonschema_rs.validator_for(schema).iter_errors(report)], [])
+        self.assertEqual(find_unknown_keys(report, schema, schema), set())
+        comparison = report["comparison"]
+        for part in (*report["contracts"][0]["violations"], comparison, *comparison["broken_promises"]):
+            for key in list(part):
+                with self.subTest(key):
+                    value = part.pop(key)
+                    self.assertFalse(jsonschema_rs.validator_for(schema).is_valid(report))
+                    part[key] = value

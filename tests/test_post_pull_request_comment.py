@@ -36,7 +36,7 @@ from tests.github_server import (
     refuse,
     start_github_server,
 )
-from tests.test_report import example_report, example_violation
+from tests.test_report import example_comparison, example_report, example_violation
 
 MODULE = "data_contract_components.prevention.post_pull_request_comment"
 HEAD_LINE = "❌ Data contract violations detected:"
@@ -166,6 +166,18 @@ class TestDecision(PostTestCase):
         self.post(3)
         self.assert_marked(self.body(), 3, 1, "violations")
         self.assertIn(HEAD_LINE, self.body())
+
+    def test_a_comparison_that_failed_resolves_nothing_and_says_why(self) -> None:
+        self.post(1)
+        comparison = example_comparison(
+            "main", base_commit=None, error="git knows no commit", changes=[], contract_changes=[], broken_promises=[]
+        )
+        self.report.write_text(json.dumps(a_report("could not check") | {"comparison": comparison}))
+        self.post(2)
+        self.assert_marked(self.body(), 2, 1, "could-not-check")
+        self.assertIn("⚠️ All data contracts are kept, but they could not be compared", self.body())
+        self.assertIn("git knows no commit", self.body())
+        self.assertNotIn("resolved in", self.body())
 
     def test_nothing_is_posted_where_the_contracts_were_never_broken(self) -> None:
         self.write_report("passed")

@@ -5,14 +5,58 @@ import socket
 import time
 import unittest
 from unittest import mock
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
+from psycopg2.extensions import parse_dsn
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
 from data_contract_components.errors import DatabaseUnavailableError, QueryError
 from tests import CONTRACT_TESTS, ROOT, DatabaseTestCase, run
 
 PASSWORD = "s3cret"
+REFUSED, UNREACHABLE = "the URL cannot be read", "127.0.0.1"
+# "s3cret" and "p4rt" are of a password; nothing answers at port 1.
+URLS = {
+    "mysql://u:s3cret@h/d": "it is not a PostgreSQL URL",
+    "u:s3cret@h/d": "it is not a PostgreSQL URL",
+    "host=h password=s3cret": "it is not a PostgreSQL URL",
+    "postgresql:/u:s3cret@h/d": "it is not a PostgreSQL URL",
+    "postgresql+asyncpg://u:s3cret@h/d": "it is not a PostgreSQL URL",
+    "postgresql://u:s3cret@p4rt@h/d": REFUSED,
+    "postgresql://u:s3cret/p4rt@h/d": REFUSED,
+    "postgresql://u:12/s3cret@h/d": REFUSED,
+    "postgresql://u:5432,1/s3cret@h/d": REFUSED,
+    "postgresql://u:12/s3cret@h/d?sslmode=disable": REFUSED,
+    "postgresql://u:12/x?application_name=s3cret@h/d": REFUSED,
+    "postgresql://u:12/x?p4rt=s3cret@h/d": REFUSED,
+    "postgresql://u@h/d?s3cret": REFUSED,
+    "postgresql://u@h/d?password=s3cret&p4rt=1": REFUSED,
+    "postgresql://u@h/d?password=s3cret&&p4rt": REFUSED,
+    "postgresql://u@h:s3cret/d": REFUSED,
+    "postgresql://u:s3cret": REFUSED,
+    "postgresql://u:secret?part=s3cret": REFUSED,
+    "postgresql://u:s3cret%@h/d": REFUSED,
+    "postgresql://u:s3cret%zz@h/d": REFUSED,
+    "postgresql://u:s3cret%00@h/d": REFUSED,
+    "postgresql://u:s3cret@[::1/d": REFUSED,
+    "postgresql://u:s3cret@[]/d": REFUSED,
+    "postgresql://u:s3cret\udcff@h/d": REFUSED,
+    "postgresql://u:s3cret@h:99999/d": REFUSED,
+    "postgresql://u:s3cret#p4rt@127.0.0.1:1/d": UNREACHABLE,
+    "postgresql://u:[s3cret@127.0.0.1:1/d": UNREACHABLE,
+    "postgresql://u:s3cret]p4rt[@127.0.0.1:1/d": UNREACHABLE,
+    "postgresql://u:s3cret?p4rt=x@127.0.0.1:1/d": UNREACHABLE,
+    "postgresql://u:s3cret:p4rt@127.0.0.1:1/d": UNREACHABLE,
+    "postgresql://u:s3cret&p4rt=%2F%40@127.0.0.1:1/d": UNREACHABLE,
+    "postgresql://u:s3cret p4rt\n@127.0.0.1:1/d": UNREACHABLE,
+    "postgresql://:s3cret@127.0.0.1:1": UNREACHABLE,
+    "postgresql://u:s3cret@127.0.0.1,127.0.0.1:1,1/d": UNREACHABLE,
+    "postgresql://u:s3cret@/d?host=127.0.0.1&port=1": UNREACHABLE,
+    "postgresql://127.0.0.1:1/d?user=u&password=s3cret%26p4rt": UNREACHABLE,
+    "postgresql://u:s3cret#p4rt@:1/d?hostaddr=127.0.0.1": UNREACHABLE,
+    "postgresql://u:s3cret@[::ffff:127.0.0.1]:1/d": UNREACHABLE,
+}
 
 
 class TestDatabaseUrl(unittest.TestCase):
@@ -21,23 +65,36 @@ class TestDatabaseUrl(unittest.TestCase):
             with self.subTest(scheme), mock.patch.dict(os.environ, DATABASE_URL=f"{scheme}://u@h:1/d?sslmode=disable"):
                 self.assertEqual(database_url(), "postgresql://u@h:1/d?sslmode=disable")
 
-    def test_a_url_that_cannot_be_read_is_refused_without_its_password(self) -> None:
-        for url in (
-            f"mysql://u:{PASSWORD}@h/d",
-            f"u:{PASSWORD}@h/d",
-            f"postgresql://u:{PASSWORD}@{PASSWORD}@h/d",
-            f"postgresql://u:{PASSWORD}/{PASSWORD}@h/d",
-            f"postgresql://u:12/{PASSWORD}@h/d",
-            f"postgresql://u:5432,1/{PASSWORD}@h/d",
-            f"postgresql://u:12/{PASSWORD}@h/d?sslmode=disable",
-            f"postgresql://u@h/d?{PASSWORD}",
-            f"postgresql://u@h:{PASSWORD}/d",
-        ):
+    def test_no_part_of_a_password_is_in_a_message_and_what_is_not_refused_is_read_by_urllib_as_by_libpq(self) -> None:
+        for url, word in URLS.items():
             with self.subTest(url), mock.patch.dict(os.environ, DATABASE_URL=url):
                 with self.assertRaises(DatabaseUnavailableError) as caught:
                     PostgresDB().query("select 1")
-                self.assertIn("postgresql://user:password@host:port/database", str(caught.exception))
-                self.assertNotIn(PASSWORD, str(caught.exception))
+                message = f"{caught.exception} {caught.exception!r} {caught.exception.__cause__}"
+                self.assertIn(word, message)
+                self.assertNotRegex(message, "s3cret|p4rt|[^s]part")
+                if word == REFUSED:
+                    self.assertIn("postgresql://user:password@host:port/database", message)
+                if word == UNREACHABLE:
+                    parts = urlsplit(database_url())
+                    self.assertIn(parts.port, (None, 1))
+                    self.assertEqual(parse_dsn(parts.geturl()), parse_dsn(url))
+                    self.assertEqual(unquote(parts.password or PASSWORD), parse_dsn(url).get("password", PASSWORD))
+
+    def test_a_parameter_of_other_tools_is_named_with_the_way_out(self) -> None:
+        for query, reason in {
+            "pgbouncer=true": '"pgbouncer", which is in the URL\nRemove it from DATABASE_URL.',
+            "sslmode=disable&schema=art": "or write options=-csearch_path%3Dart in its place.",
+            "connection_limit=1&sslmode=disable": '"connection_limit"',
+        }.items():
+            with (
+                self.subTest(query),
+                mock.patch.dict(os.environ, DATABASE_URL=f"postgresql://u:{PASSWORD}@h/d?{query}"),
+            ):
+                with self.assertRaises(DatabaseUnavailableError) as caught:
+                    database_url()
+                self.assertIn(reason, str(caught.exception))
+                self.assertNotIn("%XX", str(caught.exception))
 
 
 class TestUnreachableDatabase(unittest.TestCase):
@@ -60,6 +117,7 @@ class TestUnreachableDatabase(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("Connection refused", result.stdout)
         self.assertIn("FAILED (errors=2)", result.stdout)
+        self.assertEqual(result.stdout.count("  File "), 2, "more than one line of where it was raised")
         self.assertNotIn("FAIL:", result.stdout)
         self.assertNotIn("... ok", result.stdout)
         self.assertNotIn(PASSWORD, result.stdout)

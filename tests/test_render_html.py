@@ -227,6 +227,9 @@ class TestPage(unittest.TestCase):
     def test_what_changed_is_shown_only_when_something_was_compared(self) -> None:
         self.assertNotIn('id="changes"', render_html(make_report()))
         text = Page(render_html(make_report(comparison=COMPARISON))).text
+        self.assertIn("Could not compare with main", text)
+        self.assertNotIn("3 changes", text)
+        text = Page(render_html(make_report(comparison=COMPARISON | {"error": None}))).text
         self.assertIn("Since main (4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c): 3 changes.", text)
         self.assertIn("word.word.word2: word was word, is word", text)
         self.assertIn("Loosened and broken", text)

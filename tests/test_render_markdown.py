@@ -131,6 +131,36 @@ class TestRenderComment(unittest.TestCase):
                 text = render_comment(report_of(hostile or "harmless"), hostile or "harmless", RUN)
                 self.assertEqual(find_tags(text), expected)
 
+    def test_a_path_that_leads_out_of_the_repository_is_no_link(self) -> None:
+        for path in (
+            "../../../../evil/x",
+            "a/../../evil",
+            "a/..",
+            "./a",
+            "/evil",
+            "//evil.example/x",
+            "a//b",
+            "..\\..\\evil",
+            "\\\\evil.example",
+            "a\t/../b",
+            ".\n./evil",
+            "a\x00b",
+            "\u202e/a",
+            "",
+        ):
+            with self.subTest(path):
+                cause = {"path": path, "line": 1, "revision": "a", "statement": "a"}
+                report = example_report(violations=[example_violation(cause=cause)], path=path)
+                self.assertNotIn(f"/blob/{RUN.sha}", render_comment(report, "", RUN))
+        for path, url in {
+            "https://evil.example": None,
+            "javascript:alert(1)": "javascript%3Aalert%281%29",
+            "a b/%2e%2e/?x=1#y)": "a%20b/%252e%252e/%3Fx%3D1%23y%29",
+            "..a/b..": "..a/b..",
+        }.items():
+            text = render_comment(example_report(path=path), "", RUN)
+            self.assertEqual(re.findall(rf"blob/{RUN.sha}/(.*)#L26\)", text), [url] if url else [])
+
     def test_a_line_that_is_no_number_is_no_report(self) -> None:
         cause = {"path": "a.py", "line": "1) @mona [x](http://evil.example", "revision": "a", "statement": "a"}
         with self.assertRaises(MALFORMED_REPORT):

@@ -87,7 +87,7 @@ def example_comparison(text: str = "text", **changes: Any) -> dict[str, Any]:
         "table_schema": text,
         "table_name": text,
         "is_table_missing": False,
-        "violations": [violation | {"cause": change}],
+        "violations": [violation | {"cause": {key: change[key] for key in ("path", "line", "revision", "statement")}}],
     }
     comparison = {
         "base": text,
@@ -203,8 +203,9 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         ):
             with self.subTest(rendering, name=name):
                 status, output = self.report("--from", name, "--format", rendering)
-                self.assertEqual(status, 0)
+                self.assertEqual(status, 2)
                 self.assertIn(words, output)
+                self.assertNotIn("passed", output)
 
     def test_a_report_is_rendered_where_nothing_is_installed(self) -> None:
         self.report()
@@ -228,6 +229,56 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         status, output = self.report()
         self.assertEqual((status, "contract_report.json" in output), (2, True))
         self.assertEqual(self.report("--format", "html")[0], 2)
+
+    def test_a_comparison_that_fails_is_not_passed_and_hides_no_violation(self) -> None:
+        for base, reason in (("nosuch", "git finds no repository"), ("", "git finds no repository")):
+            with self.subTest(base=base):
+                status, output = self.report("--base", base)
+                self.assertEqual((status, self.read()["outcome"]), (2, "could not check"))
+                self.assertIn("could not check: 0 of 1 binding contract broken, but what changed since the", output)
+                self.assertIn(f'could not compare with "{base}": {reason}', output)
+                self.assertIn("1 of 8 tables under contract", output)
+                summary = self.rendered("summary")
+                head = "⚠️ All data contracts are kept, but they could not be compared with those of the base:\n\n"
+                self.assertTrue(summary.startswith(f"{head}The comparison with `{base or ' '}` could not be made:\n"))
+                self.assertNotIn("passed", summary)
+                self.assertIn("::error title=Could not compare with the base::", self.rendered("annotations"))
+                self.assertIn("Could not compare: no contract is broken, but", self.rendered("html"))
+        self.database.query("alter table object_images drop created_at")
+        status, output = self.report("--base", "nosuch")
+        self.assertEqual((status, self.read()["outcome"]), (1, "violations"))
+        self.assertIn('could not compare with "nosuch"', output)
+        self.assertIn("The comparison with `nosuch` could not be made", self.rendered("summary"))
+        (self.project / CONTRACT).unlink()
+        self.assertEqual(self.report("--base", "nosuch")[0], 2)
+        self.assertIn("⚠️ Data contracts could not be checked:", self.rendered("summary"))
+
+    def test_a_word_for_loosened_that_is_not_one_is_named_in_the_report(self) -> None:
+        status, output = self.report("--base", "main", "--loosened", "Report")
+        self.assertEqual(status, 2)
+        self.assertEqual(self.read()["error"], '--loosened (LOOSENED) is "Report"; write fail or report.')
+        self.assertIn('is "Report"; write fail or report.', output)
+
+    def test_a_run_that_comes_to_no_end_leaves_no_report_of_another_one(self) -> None:
+        self.report()
+        self.report("--from", "contract_report.json", "--format", "html", "--output", "contract_report.html")
+        self.assertTrue((self.project / "contract_report.html").exists())
+        path = self.project / "data_contract_components/prevention/_get_report.py"
+        path.write_text(path.read_text().replace("    try:\n", "    import os; os._exit(9)\n    try:\n", 1))
+        self.assertEqual(self.report()[0], 9)
+        self.assertEqual(list(self.project.glob("contract_report.*")), [])
+        self.assertEqual(self.report("--from", "contract_report.json")[0], 2)
+
+    def test_of_a_database_with_another_name_only_the_name_is_said_to_differ(self) -> None:
+        path = self.project / CONTRACT
+        path.write_text(path.read_text().replace(self.database_name, "postgres"))
+        status, output = self.report()
+        self.assertEqual(status, 1)
+        self.assertIn("1 of 8 tables under contract", output)
+        self.assertIn("the table is there, but the contract names another database", output)
+        self.assertFalse(self.read()["contracts"][0]["is_table_missing"])
+        states = {clause["key"]: clause["state"] for clause in self.read()["contracts"][0]["clauses"]}
+        self.assertEqual((states.pop("table_catalog"), set(states.values())), ("broken", {"unchecked"}))
 
     def test_a_draft_is_reported_and_fails_nothing_but_alone_it_is_no_check(self) -> None:
         path = self.project / CONTRACT
@@ -288,14 +339,14 @@ class TestAnnotations(unittest.TestCase):
         report = example_report(violations=[example_violation(message=message)], path="a,b:c\n::error::y")
         (line,) = render_annotations(report).splitlines()
         self.assertIn("file=a%2Cb%3Ac%0A%3A%3Aerror%3A%3Ay,", line)
-        self.assertTrue(line.endswith("object_id: a%250A%0A::error::x"), line)
+        self.assertTrue(line.endswith(r"object_id: a%250A%0A::error::x\x1b[31m"), line)
 
 
 class TestText(unittest.TestCase):
     def test_no_text_steers_the_terminal(self) -> None:
         text = render_text(example_report(table_name="a\x1b[2Jb\x1b]0;title\x07c\u202ed", doc="x"))
         self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
-        self.assertIn("ab", text)
+        self.assertIn(r"a\x1b[2Jb\x1b]0;title\x07c\u202ed", text)
 
     def test_no_text_is_a_command_to_githubs_runner(self) -> None:
         text = render_text(example_report(violations=[example_violation(column_name="::error::x\n\t::y ##[error]")]))

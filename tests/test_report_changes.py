@@ -45,6 +45,10 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertNotIn("Traceback", result.stdout)
         return result.returncode, json.loads((self.root / "contract_report.json").read_text())
 
+    def assert_schema(self, report: dict[str, Any]) -> None:
+        validator = jsonschema_rs.validator_for(json.loads(SCHEMA_PATH.read_text()))
+        self.assertEqual([error.message for error in validator.iter_errors(report)], [])
+
     def edit_old_revision(self) -> None:
         text = self.read(SEED)
         start = text.rindex("        sa.Column(", 0, text.index('"primary_image",', text.index('"object_images",')))
@@ -61,6 +65,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertEqual((first["cause"]["path"], first["cause"]["line"]), (SEED.as_posix(), line))
         self.assertEqual((first["renamed_to"], first["is_rename_certain"]), ("image", False))
         self.assertEqual((second["cause"]["line"], second["renamed_to"]), (line, None))
+        self.assert_schema(report)
         comment = render_comment(report, "", RUN)
         for words in (
             "object_images_contract_spec",
@@ -86,6 +91,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         (promise,) = report["comparison"]["broken_promises"]
         (violation,) = promise["violations"]
         self.assertEqual(violation["cause"]["path"], path.as_posix())
+        self.assert_schema(report)
         comment = render_comment(report, "", RUN)
         title = "`object_images_contract_spec`, the contract of `public.object_images`, was loosened, and the database"
         self.assertIn(f"❌ Data contract violations detected:\n\n### {title} breaks what it promised\n", comment)
@@ -125,18 +131,30 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertIn("| missing, renamed to `x` |", comment)
         self.assertIn("| the base already |", comment)
 
-    def test_a_base_that_cannot_be_compared_with_changes_no_verdict(self) -> None:
-        status, report = self.report("--base", "nowhere")
-        self.assertEqual((status, report["outcome"]), (0, "passed"))
-        self.assertIn('git knows no commit "nowhere"', report["comparison"]["error"])
-        self.assertIn("What changed since `nowhere` could not be told", render_summary(report, "", RUN))
-        self.assertIn("Could not compare", render_html(report))
+    def test_a_base_that_cannot_be_compared_with_is_could_not_check(self) -> None:
+        for base in ("nowhere", ""):
+            status, report = self.report("--base", base)
+            self.assertEqual((status, report["outcome"]), (2, "could not check"))
+            self.assertIn(f'git knows no commit "{base}"', report["comparison"]["error"])
+            self.assertTrue(render_comment(report, "", RUN).startswith("⚠️ All data contracts are kept, but"))
+            self.assert_schema(report)
+
+    def test_a_migration_that_runs_on_no_scratch_database_hides_no_loosened_contract(self) -> None:
+        body = '    if op.get_bind().exec_driver_sql("select current_database()").scalar().startswith("contracts"):\n'
+        body += '        raise RuntimeError("not here")\n    op.drop_column("object_images", "primary_image")'
+        self.write_revision("b", body)
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
+        status, report = self.report()
+        self.assertEqual((status, report["outcome"], report["error"]), (2, "could not check", None))
+        self.assertIn("not here", report["comparison"]["error"])
+        self.assertIn("not here", render_comment(report, "", RUN))
 
     def test_the_only_contract_deleted_with_its_table_is_no_check_and_names_the_owner(self) -> None:
         self.write_revision("b", '    op.drop_table("object_images")')
         (self.root / CONTRACT).unlink()
         status, report = self.report()
         self.assertEqual((status, report["outcome"]), (2, "could not check"))
+        self.assert_schema(report)
         comment = render_comment(report, "", RUN)
         self.assertTrue(comment.startswith("⚠️ Data contracts could not be checked:"))
         self.assertIn("was deleted, and the database breaks what it promised", comment)
@@ -167,8 +185,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         path = self.write_revision("b", "\n".join(lines[::-1]))
         status, report = self.report()
         self.assertEqual((status, report["outcome"]), (0, "passed"))
-        validator = jsonschema_rs.validator_for(json.loads(SCHEMA_PATH.read_text()))
-        self.assertEqual([error.message for error in validator.iter_errors(report)], [])
+        self.assert_schema(report)
         text = render_text(report)
         self.assertLessEqual(max(map(len, text.splitlines())), WIDTH)
         for words, call in calls.items():

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import yaml
@@ -97,37 +99,69 @@ class TestRunner(unittest.TestCase):
             result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
             self.assertEqual((result.returncode, result.stderr), (0, ""))
 
+    def test_what_steps_install_that_hold_a_token_is_pinned_and_hashed(self) -> None:
+        (path,) = (ROOT / ".github").glob("requirements*.txt")
+        pins = re.findall(r"(?m)^([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}$", path.read_text())
+        self.assertEqual([line[0] for line in path.read_text().splitlines()], ["#", *(name[0] for name, _ in pins)])
+        ranges = dict(re.findall(r"(?m)^([a-z-]+)~=(\S+)$", (ROOT / "requirements.txt").read_text()))
+        for name in ("requests", "jsonschema-rs"):
+            self.assertEqual(dict(pins)[name].split(".")[:2], ranges[name].split(".")[:2])
+        jobs = [job for file in WORKFLOWS for job in yaml.safe_load(file.read_text())["jobs"].values()]
+        steps = [step for job in jobs for step in job["steps"]]
+        scripts = [step["run"] for step in steps if "GITHUB_TOKEN" in step.get("env", {})]
+        self.assertEqual(len(scripts), 2)
+        for script in scripts:
+            for line in script.splitlines():
+                if "pip" in line:
+                    self.assertIn(f" --require-hashes --only-binary :all: --requirement .github/{path.name}", line)
+
 
 class TestContainerCommand(ProjectTestCase):
-    def test_it_checks_the_contracts_and_compares_them_with_the_base(self) -> None:
+    def test_it_checks_the_contracts_compares_them_with_the_base_and_says_in_its_status_what_came_out(self) -> None:
         compose = yaml.safe_load((ROOT / "docker-compose.test.yml").read_text())
         command = compose["services"]["devcontainer"]["command"][-1].replace("$$", "$").replace("/workspace/", "./")
         git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
         for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "The project"]):
             subprocess.run([*git, *arguments], cwd=self.project, check=True)
-        environment = {
-            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
-            "PR_BASE": "HEAD",
-            "LOOSENED": "fail",
-        }
-        result = subprocess.run(
-            ["sh", "-c", command], cwd=self.project, env=environment, capture_output=True, text=True
-        )
-        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
-        report = json.loads((self.project / "contract_report.json").read_text())
-        self.assertEqual((report["outcome"], report["comparison"]["error"]), ("passed", None))
+
+        def check(base: str, loosened: str = "fail") -> tuple[int, dict[str, Any] | None]:
+            environment = {
+                "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+                "PR_BASE": base,
+                "LOOSENED": loosened,
+            }
+            result = subprocess.run(
+                ["sh", "-c", command], cwd=self.project, env=environment, capture_output=True, text=True
+            )
+            path = self.project / "contract_report.json"
+            return result.returncode, json.loads(path.read_text()) if path.exists() else None
+
+        status, report = check("HEAD", "Report")
+        self.assertEqual((status, report["outcome"]), (2, "could not check"))
+        self.assertIn('(LOOSENED) is "Report"', report["error"])
+        status, report = check("nosuch")
+        self.assertEqual((status, report["outcome"], report["error"]), (2, "could not check", None))
+        status, report = check("HEAD")
+        self.assertEqual((status, report["outcome"], report["comparison"]["error"]), (0, "passed", None))
         self.assertTrue((self.project / "contract_report.html").exists())
         self.assertEqual((self.project / "test_output.log").read_text().splitlines()[-1], "OK")
+        # The report that is there now may as well be one that was committed.
+        with next((self.project / "data_contract_components").rglob("versions/*.py")).open("a") as file:
+            file.write("\nraise RuntimeError('a broken migration')\n")
+        self.assertEqual(check("HEAD"), (2, None))
+        self.assertFalse((self.project / "contract_report.html").exists())
 
 
 class TestContainerStatus(unittest.TestCase):
     """What the job `test` makes of the ways in which its containers can end."""
 
-    def run_step(self, *, build: int = 0, up: int = 0, files: str = "") -> tuple[str, str]:
+    def run_step(self, *, build: int = 0, up: int = 0, files: str = "", committed: str = "") -> tuple[str, str]:
         """The status that the job ends with, and the log that goes into the comment."""
         job = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]
         (step,) = (step for step in job["steps"] if step.get("id") == "contracts")
         directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for name in committed.split():
+            (directory / name).write_text("committed\n")
         docker = directory / "docker"
         docker.write_text(DOCKER)
         docker.chmod(0o755)
@@ -154,6 +188,27 @@ class TestContainerStatus(unittest.TestCase):
     def test_without_a_report_nothing_was_checked(self) -> None:
         for status in (0, 1):
             self.assertEqual(self.run_step(up=status), ("status=2\n", "dependency failed to start\n"))
+
+    def test_a_report_that_the_pull_request_has_committed_is_none(self) -> None:
+        names = "test_output.log contract_report.json contract_report.html"
+        self.assertEqual(self.run_step(committed=names), ("status=2\n", "dependency failed to start\n"))
+        self.assertEqual(self.run_step(committed=names, build=1), ("status=2\n", "no matching distribution\n"))
+
+    def test_without_a_report_summary_and_annotations_say_so(self) -> None:
+        job = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]
+        (step,) = (step for step in job["steps"] if step.get("name") == "Summarize and annotate")
+        directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        environment = {
+            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "HEAD_SHA": "c" * 40,
+            "GITHUB_STEP_SUMMARY": str(directory / "summary.md"),
+        }
+        # GitHub's shell where none is named.
+        command = ["bash", "-e", "-c", step["run"]]
+        result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
+        self.assertIn("contract_report.json cannot be read", (directory / "summary.md").read_text())
+        self.assertTrue(result.stdout.startswith("::error title=Data contracts could not be checked::"), result.stderr)
 
     def test_without_an_image_the_log_says_why(self) -> None:
         self.assertEqual(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
+from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_spec import (
     SPEC_VERSIONS,
     Contract,
@@ -146,6 +147,7 @@ def _dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+@command("no contract written")
 def main(arguments: list[str] | None = None) -> int:
     """0: the contract is written, or was right already; 2: it could not be."""
     parser = argparse.ArgumentParser(

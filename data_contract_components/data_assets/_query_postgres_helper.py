@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, connection, parse_dsn
@@ -28,23 +29,24 @@ INSUFFICIENT_PRIVILEGE = "42501"
 _DTYPES = dict.fromkeys((20, 21, 23, 26), "Int64") | dict.fromkeys((18, 19, 25, 1042, 1043), "string")
 _DTYPES |= {16: "boolean", 700: "Float64", 701: "Float64"}
 
-_URL_FORM = "Write postgresql://user:password@host:port/database, special characters in the password as %XX"
+_OF_URL = "the database of DATABASE_URL"
+_URL_FORM = (
+    "Write postgresql://user:password@host:port/database, special characters as %XX (@ is %40, / is %2F, % is %25)"
+)
 _USE_EMBEDDED = "or unset DATABASE_URL to use the embedded PostgreSQL"
+# Whose value may hold what looks like the name of another parameter.
+_SECRET_PARAMETERS = re.compile(r"\b(password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=")
 
 
 def database_url() -> str:
-    """The URL of the database, as libpq reads it: DATABASE_URL, or else the embedded server's, which then runs.
+    """The URL of the database: DATABASE_URL, or else the embedded server's, which then runs.
 
-    Raises: DatabaseUnavailableError when DATABASE_URL is no PostgreSQL URL or the embedded server does not start.
+    What libpq accepts is written again, so that urllib reads the same in it as libpq does.
+    Raises: DatabaseUnavailableError when DATABASE_URL is not a PostgreSQL URL or the embedded server does not start.
     """
     url = os.environ.get("DATABASE_URL", "").strip()
     if url:
-        scheme, separator, rest = url.partition("://")
-        if separator and re.fullmatch(r"postgres(ql)?(\+psycopg2)?", scheme):
-            return f"postgresql://{rest}"
-        raise DatabaseUnavailableError(
-            "the database of DATABASE_URL", "it is no PostgreSQL URL", f"{_URL_FORM}, {_USE_EMBEDDED}."
-        )
+        return _write_url(_read_url(url))
     if sys.platform == "win32":
         raise DatabaseUnavailableError(
             "the embedded PostgreSQL",
@@ -82,18 +84,64 @@ def connect(url: str) -> connection:
     return outcome[0]
 
 
+def _read_url(url: str) -> dict[str, str]:
+    """What libpq reads in a URL, by the names of its parameters.
+
+    Raises: DatabaseUnavailableError, without any part of the password.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or not re.fullmatch(r"postgres(ql)?(\+psycopg2)?", scheme):
+        raise DatabaseUnavailableError(_OF_URL, "it is not a PostgreSQL URL", f"{_URL_FORM}, {_USE_EMBEDDED}.")
+    # A password with an unescaped "@" or "/" ends up in libpq's other fields, and so in its messages.
+    is_readable = rest.count("@") == 0 or (rest.count("@") == 1 and "/" not in rest.partition("@")[0])
+    parts = _parse_url(rest) if is_readable else None
+    if parts is not None:
+        return parts
+    query = rest.rpartition("@")[2].partition("?")[2]
+    if is_readable and query and _parse_url(rest.removesuffix(f"?{query}")) is not None:
+        _ensure_parameters_are_known(query)
+    raise DatabaseUnavailableError(_OF_URL, "the URL cannot be read", f"{_URL_FORM}, {_USE_EMBEDDED}.")
+
+
+def _parse_url(rest: str) -> dict[str, str] | None:
+    """What libpq reads in a URL without its scheme; None where it does not, or would not take the port."""
+    try:
+        parts = dict(parse_dsn(f"postgresql://{rest}"))
+    # A byte of the environment that is not UTF-8.
+    except (psycopg2.ProgrammingError, UnicodeError):
+        return None
+    ports = parts.get("port", "").split(",")
+    return parts if all(re.fullmatch("[0-9]{0,5}", port) and int(port or 0) < 65536 for port in ports) else None
+
+
+def _ensure_parameters_are_known(query: str) -> None:
+    """Raises: DatabaseUnavailableError, which names a parameter that other tools know and libpq does not."""
+    pairs = [] if _SECRET_PARAMETERS.search(query) else re.findall("(?:^|&)([A-Za-z_]{1,40})=([^&]*)", query)
+    for name, value in pairs:
+        if _parse_url(f"/?{name}=true") is None:
+            schema = f", or write options=-csearch_path%3D{quote(value)} in its place" if name == "schema" else ""
+            reason = f'PostgreSQL has no connection parameter "{name}", which is in the URL'
+            raise DatabaseUnavailableError(_OF_URL, reason, f"Remove it from DATABASE_URL{schema}.")
+
+
+def _write_url(parts: dict[str, str]) -> str:
+    parameters = dict(parts)
+    user, password, database = (parameters.pop(name, None) for name in ("user", "password", "dbname"))
+    authority = "" if user is None and password is None else quote(user or "", safe="")
+    authority += "" if password is None else f":{quote(password, safe='')}"
+    authority += "@" if authority else ""
+    # A list of hosts, a directory or an IPv6 address is a parameter, as a URL has no or only a delicate place for it.
+    if re.fullmatch(r"[\w.-]*", parts.get("host", ""), re.ASCII) and "," not in parts.get("port", ""):
+        authority += parameters.pop("host", "")
+        authority += f":{port}" if (port := parameters.pop("port", "")) else ""
+    path = "" if database is None else f"/{quote(database, safe='')}"
+    query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
+    return f"postgresql://{authority}{path}{query}"
+
+
 def _describe(url: str) -> str:
     """Host, port and database of a URL, for messages."""
-    # A password with an unescaped "@" or "/" ends up in libpq's other fields, and so in its messages.
-    is_readable = not re.search(r"://[^/]*@.*@|://[^/@]*/[^?]*@", url)
-    try:
-        parts = parse_dsn(url)
-    except psycopg2.ProgrammingError:
-        is_readable = False
-    if not is_readable or not re.fullmatch(r"[\d,]*", parts.get("port", "")):
-        raise DatabaseUnavailableError(
-            "the database of DATABASE_URL", "the URL cannot be read", f"{_URL_FORM}, {_USE_EMBEDDED}."
-        )
+    parts = _read_url(url)
     host = parts.get("host") or os.environ.get("PGHOST", "localhost")
     port = parts.get("port") or os.environ.get("PGPORT", "5432")
     database = parts.get("dbname") or parts.get("user", "")

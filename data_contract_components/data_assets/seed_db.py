@@ -13,6 +13,7 @@ from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 from tqdm import tqdm
 
+from data_contract_components.command import command
 from data_contract_components.data_assets._museum_records import (
     TABLES,
     Converter,
@@ -118,6 +119,7 @@ def get_summary(cur: cursor) -> str:
     return "\n".join([*lines, "top departments:", *(f"{count:>8,}  {department}" for department, count in cur)])
 
 
+@command("nothing was changed")
 def main(arguments: list[str] | None = None) -> int:
     """0: loaded whole, or --check found no difference; 1: records were rejected, or tables differ; 2: could not run."""
     parser = argparse.ArgumentParser(
@@ -136,14 +138,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with closing(connect(database_url())) as open_connection:
             return _check(open_connection, options.file) if options.check else _seed(open_connection, options)
-    except KeyboardInterrupt:
-        print("stopped; nothing was changed", file=sys.stderr)
-        return 130
-    except (DataContractError, OSError) as error:
-        print(error, file=sys.stderr)
     except psycopg2.Error as error:
-        print(QueryError(error.pgcode, str(error).strip()), file=sys.stderr)
-    return 2
+        raise QueryError(error.pgcode, str(error).strip()) from error
 
 
 def _seed(open_connection: connection, options: argparse.Namespace) -> int:

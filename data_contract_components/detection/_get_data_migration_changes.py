@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_difference
 from data_contract_components.contract_definition.contract_spec import Contract, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
@@ -167,17 +168,18 @@ def _get_facts(violation: Violation) -> tuple[str, ...]:
 
 
 def render_json(comparison: MigrationComparison) -> str:
-    return json.dumps(dataclasses.asdict(comparison), indent=2, ensure_ascii=False)
+    # JSON leaves DEL as it is, and what print() would make of it is no JSON.
+    return json.dumps(dataclasses.asdict(comparison), indent=2).replace("\x7f", "\\u007f")
 
 
 def render_table(comparison: MigrationComparison) -> str:
     """Each section as a table with aligned columns."""
     texts: list[str] = []
     for title, names, rows in _get_sections(comparison):
-        lines = [names, *([escape_controls(cell) for cell in row] for row in rows)]
+        lines = [names, *([_escape_controls(cell) for cell in row] for row in rows)]
         widths = [max(len(line[position]) for line in lines) for position in range(len(names))]
         padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-        texts.append("\n".join([escape_controls(title), *(f"  {line}".rstrip() for line in padded if rows)]))
+        texts.append("\n".join([_escape_controls(title), *(f"  {line}".rstrip() for line in padded if rows)]))
     return "\n\n".join(texts)
 
 
@@ -243,17 +245,22 @@ def _render_value(value: Any) -> str:
     return text if len(text) <= VALUE_LENGTH else text[: VALUE_LENGTH - 1] + "…"
 
 
+def _escape_controls(text: str) -> str:
+    return escape_controls(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|@~-])", r"\\\1", escape_controls(text))
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|@~-])", r"\\\1", _escape_controls(text))
 
 
 def _render_code(text: str) -> str:
     """`text` in a code span, in which neither markup nor a mention is read."""
-    text = escape_controls(text).replace("|", "\\|")
+    text = _escape_controls(text).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`" if text.strip() else text
 
 
+@command("the scratch databases are gone")
 def main(arguments: list[str] | None = None) -> int:
     """0: nothing is broken; 1: a contract, or a promise of the base's; 2: could not compare."""
     parser = argparse.ArgumentParser(
@@ -271,9 +278,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         comparison = get_data_migration_changes(options.base)
-    except KeyboardInterrupt:
-        print("stopped; the scratch databases are gone", file=sys.stderr)
-        return 130
     except DataContractError as error:
         print(f"could not compare: {error}", file=sys.stderr)
         return 2

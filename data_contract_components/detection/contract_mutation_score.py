@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Literal
 
+from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import (
     ELEMENT_PREFIX,
@@ -236,6 +237,7 @@ def render_score(verdicts: list[Verdict]) -> str:
     return "; ".join(words)
 
 
+@command("nothing was changed")
 def main(arguments: list[str] | None = None) -> int:
     """0: each clause is noticed when it is broken; 1: one is not; 2: could not be checked, or not all of them."""
     parser = argparse.ArgumentParser(
@@ -249,16 +251,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="break the tables of the database itself, and undo it; meanwhile nobody else can use them",
     )
     options = parser.parse_args(arguments)
-    try:
-        specs = get_data_contract_specs(options.contract_directory)
-        with nullcontext(database_url()) if options.in_place else _scratch_database() as url:
-            verdicts = _print_verdicts(PostgresDB(url), specs, options.in_place)
-    except KeyboardInterrupt:
-        print("stopped; nothing was changed", file=sys.stderr)
-        return 130
-    except DataContractError as error:
-        print(error, file=sys.stderr)
-        return 2
+    specs = get_data_contract_specs(options.contract_directory)
+    with nullcontext(database_url()) if options.in_place else _scratch_database() as url:
+        verdicts = _print_verdicts(PostgresDB(url), specs, options.in_place)
     print(f"mutation score: {render_score(verdicts)}")
     states = {verdict.state for verdict in verdicts}
     if "unnoticed" in states:

@@ -15,7 +15,7 @@ from data_contract_components.contract_definition.contract_spec import (
 )
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
-from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog, get_table_names
+from data_contract_components.detection._get_data_catalog import get_data_catalog, get_table_names
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     get_contracts,
@@ -73,13 +73,14 @@ def make_report(
     violations: dict[str, list[Violation]] = {}
     for violation in detector.find_violations("binding", "reported"):
         violations.setdefault(violation.contract_name, []).append(violation)
-    found_tables = set(catalog_df[list(TABLE_KEY)].itertuples(index=False, name=None))
+    found_tables = set(catalog_df[["table_schema", "table_name"]].itertuples(index=False, name=None))
     contracts_of_report = [
         _make_contract(
             contract,
             get_effect(contract.spec, today),
             violations.get(name, []),
-            is_table_missing=tuple(get_table_key(contract.spec).values()) not in found_tables,
+            is_table_missing=(contract.spec["schema"]["table_schema"], contract.spec["schema"]["table_name"])
+            not in found_tables,
         )
         for name, contract in contracts.items()
     ]
@@ -121,6 +122,8 @@ def _make_contract(
     }
     broken = {(violation.column_name, violation.key) for violation in violations}
     broken |= {(WHOLE_TABLE, violation.key) for violation in violations if violation.key == "additionalColumns"}
+    # Nothing else of the table was compared then.
+    is_other_database = (WHOLE_TABLE, "table_catalog") in broken
     no_words = {"email": None, "channel": None, "columns": None}
     return {
         "contract_name": contract.path.stem,
@@ -143,7 +146,7 @@ def _make_contract(
                 "line": lines[clause.json_path],
                 "expected": clause.expected,
                 "state": _find_state(
-                    effect,
+                    "unchecked" if is_other_database and clause.key != "table_catalog" else effect,
                     is_missing=is_table_missing or (clause.column_name, "column_name") in broken,
                     is_broken=(clause.column_name, clause.key) in broken,
                 ),

@@ -2,7 +2,7 @@
 
 import re
 
-from data_contract_components.prevention._render_text import remove_control_characters
+from data_contract_components.errors import escape_controls
 
 TEXT_CHARACTERS = 200
 
@@ -20,7 +20,7 @@ def cut_middle(text: str, characters: int) -> str:
 
 def fence(text: str) -> str:
     """A block of code that ends where it should."""
-    text = remove_control_characters(text).strip("\n")
+    text = escape_controls(text).strip("\n")
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}text\n{text}\n{ticks}"
@@ -28,7 +28,7 @@ def fence(text: str) -> str:
 
 def code(text: str) -> str:
     """`text` as code within a line or a table's cell."""
-    text = " ".join(remove_control_characters(cut(text)).split()) or " "
+    text = " ".join(escape_controls(cut(text)).split()) or " "
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     ticks = "`" * (longest + 1)
     blank = " " if text.startswith("`") or text.endswith("`") else ""
@@ -39,7 +39,7 @@ def code(text: str) -> str:
 
 def escape(text: str, characters: int = TEXT_CHARACTERS) -> str:
     """`text` as words within a line or a table's cell."""
-    text = " ".join(remove_control_characters(cut(text, characters)).split())
+    text = " ".join(escape_controls(cut(text, characters)).split())
     # A mention and a number of an issue are found in the finished page, where an entity is a character again.
     text = re.sub(r"(?<!\w)@|#(?=\d)", lambda match: f"{match[0]}\u200b", text, flags=re.ASCII)
     return re.sub(r"[&<>*`\[\]|~$\\]|(?<!\w)_|_(?!\w)|(?<=\w):(?=//)|(?<=www)\.", _to_entity, text)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from data_contract_components.errors import DataContractError
+
 Report = dict[str, Any]
 
 COULD_NOT_CHECK = "could not check"
@@ -11,7 +13,11 @@ OUTCOMES = ("passed", "violations", COULD_NOT_CHECK)
 # Of a violation, where nothing was compared with a base.
 NO_CAUSE: dict[str, Any] = {"cause": None, "renamed_to": None, "is_rename_certain": False, "is_earlier": False}
 # What comes of rendering a report that is none.
-MALFORMED_REPORT = (LookupError, TypeError, ValueError, AttributeError)
+MALFORMED_REPORT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+class UnreadableReportError(DataContractError):
+    """The file is missing, or is not a report."""
 
 
 def make_failure_report(error: str, problems: list[dict[str, Any]] | None = None) -> Report:
@@ -27,11 +33,12 @@ def make_failure_report(error: str, problems: list[dict[str, Any]] | None = None
 
 
 def read_report(path: Path) -> Report:
-    """The report in `path`; where there is none that can be read, one that says so."""
+    """The report in `path`. Raises: UnreadableReportError."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(report, dict) or report.get("outcome") not in OUTCOMES:
-            raise ValueError("it is no report")
+            raise ValueError("it is not a report")
     except (OSError, ValueError, RecursionError) as error:
-        return make_failure_report(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}")
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadableReportError(f"{path.name} cannot be read: {reason}") from error
     return report

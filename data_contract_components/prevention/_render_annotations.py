@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from data_contract_components.errors import escape_controls
 from data_contract_components.prevention._render_text import (
     find_harmless_changes,
     find_told_violations,
-    remove_control_characters,
     render_contract_change,
     render_fate,
     render_harmless_change,
@@ -23,7 +23,7 @@ def render_annotations(report: dict[str, Any]) -> str:
     Source: GitHub's documentation, "Workflow commands for GitHub Actions", and actions/toolkit for the escaping.
     """
     commands = [
-        _render_command("error", problem["path"], problem["line"], "Contract file to mend", problem["message"])
+        _render_command("error", problem["path"], problem["line"], "Contract file to fix", problem["message"])
         for problem in report["problems"]
     ]
     if report["error"] and not commands:
@@ -31,6 +31,9 @@ def render_annotations(report: dict[str, Any]) -> str:
     for contract in report["contracts"]:
         commands += _render_causes(contract, "is broken", is_binding=contract["effect"] == "binding")
     if comparison := report["comparison"]:
+        if comparison["error"]:
+            text = f"{comparison['base']}: {comparison['error']}"
+            commands.append(_render_command("error", None, None, "Could not compare with the base", text))
         for promise in comparison["broken_promises"]:
             commands += _render_causes(promise, render_fate(promise), is_binding=report["outcome"] == "violations")
         for change in comparison["contract_changes"]:
@@ -49,7 +52,7 @@ def render_annotations(report: dict[str, Any]) -> str:
 
 
 def _render_causes(contract: dict[str, Any], fate: str, *, is_binding: bool) -> list[str]:
-    """What somebody has to mend, once each: a table that is gone, or one column with all that is wrong with it.
+    """What somebody has to fix, once each: a table that is gone, or one column with all that is wrong with it.
 
     On the line of the migration that did it where that is known, or else on that of the clause.
     """
@@ -78,7 +81,7 @@ def _render_command(level: str, path: str | None, line: int | None, title: str, 
 
 def escape_message(text: str) -> str:
     text = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
-    return remove_control_characters(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return escape_controls(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def _escape_property(text: str) -> str:

@@ -15,6 +15,7 @@ from data_contract_components.prevention._render_text import (
     FOUND_WORDS,
     count,
     find_told_violations,
+    is_checked,
     render_change,
     render_contract_change,
     render_place,
@@ -39,10 +40,10 @@ PLAIN_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 def render_html(report: dict[str, Any]) -> str:
     """The page that shows a report (the content of contract_report.json), from `<!doctype html>` to `</html>`."""
-    contracts = [(_get_state(contract, report["outcome"]), contract) for contract in report["contracts"]]
+    contracts = [(_get_state(contract, is_checked(report)), contract) for contract in report["contracts"]]
     contracts.sort(key=lambda pair: list(STATES).index(pair[0]))  # equals keep their order
     # When the database was not read, an empty list says nothing.
-    is_known = report["outcome"] != "could not check" or bool(report["tables_without_contract"])
+    is_known = is_checked(report) or bool(report["tables_without_contract"])
     cards = "\n".join(_render_contract(number, *pair) for number, pair in enumerate(contracts, start=1))
     comparison = _render_comparison(report["comparison"]) if report["comparison"] else ""
     return f"""<!doctype html>
@@ -94,11 +95,11 @@ def _render_content_security_policy() -> str:
     )
 
 
-def _get_state(contract: dict[str, Any], outcome: str) -> str:
+def _get_state(contract: dict[str, Any], is_compared: bool) -> str:
     """The one of STATES that holds for the whole contract."""
     if contract["violations"] or contract["is_table_missing"]:
         return "broken" if contract["effect"] == "binding" else "reported"
-    return "unchecked" if contract["effect"] == "unchecked" or outcome == "could not check" else "kept"
+    return "unchecked" if contract["effect"] == "unchecked" or not is_compared else "kept"
 
 
 def _render_promises(promises: list[dict[str, Any]]) -> str:
@@ -121,6 +122,8 @@ def _render_outcome(report: dict[str, Any], states: list[str]) -> str:
         "violations": ("broken", f"Violations: {broken}.{loosened}"),
         "could not check": ("unchecked", "Could not check, for the reason below."),
     }[report["outcome"]]
+    if report["outcome"] == "could not check" and is_checked(report):
+        words = "Could not compare: no contract is broken, but what changed since the base is not known."
     reported = "<p>A contract that is a draft or past its sunset differs, too, which fails nothing.</p>"
     error = f'<pre tabindex="0" role="group" aria-label="Why">{_text(report["error"])}</pre>'
     return (
@@ -256,11 +259,12 @@ def _render_comparison(comparison: dict[str, Any]) -> str:
     items = [_render_change(change, render_change) for change in comparison["changes"]]
     items += [_render_change(change, render_contract_change) for change in comparison["contract_changes"]]
     commit = f" ({_text(comparison['base_commit'])})" if comparison["base_commit"] else ""
-    error = f"<p>Could not compare: {_text(comparison['error'])}</p>" if comparison["error"] else ""
+    words = f"Since {_text(comparison['base'])}{commit}: {count(changes, 'change')}."
+    if comparison["error"]:
+        words = f"Could not compare with {_text(comparison['base'])}{commit}: {_text(comparison['error'])}"
     return f"""<section aria-labelledby="changes">
 <h2 id="changes">Changes</h2>
-<p>Since {_text(comparison["base"])}{commit}: {count(changes, "change")}.</p>
-{error}
+<p>{words}</p>
 <ul>{"".join(f"<li>{item}</li>" for item in items)}</ul>
 </section>"""
 
@@ -301,4 +305,6 @@ def _text(value: object) -> str:
             character if character.isprintable() or character in "\n\t" else ascii(character)[1:-1]
             for character in text.replace("\r\n", "\n")
         )
-    return html.escape(text) if text.isascii() else f"<bdi>{html.escape(text)}</bdi>"
+    # GitHub's runner takes a line that begins with "::" for a command.
+    text = re.sub(r"(?m)^(\s*):(?=:)", r"\1&#58;", html.escape(text))
+    return text if text.isascii() else f"<bdi>{text}</bdi>"

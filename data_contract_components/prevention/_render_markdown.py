@@ -22,6 +22,7 @@ from data_contract_components.prevention._render_text import (
     find_harmless_changes,
     find_told_violations,
     get_place_words,
+    is_checked,
     render_change,
     render_contract_change,
     render_coverage,
@@ -37,8 +38,10 @@ LOG_CHARACTERS = 20_000
 LINKED_CHARACTERS = 1000
 SHOWN_ROWS = 30
 SHOWN_CONSUMERS = 10
-NOTHING_IS_KNOWN = "This says nothing of the contracts, neither good nor bad. Mend what is named here, and push again."
+NOTHING_IS_KNOWN = "This says nothing of the contracts, neither good nor bad. Fix what is named here, and push again."
+NOT_COMPARED = "So it is not known whether a contract was loosened. Fix what is named here, and push again."
 ALL_KEPT = "✅ All data contracts are kept."
+NOT_COMPARED_HEAD = "⚠️ All data contracts are kept, but they could not be compared with those of the base:"
 FAILS_NOTHING = "What follows does not bind (drafts, and contracts after their sunset), and fails nothing:"
 NEXT_STEPS = """\
 **What to do next**
@@ -95,8 +98,8 @@ def render_resolved(run: Run) -> str:
 def render_summary(report: dict[str, Any], log: str, run: Run | None) -> str:
     """What the job's page says, also when all is well; under 1 MB."""
     head, parts, tail = _render_findings(report, run)
-    is_checked = report["outcome"] != "could not check"
-    tail.append(f"Coverage: {escape(render_coverage(report), LOG_CHARACTERS)}." if is_checked else _render_log(log))
+    coverage = f"Coverage: {escape(render_coverage(report), LOG_CHARACTERS)}."
+    tail.append(coverage if is_checked(report) else _render_log(log))
     return _join(head, parts, tail, SUMMARY_CHARACTERS)
 
 
@@ -120,7 +123,7 @@ def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list
     broken = [contract for contract in report["contracts"] if contract["violations"]]
     reported = [_render_contract(contract, run) for contract in broken if contract["effect"] == "reported"]
     reported = [FAILS_NOTHING, *reported] if reported else []
-    if report["outcome"] == "could not check":
+    if not is_checked(report):
         error = fence(cut_middle(report["error"] or "no reason is given", LOG_CHARACTERS))
         changes = _render_comparison(report, run) if report["comparison"] else []
         return "⚠️ Data contracts could not be checked:", [error, *changes, *reported], [NOTHING_IS_KNOWN]
@@ -133,6 +136,8 @@ def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list
         is_loosened = report["comparison"] and report["comparison"]["broken_promises"]
         head = "⚠️ All data contracts are kept as they are now, but not as they were:" if is_loosened else ALL_KEPT
         return head, parts, tail
+    if report["outcome"] == "could not check":
+        return NOT_COMPARED_HEAD, parts, [NOT_COMPARED]
     return "❌ Data contract violations detected:", parts, tail
 
 
@@ -217,7 +222,7 @@ def _render_comparison(report: dict[str, Any], run: Run | None) -> list[str]:
     comparison = report["comparison"]
     if comparison["error"]:
         error = fence(cut_middle(comparison["error"], LOG_CHARACTERS))
-        return [f"What changed since {code(comparison['base'])} could not be told, as\n\n{error}"]
+        return [f"The comparison with {code(comparison['base'])} could not be made:\n\n{error}"]
     parts = [_render_contract(promise, run, render_fate(promise)) for promise in comparison["broken_promises"]]
     changes = comparison["contract_changes"]
     parts.append(_render_list("Contracts changed; each needs its owner", map(render_contract_change, changes)))
@@ -282,7 +287,9 @@ def _render_source(run: Run) -> str:
 
 def _link(text: str, path: str, line: int | None, run: Run | None) -> str:
     """A place in the repository, as it was in the run."""
-    if run is None or len(path) > LINKED_CHARACTERS:
+    # A browser takes "\\" for "/", and resolves "..", before it asks the server.
+    is_of_repository = not {"", ".", ".."} & set(path.replace("\\", "//").split("/")) and path.isprintable()
+    if run is None or len(path) > LINKED_CHARACTERS or not is_of_repository:
         return escape(text)
     url = f"{run.server_url}/{run.repository}/blob/{run.sha}/{quote(path)}{f'#L{int(line)}' if line else ''}"
     return f"[{escape(text)}]({url})"

@@ -1,9 +1,9 @@
 """A report for the terminal."""
 
-import re
 import textwrap
 from typing import Any
 
+from data_contract_components.command import escape_output
 from data_contract_components.contract_definition._json_text import render_difference, render_value
 
 WIDTH = 80
@@ -12,13 +12,7 @@ VALUE_CHARACTERS = 40
 # What the values are called where a column or table is there or not.
 EXPECTED_WORDS = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def remove_control_characters(text: str) -> str:
-    """`text` without what could steer a terminal or turn the direction of writing; tabs and newlines stay."""
-    # A colour is "ESC [ 31 m"; without the ESC its rest would be litter.
-    return CONTROL_CHARACTERS.sub("", re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text))
+OTHER_DATABASE = "the table is there, but the contract names another database, so no more of it was compared"
 
 
 def render_text(report: dict[str, Any]) -> str:
@@ -32,21 +26,26 @@ def render_text(report: dict[str, Any]) -> str:
             lines += _render_violations(contract)
     if report["comparison"]:
         lines += ["", *_render_comparison(report)]
-    if report["outcome"] != "could not check":
+    if is_checked(report):
         lines += ["", *textwrap.wrap(render_coverage(report), WIDTH)]
-    # GitHub's runner takes a line that begins with "::", and "##[" anywhere, for a command.
-    text = re.sub(r"(?m)^(\s*)::", r"\1: :", remove_control_characters("\n".join(lines)))
-    return text.replace("##[", "## [") + "\n"
+    return escape_output("\n".join(lines)) + "\n"
+
+
+def is_checked(report: dict[str, Any]) -> bool:
+    """Whether the contracts were compared with the database, even where the comparison with a base then failed."""
+    is_compared = not (report["comparison"] and report["comparison"]["error"])
+    return report["outcome"] != "could not check" or not (report["error"] or is_compared)
 
 
 def _render_outcome(report: dict[str, Any]) -> str:
-    if report["outcome"] == "could not check":
+    if not is_checked(report):
         return f"could not check: {report['error']}"
     binding = [contract for contract in report["contracts"] if contract["effect"] == "binding"]
     broken = sum(bool(contract["violations"]) for contract in binding)
     text = f"{report['outcome']}: {broken} of {count(binding, 'binding contract')} broken"
     promises = (report["comparison"] or {"broken_promises": []})["broken_promises"]
-    return f"{text}; {count(promises, 'contract')} loosened and broken" if promises else text
+    text += f"; {count(promises, 'contract')} loosened and broken" if promises else ""
+    return f"{text}, but what changed since the base is not known" if report["outcome"] == "could not check" else text
 
 
 def _render_heading(contract: dict[str, Any]) -> str:
@@ -70,7 +69,7 @@ def _render_violations(contract: dict[str, Any]) -> list[str]:
 def _render_comparison(report: dict[str, Any]) -> list[str]:
     comparison = report["comparison"]
     if comparison["error"]:
-        return [f"could not compare with {comparison['base']}: {comparison['error']}"]
+        return [f'could not compare with "{comparison["base"]}": {comparison["error"]}']
     since = f"since {comparison['base']} ({comparison['base_commit'][:12]})"
     counts = (count(comparison["changes"], "change"), count(comparison["contract_changes"], "change"))
     lines = [f"{since}: {counts[0]} of the data, {counts[1]} of contracts"]
@@ -124,6 +123,7 @@ def render_violation(violation: dict[str, Any]) -> str:
     if violation["key"] not in ("column_name", "additionalColumns", "table_name"):
         message = f"{violation['column_name']}: {message}"
     verb = "was" if violation["is_rename_certain"] else "seems"
+    message += f"; {OTHER_DATABASE}" if violation["key"] == "table_catalog" else ""
     return f"{message}; it {verb} renamed to '{name}'" if name else message
 
 

@@ -4,24 +4,26 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from data_contract_components.command import render_error
 from data_contract_components.detection._get_data_migration_changes import (
     MigrationComparison,
     get_data_migration_changes,
 )
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.errors import DataContractError
-from data_contract_components.prevention._read_report import NO_CAUSE, Report
+from data_contract_components.prevention._read_report import COULD_NOT_CHECK, NO_CAUSE, Report
 
 NO_CHANGES: dict[str, Any] = {"base_commit": None, "changes": [], "contract_changes": [], "broken_promises": []}
 
 
 def add_changes(report: Report, base: str, loosened: Literal["fail", "report"]) -> Report:
-    """The report, compared with the git ref `base`; where that cannot be done, the reason is in it."""
+    """The report, compared with the git ref `base`; where that cannot be done, it has not passed and says why."""
     try:
         comparison = get_data_migration_changes(base)
-    except DataContractError as error:
-        return report | {"comparison": NO_CHANGES | {"base": base, "error": str(error)}}
+    # Whatever it is, the violations that were found are still reported.
+    except Exception as error:  # noqa: BLE001
+        outcome = COULD_NOT_CHECK if report["outcome"] == "passed" else report["outcome"]
+        return report | {"outcome": outcome, "comparison": NO_CHANGES | {"base": base, "error": render_error(error)}}
     return merge_changes(report, comparison, loosened)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from data_contract_components.command import command
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention import post_pull_request_comment
 from data_contract_components.prevention._github import GitHub, PullRequest
@@ -58,6 +59,7 @@ def find_pull_requests(run: dict[str, Any], pull_requests: list[PullRequest]) ->
     ]
 
 
+@command("the comment may be written or not, the next run will see")
 def main(arguments: list[str] | None = None) -> int:
     """0: as post_pull_request_comment has it, or there is no such pull request any more; 2: nothing could be posted."""
     parser = argparse.ArgumentParser(description="Write the comment on a pull request from a fork.")
@@ -71,13 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     github = GitHub(
         variables["GITHUB_API_URL"], variables["GITHUB_TOKEN"], variables["GITHUB_REPOSITORY"], pull_request=0
     )
-    try:
-        ensure_artifact_is_fit(directory)
-        branch = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
-        numbers = find_pull_requests(run, github.get_pull_requests(branch))
-    except DataContractError as error:
-        print(error, file=sys.stderr)
-        return 2
+    ensure_artifact_is_fit(directory)
+    branch = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
+    numbers = find_pull_requests(run, github.get_pull_requests(branch))
     if len(numbers) != 1:
         print(f"open pull requests with this commit: {numbers}; nothing posted")
         return 0

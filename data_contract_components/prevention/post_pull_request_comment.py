@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from data_contract_components.command import command, write_escaped
 from data_contract_components.prevention._github import (
     ATTEMPTS,
     TIMEOUT_SECONDS,
@@ -160,6 +161,7 @@ def find_variable_problems(variables: Mapping[str, str]) -> list[str]:
     return problems
 
 
+@command("the comment may be written or not, the next run will see")
 def main(
     argv: list[str] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
@@ -185,13 +187,9 @@ def main(
         target=lambda: said.append(_post(options.report, options.log, timeout_seconds)), daemon=True
     )
     worker.start()
-    try:
-        worker.join(deadline_seconds)
-    except KeyboardInterrupt:
-        print("stopped; the comment may be written or not, the next run will see", file=sys.stderr)
-        return 130
+    worker.join(deadline_seconds)
     too_late = f"no end after {deadline_seconds:g} s; the comment may be written or not, the next run will see"
-    print(said[0] if said else _render_warning(too_late), flush=True)
+    write_escaped(f"{said[0] if said else _render_warning(too_late)}\n")
     return 0
 
 

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from data_contract_components.command import command, render_error, write_escaped
 from data_contract_components.prevention._read_report import (
     COULD_NOT_CHECK,
     MALFORMED_REPORT,
     Report,
+    UnreadableReportError,
     make_failure_report,
     read_report,
 )
@@ -24,6 +26,7 @@ from data_contract_components.prevention._render_markdown import get_run, render
 from data_contract_components.prevention._render_text import render_text
 
 REPORT_PATH = Path(__file__).resolve().parents[2] / "contract_report.json"
+LOOSENED = ("fail", "report")
 EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
 RENDERERS: dict[str, Callable[[Report, str], str]] = {
     "text": lambda report, _: render_text(report),
@@ -33,14 +36,20 @@ RENDERERS: dict[str, Callable[[Report, str], str]] = {
 }
 
 
+@command("no report was written")
 def main(arguments: list[str] | None = None) -> int:
-    """0 passed, 1 violations, 2 could not check; a report that is only rendered: 0, or 2 when it cannot be written."""
-    parser = argparse.ArgumentParser(description="Check the contracts, and write what was found as a report.")
-    parser.add_argument("--base", metavar="REF", help="a git ref; tells what changed since then")
+    """Of a check: 0 passed, 1 violations, 2 could not check or not compare; of --from: 0 rendered, 2 not a report."""
+    parser = argparse.ArgumentParser(
+        description="Check the contracts, and write what was found as a report.",
+        epilog="Exit status: 0 all contracts are kept; 1 a contract is broken, or was loosened and is broken as it "
+        "was; 2 the contracts could not be checked, or are kept and could not be compared with the base. With --from: "
+        "0 the report was rendered, whatever it says; 2 it could not be read or written. 130 after Ctrl-C.",
+    )
+    parser.add_argument("--base", metavar="REF", help="a git ref; reports what changed since then")
     parser.add_argument(
         "--loosened",
-        choices=("fail", "report"),
         default="fail",
+        metavar="{fail,report}",
         help="with --base: whether a contract that is loosened together with its table fails (default: fail)",
     )
     parser.add_argument("--from", type=Path, dest="source", metavar="FILE", help="render this report, check nothing")
@@ -48,50 +57,50 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, metavar="FILE", help="with --from (default: standard output)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="with --from: the tests' output, for the summary")
     options = parser.parse_args(arguments)
-    if not options.source and (options.format != "text" or options.output or options.log):
+    if options.source:
+        return _render(options)
+    if options.format != "text" or options.output or options.log:
         parser.error("--format, --output and --log go with --from")
-    try:
-        if options.source:
-            _render(options)
-            return 0
-        report = _check(options)
-        REPORT_PATH.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; no report was written", file=sys.stderr)
-        return 130
-    print(_make_encodable(render_text(report)), end="")
+    # First, so that a run that crashes leaves no report of another one.
+    for path in (REPORT_PATH, REPORT_PATH.with_suffix(".html")):
+        path.unlink(missing_ok=True)
+    report = _check(options)
+    REPORT_PATH.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(render_text(report), end="")
     return EXIT_STATUS[report["outcome"]]
 
 
 def _check(options: argparse.Namespace) -> Report:
-    # Here, as a report is rendered also where nothing is installed.
-    from data_contract_components.prevention._get_report import get_report
-    from data_contract_components.prevention._report_changes import add_changes
+    # Not an error of argparse: the value is that of a variable, so the report has to say what is wrong with it.
+    if options.loosened not in LOOSENED:
+        return make_failure_report(f'--loosened (LOOSENED) is "{options.loosened}"; write {" or ".join(LOOSENED)}.')
+    try:
+        # Here, as a report is rendered also where nothing is installed.
+        from data_contract_components.prevention._get_report import get_report
+        from data_contract_components.prevention._report_changes import add_changes
 
-    report = get_report()
+        report = get_report()
+    except Exception as error:  # noqa: BLE001
+        return make_failure_report(render_error(error))
     return report if options.base is None else add_changes(report, options.base, options.loosened)
 
 
-def _render(options: argparse.Namespace) -> None:
-    report = read_report(options.source)
+def _render(options: argparse.Namespace) -> int:
     log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
     render = RENDERERS[options.format]
+    status = 0
     try:
-        text = render(report, log)
-    except MALFORMED_REPORT as error:
-        text = render(make_failure_report(f"the report is not whole: {error!r}"), log)
+        text = render(read_report(options.source), log)
+    except (UnreadableReportError, *MALFORMED_REPORT) as error:
+        reason = str(error) if isinstance(error, UnreadableReportError) else f"the report is not whole: {error!r}"
+        text, status = render(make_failure_report(reason), log), 2
     if options.output:
-        options.output.write_text(_make_encodable(text), encoding="utf-8")
+        options.output.write_text(text, encoding="utf-8", errors="backslashreplace")
+    elif options.format in ("annotations", "html"):
+        write_escaped(text)
     else:
-        print(_make_encodable(text), end="")
-
-
-def _make_encodable(text: str) -> str:
-    """`text`, without the halves of characters that JSON can hold and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
+        print(text, end="")
+    return status
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from data_contract_components.command import command
+
 OBJECTS_PATH = Path(__file__).with_name("objects.json")
 RECORD_COUNT = 3000
 FIRST_OBJECT_ID = 9_000_001
@@ -454,6 +456,7 @@ def _metadata_date(dice: Dice) -> str:
     return f"{day}T04:{dice.number(40, 59)}:{seconds}Z"
 
 
+@command("the file is not whole")
 def main(argv: Sequence[str] | None = None) -> int:
     """0; the file at `--out` holds the records, one a line."""
     parser = argparse.ArgumentParser(description="Write the made-up sample records.")

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from urllib3 import BaseHTTPResponse
 from urllib3.util import Retry
 
+from data_contract_components.command import command
 from data_contract_components.errors import DataContractError
 
 OUT_PATH = Path(__file__).with_name("met_objects.json")
@@ -306,14 +307,12 @@ def _write_results(journal: Journal, object_ids: list[int], out_path: Path) -> N
         failed_path.unlink(missing_ok=True)
 
 
+@command("the same command goes on where it was")
 def main(argv: list[str] | None = None) -> int:
     """0 when every id is fetched or gone, 1 when some failed, 2 when the download could not run, 130 after Ctrl-C."""
     arguments = _parse_arguments(argv)
     try:
         outcomes = _run(arguments)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
     except (DataContractError, OSError) as error:
         print(f"could not run: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,105 @@
+"""How a command ends: its exit status, and what of other people's words reaches the terminal. Needs Python only."""
+
+import functools
+import io
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO, cast
+from urllib.parse import unquote
+
+from data_contract_components.errors import DataContractError, escape_controls
+
+
+def escape_output(text: str) -> str:
+    """The same, and no line is a command to GitHub's runner.
+
+    The runner takes a line that begins with "::", and "##[" anywhere. Source: actions/runner, ActionCommand.cs.
+    """
+    return re.sub(r"(?m)^(\s*)::", r"\1: :", escape_controls(text)).replace("##[", "## [")
+
+
+class EscapedOutput:
+    """A text stream to which nobody can write more than words; `unescaped` is the stream behind it."""
+
+    def __init__(self, unescaped: TextIO | None) -> None:
+        # A command may run inside of another, and what it would write to may be closed.
+        self.unescaped: TextIO = getattr(unescaped, "unescaped", unescaped) or io.StringIO()
+        if isinstance(self.unescaped, io.TextIOWrapper):
+            self.unescaped.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        # A progress bar is a write that begins with a carriage return.
+        start = text[: text.startswith("\r")]
+        self.unescaped.write(start + escape_output(text[len(start) :]))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unescaped, name)
+
+
+def write_escaped(text: str) -> None:
+    """`text` is on standard output as it is; whatever others wrote in it is escaped already."""
+    getattr(sys.stdout, "unescaped", sys.stdout).write(text)
+
+
+def command(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """`main`, which ends in an exit status whatever happens: of an error 2, of Ctrl-C 130, of a closed pipe 141.
+
+    `stopped` says what holds after Ctrl-C.
+    """
+
+    def decorate(main: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(main)
+        def run(*arguments: Any, **keywords: Any) -> int:
+            output, errors = (cast(TextIO, EscapedOutput(stream)) for stream in (sys.stdout, sys.stderr))
+            with redirect_stdout(output), redirect_stderr(errors):
+                try:
+                    status = main(*arguments, **keywords)
+                    sys.stdout.flush()
+                    return status
+                except KeyboardInterrupt:
+                    status, message = 130, f"stopped; {stopped}"
+                except BrokenPipeError:
+                    status, message = 141, ""
+                except Exception as error:  # noqa: BLE001
+                    status, message = 2, render_error(error)
+                for stream, text in ((output, ""), (errors, message and f"{message}\n")):
+                    try:
+                        stream.write(text)
+                        stream.flush()
+                    except OSError:
+                        # Python flushes once more when it ends. Source: its documentation of SIGPIPE in `signal`.
+                        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+                return status
+
+        return run
+
+    return decorate
+
+
+def render_error(error: Exception) -> str:
+    """What is wrong with the surroundings, as the error says it; of any other error, how to report it."""
+    if isinstance(error, DataContractError | OSError):
+        return str(error)
+    if sys.flags.dev_mode:
+        return hide_passwords("".join(traceback.format_exception(error)))
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = hide_passwords(" ".join(str(error).split()))
+    return (
+        f"unexpected {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}: {text}; "
+        "an error in the program: please report it, with what PYTHONDEVMODE=1 prints instead of this line"
+    )
+
+
+def hide_passwords(text: str) -> str:
+    """`text` without the passwords and tokens of the environment."""
+    user = os.environ.get("DATABASE_URL", "").partition("://")[2].rpartition("@")[0]
+    password = user.partition(":")[2]
+    for secret in (password, unquote(password), os.environ.get("PGPASSWORD"), os.environ.get("GITHUB_TOKEN")):
+        text = text.replace(secret, "***") if secret else text
+    return text
