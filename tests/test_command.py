@@ -145,28 +145,23 @@ class TestNames(DatabaseTestCase, ProjectTestCase):
         records = self.project / "records.json"
         records.write_text(json.dumps([{"objectID": 1, HOSTILE: 1}, {"objectID": HOSTILE}]))
         self.assert_harmless(generate, 0, LATIN_1)
-        contract = (self.project / CONTRACT).read_text()
         for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "x"]):
             subprocess.run([*git, *arguments], cwd=self.project, check=True)
-        for environment in (LATIN_1, ASCII):
-            (self.project / CONTRACT).write_text(contract)
-            # An argument that is not in the terminal's own encoding names no table.
-            self.assert_harmless(generate, 0 if environment is LATIN_1 else 2, environment)
-            self.assert_harmless([f"{prefix}detection.contract_mutation_score", "--in-place"], 0, environment)
-            self.assert_harmless([changes, "--base", HOSTILE], 2, environment)
-            self.assert_harmless([f"{prefix}data_assets.seed_db", str(records)], 1, environment)
-            self.assert_harmless([f"{prefix}data_assets.seed_db", HOSTILE], 2, environment)
-            for change in (f'alter "{HOSTILE}" type text', "rename to y"):
-                self.database.query(f'alter table "{HOSTILE}" {change}')
-                output = self.assert_harmless(["unittest", CONTRACT_TESTS, "-v"], 1, environment)
-                self.assertNotIn("ERROR:", output)
-                self.assert_harmless([report, "--base", HOSTILE], 1, environment)
-                for rendering in ("text", "annotations", "summary", "html"):
-                    self.assert_harmless([*render, rendering], 0, environment)
-            self.database.query(f'alter table y rename to "{HOSTILE}"')
-            self.database.query(f'alter table "{HOSTILE}" alter "{HOSTILE}" type integer using 1')
-            (self.project / CONTRACT).write_text('{"::error::\\u001b": 1')
-            self.assert_harmless(["unittest", CONTRACT_TESTS], 1, environment)
+        self.assert_harmless([f"{prefix}detection.contract_mutation_score", "--in-place"], 0, LATIN_1)
+        self.assert_harmless([changes, "--base", HOSTILE], 2, LATIN_1)
+        self.assert_harmless([f"{prefix}data_assets.seed_db", str(records)], 1, LATIN_1)
+        self.assert_harmless([f"{prefix}data_assets.seed_db", HOSTILE], 2, LATIN_1)
+        # An argument that is not in the terminal's own encoding names no table.
+        self.assert_harmless(generate, 2, ASCII)
+        for change, environment in ((f'alter "{HOSTILE}" type text', LATIN_1), ("rename to y", ASCII)):
+            self.database.query(f'alter table "{HOSTILE}" {change}')
+            output = self.assert_harmless(["unittest", CONTRACT_TESTS, "-v"], 1, environment)
+            self.assertNotIn("ERROR:", output)
+            self.assert_harmless([report, "--base", HOSTILE], 1, environment)
+        for rendering in ("text", "annotations", "summary", "html"):
+            self.assert_harmless([*render, rendering], 0, LATIN_1)
+        (self.project / CONTRACT).write_text('{"::error::\\u001b": 1')
+        self.assert_harmless(["unittest", CONTRACT_TESTS], 1, LATIN_1)
 
     def assert_harmless(self, command: list[str], status: int, environment: dict[str, str]) -> str:
         with self.subTest(command, **environment):
