@@ -61,7 +61,7 @@ def connect(url: str) -> connection:
 
     Raises: DatabaseUnavailableError, which names host, port, database and reason.
     """
-    place = _describe(url)
+    place = describe(url)
     way_out = f"Start that server, or correct DATABASE_URL, {_USE_EMBEDDED}."
     outcome: list[connection | psycopg2.Error] = []
 
@@ -82,7 +82,7 @@ def connect(url: str) -> connection:
     return outcome[0]
 
 
-def _describe(url: str) -> str:
+def describe(url: str) -> str:
     """Host, port and database of a URL, for messages."""
     # A password with an unescaped "@" or "/" ends up in libpq's other fields, and so in its messages.
     is_readable = not re.search(r"://[^/]*@.*@|://[^/@]*/[^?]*@", url)
