@@ -2,9 +2,9 @@
 
 `alembic upgrade head` does not run an edited revision again; without this record its contracts would be checked
 against the old tables, and pass. The record is the comment of alembic's own table, so that no catalog shows it: a
-JSON object whose first key is MARKER, with `heads` as alembic's table had them, `revisions` (each that is applied,
-and its file; null where something else than this env.py applied it) and `files` (the SHA-256 of each file below
-db_migrations/ as it was when the database was built).
+JSON object whose first key is MARKER, with `heads` as alembic's table had them, `revisions` (the file of each that is
+applied) and `files` (the SHA-256 of each file below db_migrations/ as it was when the database was built; null for a
+revision that was applied without this record).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg
 
 
 def record_applied_revisions(
-    checksums: Mapping[str, str],
+    checksums: dict[str, str],
     ctx: MigrationContext,
     step: MigrationInfo,
     heads: Collection[Any],
@@ -74,24 +74,27 @@ def record_applied_revisions(
     table = quote_table(ctx.version_table_schema, ctx.version_table)
     comment = ctx.connection.exec_driver_sql(COMMENT_SQL, (table,)).scalar_one()
     if comment and not comment.startswith("{"):
-        return  # somebody else's comment
-    recorded = read_record(comment) or {"revisions": {}, "files": {}}
-    scripts = ctx.script.walk_revisions()
-    paths = {script.revision: os.path.relpath(script.path, MIGRATIONS_DIRECTORY) for script in scripts}
+        return  # somebody else's
+    recorded = read_record(comment) or {"files": {}}
     applied = {revision.revision for revision in step.revision_map.iterate_revisions(tuple(heads), "base")}
-    revisions = {revision: recorded["revisions"].get(revision) for revision in applied}
-    if step.is_upgrade:
-        revisions |= {revision: paths[revision] for revision in step.up_revision_ids}
-    outside = [path for path in paths.values() if path.startswith("..") and path not in recorded["files"]]
-    files = {**_get_checksums(outside), **checksums, **recorded["files"]} if revisions else {}
-    for path in set(paths.values()) - set(revisions.values()):
-        files.pop(path, None)
+    revisions, files = {}, dict(checksums | recorded["files"] if applied else {})
+    for script in ctx.script.walk_revisions():
+        path = os.path.relpath(script.path, MIGRATIONS_DIRECTORY)
+        if script.revision not in applied:
+            files.pop(path, None)
+            continue
+        revisions[script.revision] = path
+        if path not in recorded["files"]:
+            is_run = step.is_upgrade and script.revision in step.up_revision_ids
+            files[path] = (checksums.get(path) or _get_checksum(Path(script.path))) if is_run else None
     record = {MARKER: 1, "heads": sorted(heads), "revisions": revisions, "files": files}
     ctx.connection.exec_driver_sql(f"comment on table {table} is %s", (json.dumps(record),))
 
 
-def ensure_applied_revisions_are_current(database: PostgresDB | None = None) -> None:
-    """The files below db_migrations/ are those that built the database, or a line on stderr says what is not known.
+def ensure_applied_revisions_are_current(
+    database: PostgresDB | None = None, migrations_directory: Path = MIGRATIONS_DIRECTORY
+) -> None:
+    """The files in `migrations_directory` built the database, or a line on stderr says what is not known.
 
     Raises: StaleDatabaseError with every file that is new, edited or gone since; also where nothing was ever built.
     """
@@ -113,11 +116,11 @@ def ensure_applied_revisions_are_current(database: PostgresDB | None = None) -> 
                 raise
             heads = set(record["heads"])
             _warn(f"the role of DATABASE_URL may not read {tables[0]}")
-    problems, commands = find_stale_files(record, heads, get_checksums(record["files"]))
+    problems, commands = find_stale_files(record, heads, get_checksums(migrations_directory, record["files"]))
     if problems:
         raise StaleDatabaseError(problems, commands)
-    if unknown := [revision for revision, path in record["revisions"].items() if path is None]:
-        _warn(f"revision {', '.join(unknown)} was applied before it had a record")
+    if unknown := [path for path, checksum in record["files"].items() if checksum is None]:
+        _warn(f"it has no record of how {', '.join(unknown)} was applied")
 
 
 def _warn(reason: str) -> None:
@@ -138,7 +141,7 @@ def find_stale_files(record: Record, heads: set[str], checksums: dict[str, str])
         return [problem], []
     if not revisions:
         return ["no revision is applied"], [UPGRADE]
-    edited = [path for path in checksums if path in files and files[path] != checksums[path]]
+    edited = [path for path in checksums if files.get(path) not in (None, checksums[path])]
     gone = [path for path in files if path not in checksums]
     new = [path for path in checksums if path not in files]
     problems = [f"{path} was edited after it had been applied" for path in edited]
@@ -155,28 +158,24 @@ def find_stale_files(record: Record, heads: set[str], checksums: dict[str, str])
     return problems, [DOWNGRADE, UPGRADE] if is_rebuilt else [UPGRADE]
 
 
-def get_checksums(further_paths: Collection[str] = ()) -> dict[str, str]:
-    """The SHA-256 of each file below db_migrations/, by its path from there, in order; LF and CRLF give the same.
+def get_checksums(directory: Path = MIGRATIONS_DIRECTORY, further_paths: Collection[str] = ()) -> dict[str, str]:
+    """The SHA-256 of each file in `directory`, by its path from there, in order; LF and CRLF give the same.
 
-    Also of those of `further_paths` that exist elsewhere, as alembic's version_locations may name other directories.
+    Also of those of `further_paths` that are elsewhere, as alembic's version_locations may name other directories.
     """
-    inside = [path.relative_to(MIGRATIONS_DIRECTORY) for path in MIGRATIONS_DIRECTORY.rglob("*")]
+    paths = [path.relative_to(directory) for path in directory.rglob("*")]
     # Hidden files and backups are an editor's or the system's.
     names = [
         path.as_posix()
-        for path in inside
+        for path in paths
         if not any(part in NO_MIGRATIONS_INPUT or part[0] in ".#" or part[-1] == "~" for part in path.parts)
     ]
-    return _get_checksums([*sorted(names), *(path for path in further_paths if path.startswith(".."))])
+    names = sorted(names) + [path for path in further_paths if path.startswith("..")]
+    return {name: _get_checksum(directory / name) for name in names if (directory / name).is_file()}
 
 
-def _get_checksums(names: list[str]) -> dict[str, str]:
-    paths = {name: MIGRATIONS_DIRECTORY / name for name in names}
-    return {
-        name: hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-        for name, path in paths.items()
-        if path.is_file()
-    }
+def _get_checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def read_record(comment: Any) -> Record | None:
