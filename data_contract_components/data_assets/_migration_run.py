@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -18,18 +18,20 @@ from data_contract_components.data_assets._applied_revisions import (
     RELATIONS_SQL,
     quote_table,
 )
-from data_contract_components.errors import ForeignDatabaseError
+from data_contract_components.errors import DataContractError, ForeignDatabaseError
 
 if TYPE_CHECKING:
-    from alembic.runtime.migration import MigrationContext
+    from alembic.runtime.migration import MigrationContext, MigrationInfo
     from sqlalchemy import Connection
 
 POLL_INTERVAL_SECONDS = 0.1
 # Any number does, as long as nothing else in the database takes it.
 MIGRATION_LOCK_SQL = "select pg_catalog.pg_try_advisory_lock(7071958)"
 RESET = "rebuild the database from nothing: make reset"
+GRANT = "Grant the role of DATABASE_URL that right (on a schema: grant create on schema …), or name another role."
 WAYS_OUT = {
-    "42501": "Grant the role of DATABASE_URL that right (on a schema: grant create on schema …), or name another role.",
+    "3F000": GRANT,
+    "42501": GRANT,
     "42710": f"If an earlier run left it there, drop it, or {RESET}",
     "42P07": f"If an earlier run left it there, drop it, or {RESET}",
     "55P04": "Add the value in a block of its own: with op.get_context().autocommit_block(): …",
@@ -71,6 +73,24 @@ def ensure_may_be_migrated(connection: Connection, context: MigrationContext, na
         raise ForeignDatabaseError(name, relations, way_out)
 
 
+def keep_what_ran(transactions: list[str], ctx: MigrationContext, step: MigrationInfo | None = None, **_: Any) -> None:
+    """Alembic commits the transaction that is current after `step`, also where a revision ended the one before it.
+
+    `transactions` are their ids, the current one the last; None is for before the first step.
+    Raises: DataContractError where the last was rolled back, as the revision would be recorded as applied.
+    """
+    assert ctx.connection is not None
+    statement = "select pg_catalog.pg_xact_status(%s::xid8)"
+    for transaction in transactions[-1:]:
+        if step and ctx.connection.exec_driver_sql(statement, (transaction,)).scalar_one() == "aborted":
+            raise DataContractError(
+                f"revision {step.up_revision_id} rolled back what it and the revisions before it did\n"
+                "Let it undo a statement that may fail by a savepoint: with op.get_bind().begin_nested(): …"
+            )
+    transactions.append(ctx.connection.exec_driver_sql("select pg_catalog.pg_current_xact_id()::text").scalar_one())
+    ctx._transaction = ctx.connection.get_transaction()
+
+
 def render_failure(error: Exception, heads: tuple[str, ...]) -> str | None:
     """Which revision failed where, why, and the way out; None where neither a revision nor PostgreSQL is the cause."""
     missing = error.__cause__
@@ -80,13 +100,13 @@ def render_failure(error: Exception, heads: tuple[str, ...]) -> str | None:
             f"Check out the branch that has it, or {RESET}"
         )
     frames = [
-        (os.path.relpath(frame.f_code.co_filename, MIGRATIONS_DIRECTORY), line, frame.f_globals)
+        (path, line, frame.f_globals)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_filename.startswith(f"{MIGRATIONS_DIRECTORY}{os.sep}")
+        if (path := _relative(frame.f_code.co_filename))
     ]
     places = [f"{path}:{line}" for path, line, _ in frames if path != "env.py"]
-    if isinstance(error, SyntaxError) and (error.filename or "").startswith(f"{MIGRATIONS_DIRECTORY}{os.sep}"):
-        places.append(f"{os.path.relpath(error.filename or '', MIGRATIONS_DIRECTORY)}:{error.lineno or 1}")
+    if isinstance(error, SyntaxError) and (path := _relative(error.filename or "")):
+        places.append(f"{path}:{error.lineno or 1}")
     cause: Any = (isinstance(error, DBAPIError) and error.orig) or error
     if not places and not isinstance(cause, psycopg2.Error):
         return None
@@ -105,3 +125,9 @@ def render_failure(error: Exception, heads: tuple[str, ...]) -> str | None:
         is_encoding = isinstance(error, SyntaxError) and "codec can't decode" in (error.msg or "")
         lines += ["Save the file as UTF-8, and try again." if is_encoding else "Fix that, and try again."]
     return "\n".join(lines)
+
+
+def _relative(path: str) -> str | None:
+    """The path from db_migrations/; None where the file is not in it."""
+    resolved, directory = Path(path).resolve(), MIGRATIONS_DIRECTORY
+    return resolved.relative_to(directory).as_posix() if resolved.is_relative_to(directory) else None

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from logging.config import fileConfig
+from typing import Any
 
 import alembic.script.base
 from alembic import context
@@ -14,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from data_contract_components.data_assets._applied_revisions import get_checksums, record_applied_revisions
 from data_contract_components.data_assets._migration_run import (
     ensure_may_be_migrated,
+    keep_what_ran,
     render_failure,
     wait_for_other_migrations,
 )
@@ -38,22 +40,31 @@ def run_migrations_online() -> None:
     engine = create_engine(f"{DIALECT}://", creator=lambda: connect(url), poolclass=NullPool)
     with engine.connect() as connection:
         wait_for_other_migrations(connection)
+        keep = functools.partial(keep_what_ran, [])
         record = functools.partial(record_applied_revisions, get_checksums())
-        context.configure(connection=connection, on_version_apply=record)
+
+        def on_version_apply(*arguments: Any, **values: Any) -> None:
+            keep(*arguments, **values)
+            record(*arguments, **values)
+
+        context.configure(connection=connection, on_version_apply=on_version_apply)
         migration_context = context.get_context()
+        heads = migration_context.get_current_heads()
+        connection.rollback()
         # Alembic's key for upgrade, downgrade and stamp, and for no command that only reads.
-        if "destination_rev" in migration_context.opts and os.environ.get("DATABASE_URL", "").strip():
+        is_migrated = "destination_rev" in migration_context.opts
+        if is_migrated and os.environ.get("DATABASE_URL", "").strip():
             if IS_TYPED:
                 print(f"migrating {describe(url)}", file=sys.stderr)
             ensure_may_be_migrated(connection, migration_context, describe(url))
         try:
             with context.begin_transaction():
+                if is_migrated:
+                    keep(migration_context)
                 context.run_migrations()
-            # After a revision that commits, what follows is in a transaction that alembic does not know.
-            connection.commit()
         except Exception as error:
             connection.rollback()
-            text = IS_TYPED and render_failure(error, migration_context.get_current_heads())
+            text = IS_TYPED and render_failure(error, heads)
             if not text:
                 raise
             raise DataContractError(text) from error
