@@ -17,13 +17,16 @@ endef
 # Python would not look for the project where the commands are run.
 unexport PYTHONSAFEPATH
 
-.PHONY: check report test seed lint clean help migrate requirements requirements-dev
+# alembic puts the path into alembic.ini by ConfigParser, which takes a % in it for the begin of a name.
+needs_a_path_without_percent = $(if $(findstring %,$(CURDIR)),$(error alembic cannot read alembic.ini below a directory with a % in its name: rename one of $(CURDIR)))
+
+.PHONY: check report test seed lint reset clean help migrate requirements requirements-dev
 
 check: migrate  ## Build the tables and test the data contracts against them
 	@$(RUN) unittest $(COMPONENTS)/prevention/test_data_contract_violations.py -v
 
 migrate: requirements
-	@$(RUN) alembic -c $(COMPONENTS)/data_assets/alembic.ini upgrade head
+	$(needs_a_path_without_percent)@$(RUN) alembic -c $(COMPONENTS)/data_assets/alembic.ini upgrade head
 
 report: migrate  ## Check the contracts, and open what was found as a page
 	@$(RUN) $(COMPONENTS).prevention.report; status=$$?; \
@@ -40,6 +43,10 @@ lint: requirements-dev  ## Check style and types
 	@$(RUN) ruff check --quiet
 	@$(RUN) ruff format --check --quiet
 	@$(RUN) mypy --no-error-summary
+
+reset: requirements  ## Build the database again from nothing, and keep the virtual environment
+	@$(RUN) $(COMPONENTS).data_assets._reset_database
+	@$(MAKE) --no-print-directory migrate
 
 clean:  ## Stop the embedded database, and remove it and the virtual environment
 	@test ! -d .postgres || $(PYTHON) -m $(COMPONENTS).data_assets._embedded_postgres .postgres

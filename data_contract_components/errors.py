@@ -55,18 +55,37 @@ class CatalogHiddenError(DataContractError):
 
 
 class StaleDatabaseError(DataContractError):
-    """The database was built from other migration files than the ones that are here, so nothing was compared."""
+    """The database was built from other migration files than the ones that are here, so nothing was compared.
+
+    `commands` are those of alembic that repair it, none where it takes a new database.
+    """
 
     def __init__(self, problems: list[str], commands: list[str]) -> None:
         lines = ["the database is not what the migration files of this checkout build, so nothing was checked:"]
         lines += [f"  {problem}" for problem in problems]
-        lines += ["To bring it up to date, in data_contract_components/data_assets:"]
-        lines += [f"  {command}" for command in commands]
-        if len(commands) > 1:
-            lines += ["(A downgrade() that was edited too may fail: undo that edit first, and redo it afterwards.)"]
+        if commands:
+            lines += ["To bring it up to date, in data_contract_components/data_assets:"]
+            lines += [f"  {command}" for command in commands]
+            lines += ["or, where that fails, in the repository's directory: make reset"]
+        else:
+            lines += ["To build it again, in the repository's directory:", "  make reset"]
         super().__init__("\n".join(lines))
         self.problems = problems
         self.commands = commands
+
+
+class ForeignDatabaseError(DataContractError):
+    """The database holds tables that these migrations did not build, so nothing was done to it."""
+
+    def __init__(self, database: str, tables: list[str], way_out: str) -> None:
+        more = f" and {len(tables) - 3} more" if len(tables) > 3 else ""
+        super().__init__(
+            f"{database} holds tables that these migrations did not build, so nothing was done to it: "
+            f"{', '.join(tables[:3])}{more}\n{way_out}"
+        )
+        self.database = database
+        self.tables = tables
+        self.way_out = way_out
 
 
 class InvalidContractSpecError(DataContractError):

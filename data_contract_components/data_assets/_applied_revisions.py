@@ -1,109 +1,192 @@
-"""Which revision files built the database: recorded by env.py, compared with the files before a contract is checked.
+"""What built the database: recorded by env.py, compared with the files before a contract is checked.
 
 `alembic upgrade head` does not run an edited revision again; without this record its contracts would be checked
 against the old tables, and pass. The record is the comment of alembic's own table, so that no catalog shows it: a
-JSON object from revision to the SHA-256 of its file.
+JSON object whose first key is MARKER, with `heads` as alembic's table had them, `revisions` (the file of each that is
+applied) and `files` (the SHA-256 of each file below db_migrations/ as it was when the database was built; null for a
+revision that was applied without this record).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
+import os
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.errors import StaleDatabaseError
+from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, PostgresDB
+from data_contract_components.errors import QueryError, StaleDatabaseError
 
 if TYPE_CHECKING:  # the contract tests do without alembic, which takes as long to import as they do to run
     from alembic.runtime.migration import MigrationContext, MigrationInfo
-    from alembic.script import Script
 
-VERSIONS_DIRECTORY = Path(__file__).parent / "db_migrations" / "versions"
+Record = dict[str, Any]
+MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
+MARKER = "data_contracts_record"
+DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
+# raw_data/ is what seed_db.py loads, and the template is for revisions to come: no migration reads either.
+NO_MIGRATIONS_INPUT = ("raw_data", "script.py.mako", "__pycache__", "Thumbs.db", "desktop.ini")
 
-# By name and not by to_regclass, which finds nothing for a role with another search_path.
-APPLIED_REVISIONS_SQL = """
-select pg_catalog.obj_description(oid, 'pg_class') as applied_revisions
-from pg_catalog.pg_class
-where relname = 'alembic_version' and relkind = 'r'
-order by pg_catalog.pg_table_is_visible(oid) desc, oid
-limit 1
+# By the marker, as neither the table's name nor the search_path says which table alembic is configured to use.
+RECORDS_SQL = f"""
+select nspname as table_schema, relname as table_name, description as record
+from pg_catalog.pg_description
+join pg_catalog.pg_class on pg_class.oid = objoid
+join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
+where classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and objsubid = 0
+    and pg_catalog.starts_with(description, '{{"{MARKER}":')
+order by nspname, relname
 """
-RECORD_SQL = "comment on table alembic_version is %s"
+# What somebody has built: system catalogs, temporary tables, extensions and alembic's default table are not it.
+RELATIONS_SQL = """
+select nspname || '.' || relname as name
+from pg_catalog.pg_class
+join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
+where relkind in ('r', 'p', 'f', 'v', 'm') and relname <> 'alembic_version'
+    and nspname !~ '^pg_' and nspname <> 'information_schema'
+    and not exists (
+        select from pg_catalog.pg_depend
+        where classid = 'pg_catalog.pg_class'::pg_catalog.regclass and objid = pg_class.oid and deptype = 'e'
+    )
+order by name
+"""
+COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_class')"
 
 
 def record_applied_revisions(
-    ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]
+    checksums: dict[str, str],
+    ctx: MigrationContext,
+    step: MigrationInfo,
+    heads: Collection[Any],
+    run_args: Mapping[str, Any],
 ) -> None:
-    """The record holds every revision up to `heads`, in the transaction of `step`; it is empty at the base.
+    """The record is that of `heads`, in the transaction of `step`; `checksums` are those of before alembic read a file.
 
-    A revision keeps the checksum that it was applied with. Not recorded: what `--sql` only prints.
+    A file keeps the checksum that it was first recorded with: a revision's until it is downgraded, any other's until
+    nothing is applied. Not recorded: what `--sql` only prints, and a stamp, which runs nothing.
     Source: alembic, EnvironmentContext.configure, on_version_apply.
     """
-    if ctx.as_sql or ctx.connection is None:
+    if ctx.as_sql or ctx.connection is None or ctx.script is None or step.is_stamp:
         return
-    comment = ctx.connection.exec_driver_sql(APPLIED_REVISIONS_SQL).scalar_one()
-    recorded = _read_record(comment)
-    if comment and recorded is None:
-        return  # somebody else's comment
-    revisions = step.revision_map.iterate_revisions(tuple(heads), "base") if heads else ()
-    applied = {
-        revision.revision: (recorded or {}).get(revision.revision) or _checksum(Path(cast("Script", revision).path))
-        for revision in revisions
-    }
-    ctx.connection.exec_driver_sql(RECORD_SQL, (json.dumps(applied, sort_keys=True),))
+    table = quote_table(ctx.version_table_schema, ctx.version_table)
+    comment = ctx.connection.exec_driver_sql(COMMENT_SQL, (table,)).scalar_one()
+    if comment and not comment.startswith("{"):
+        return  # somebody else's
+    recorded = read_record(comment) or {"files": {}}
+    applied = {revision.revision for revision in step.revision_map.iterate_revisions(tuple(heads), "base")}
+    revisions, files = {}, dict(checksums | recorded["files"] if applied else {})
+    for script in ctx.script.walk_revisions():
+        path = os.path.relpath(script.path, MIGRATIONS_DIRECTORY)
+        if script.revision not in applied:
+            files.pop(path, None)
+            continue
+        revisions[script.revision] = path
+        if path not in recorded["files"]:
+            is_run = step.is_upgrade and script.revision in step.up_revision_ids
+            files[path] = (checksums.get(path) or _get_checksum(Path(script.path))) if is_run else None
+    record = {MARKER: 1, "heads": sorted(heads), "revisions": revisions, "files": files}
+    ctx.connection.exec_driver_sql(f"comment on table {table} is %s", (json.dumps(record),))
 
 
 def ensure_applied_revisions_are_current(
-    database: PostgresDB | None = None, versions_directory: Path = VERSIONS_DIRECTORY
+    database: PostgresDB | None = None, migrations_directory: Path = MIGRATIONS_DIRECTORY
 ) -> None:
-    """The files in `versions_directory` are those that built the database, or the database holds no record.
+    """The files in `migrations_directory` built the database, or a line on stderr says what is not known.
 
-    Raises: StaleDatabaseError with every revision that was edited, removed or not applied yet.
+    Raises: StaleDatabaseError with every file that is new, edited or gone since; also where nothing was ever built.
     """
-    comments = (database or PostgresDB()).query(APPLIED_REVISIONS_SQL)["applied_revisions"]
-    record = _read_record(comments[0]) if len(comments) else None
-    if record is None:
-        return
-    problems, commands = find_stale_revisions(record, versions_directory)
+    with (database or PostgresDB()).transaction() as transaction:
+        records_df = transaction.query(RECORDS_SQL)
+        if records_df.empty:
+            if transaction.query(RELATIONS_SQL).empty:
+                raise StaleDatabaseError(["it was never migrated"], [UPGRADE])
+            _warn("it has no record of the migrations that built it")
+            return
+        tables = [quote_table(*names) for names in records_df[["table_schema", "table_name"]].to_numpy()]
+        if len(tables) > 1:
+            raise StaleDatabaseError([f"{' and '.join(tables)} each have a record of what was applied"], [])
+        record = read_record(records_df["record"][0]) or {}
+        try:
+            heads = set(transaction.query(f"select version_num from {tables[0]}")["version_num"])
+        except QueryError as error:
+            if error.sql_state != INSUFFICIENT_PRIVILEGE:
+                raise
+            heads = set(record["heads"])
+            _warn(f"the role of DATABASE_URL may not read {tables[0]}")
+    problems, commands = find_stale_files(record, heads, get_checksums(migrations_directory, record["files"]))
     if problems:
         raise StaleDatabaseError(problems, commands)
+    if unknown := [path for path, checksum in record["files"].items() if checksum is None]:
+        _warn(f"it has no record of how {', '.join(unknown)} was applied")
 
 
-def find_stale_revisions(applied: dict[str, str], versions_directory: Path) -> tuple[list[str], list[str]]:
-    """What differs between the record and the files, in their order, and the commands that mend it."""
-    paths = {_revision(path): path for path in sorted(versions_directory.glob("*.py"))}
-    paths.pop(None, None)
-    edited = [
-        f"{path.name} was edited after it had been applied"
-        for revision, path in paths.items()
-        if revision in applied and applied[revision] != _checksum(path)
+def _warn(reason: str) -> None:
+    # unittest has printed a test's name, and no line end yet.
+    print(
+        f"\nthe database's origin is not known, as {reason}: migrations that were edited since go unnoticed. "
+        "To be sure, rebuild it: make reset",
+        file=sys.stderr,
+    )
+
+
+def find_stale_files(record: Record, heads: set[str], checksums: dict[str, str]) -> tuple[list[str], list[str]]:
+    """What differs between the record, alembic's table and the files, and the commands of alembic that repair it."""
+    files, revisions = record["files"], {path: revision for revision, path in record["revisions"].items()}
+    if heads != set(record["heads"]):
+        found, expected = (", ".join(sorted(names)) or "none" for names in (heads, record["heads"]))
+        problem = f"alembic's table names revision {found}, and {expected} ran last: it was stamped, or restored"
+        return [problem], []
+    if not revisions:
+        return ["no revision is applied"], [UPGRADE]
+    edited = [path for path in checksums if files.get(path) not in (None, checksums[path])]
+    gone = [path for path in files if path not in checksums]
+    new = [path for path in checksums if path not in files]
+    problems = [f"{path} was edited after it had been applied" for path in edited]
+    problems += [
+        f"{path} is gone, and its revision {revisions[path]} is applied; to keep it, check out the branch that has it"
+        if path in revisions
+        else f"{path} is gone, and was there when the database was built"
+        for path in gone
     ]
-    removed = [
-        f"revision {revision} was applied, and its file is gone; bring it back to undo it"
-        for revision in applied
-        if revision not in paths
+    problems += [f"{path} has not been applied" for path in new]
+    if any(path in revisions for path in gone):
+        return problems, []  # alembic cannot undo what it cannot read
+    is_rebuilt = edited or gone or any(not path.startswith("versions/") for path in new)
+    return problems, [DOWNGRADE, UPGRADE] if is_rebuilt else [UPGRADE]
+
+
+def get_checksums(directory: Path = MIGRATIONS_DIRECTORY, further_paths: Collection[str] = ()) -> dict[str, str]:
+    """The SHA-256 of each file in `directory`, by its path from there, in order; LF and CRLF give the same.
+
+    Also of those of `further_paths` that are elsewhere, as alembic's version_locations may name other directories.
+    """
+    paths = [path.relative_to(directory) for path in directory.rglob("*")]
+    # Hidden files and backups are an editor's or the system's.
+    names = [
+        path.as_posix()
+        for path in paths
+        if not any(part in NO_MIGRATIONS_INPUT or part[0] in ".#" or part[-1] == "~" for part in path.parts)
     ]
-    new = [f"{path.name} has not been applied" for revision, path in paths.items() if revision not in applied]
-    commands = ["alembic downgrade base"] if edited or removed else []
-    return edited + removed + new, [*commands, "alembic upgrade head"]
+    names = sorted(names) + [path for path in further_paths if path.startswith("..")]
+    return {name: _get_checksum(directory / name) for name in names if (directory / name).is_file()}
 
 
-def _read_record(comment: Any) -> dict[str, str] | None:
-    """The checksums by revision; None where the comment is none of ours, or there is none."""
+def _get_checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def read_record(comment: Any) -> Record | None:
+    """The record in the comment of a table; None where it is none of ours, or there is none."""
     try:
         record = json.loads(comment)
     except (TypeError, ValueError):
         return None
-    return record if isinstance(record, dict) else None
+    return record if isinstance(record, dict) and MARKER in record else None
 
 
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _revision(path: Path) -> str | None:
-    match = re.search(r"""^revision\b[^=\n]*=\s*["'](.+?)["']""", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return match[1] if match else None
+def quote_table(schema: str | None, name: str) -> str:
+    """The table's name in SQL."""
+    return ".".join(f'"{part.replace(chr(34), 2 * chr(34))}"' for part in (schema, name) if part)

@@ -63,7 +63,7 @@ def connect(url: str) -> connection:
 
     Raises: DatabaseUnavailableError, which names host, port, database and reason.
     """
-    place = _describe(url)
+    place = describe(url)
     way_out = f"Start that server, or correct DATABASE_URL, {_USE_EMBEDDED}."
     outcome: list[connection | psycopg2.Error] = []
 
@@ -136,10 +136,11 @@ def _write_url(parts: dict[str, str]) -> str:
         authority += f":{port}" if (port := parameters.pop("port", "")) else ""
     path = "" if database is None else f"/{quote(database, safe='')}"
     query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
-    return f"postgresql://{authority}{path}{query}"
+    # urllib writes a URL without authority without its slashes.
+    return f"postgresql://{authority or '@'}{path}{query}"
 
 
-def _describe(url: str) -> str:
+def describe(url: str) -> str:
     """Host, port and database of a URL, for messages."""
     parts = _read_url(url)
     host = parts.get("host") or os.environ.get("PGHOST", "localhost")

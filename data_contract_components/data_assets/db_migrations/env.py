@@ -1,31 +1,30 @@
 """Runs the migrations in versions/ on the database of database_url(); alembic executes this file for each command."""
 
+import functools
+import os
+import re
 import sys
 from logging.config import fileConfig
+from typing import Any
 
-import psycopg2.extensions
+import alembic.script.base
 from alembic import context
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from data_contract_components.data_assets._applied_revisions import record_applied_revisions
-from data_contract_components.data_assets._query_postgres_helper import connect, database_url
+from data_contract_components.data_assets._applied_revisions import get_checksums, record_applied_revisions
+from data_contract_components.data_assets._migration_run import (
+    ensure_may_be_migrated,
+    keep_what_ran,
+    render_failure,
+    wait_for_other_migrations,
+)
+from data_contract_components.data_assets._query_postgres_helper import connect, database_url, describe
 from data_contract_components.errors import DataContractError
 
 DIALECT = "postgresql+psycopg2"
-
-
-# Any number does, as long as nothing else in the database takes it.
-MIGRATION_LOCK_SQL = "select pg_catalog.pg_advisory_lock(7071958)"
-
-
-def connect_alone() -> psycopg2.extensions.connection:
-    """A connection that has waited for other migrations of this database, and lets none begin before it is closed."""
-    connection = connect(database_url())
-    with connection.cursor() as cursor:
-        cursor.execute(MIGRATION_LOCK_SQL)
-    connection.commit()
-    return connection
+# Somebody typed a command; where a program runs the migrations, errors are that program's to report.
+IS_TYPED = context.config.cmd_opts is not None
 
 
 def run_migrations_offline() -> None:
@@ -36,16 +35,49 @@ def run_migrations_offline() -> None:
 
 
 def run_migrations_online() -> None:
-    """The migrations are applied, all of them or none, and their files' checksums recorded."""
-    engine = create_engine(f"{DIALECT}://", creator=connect_alone, poolclass=NullPool)
+    """The migrations are applied, all of them or none (but for those that commit), and recorded."""
+    url = database_url()
+    engine = create_engine(f"{DIALECT}://", creator=lambda: connect(url), poolclass=NullPool)
     with engine.connect() as connection:
-        context.configure(connection=connection, on_version_apply=record_applied_revisions)
-        with context.begin_transaction():
-            context.run_migrations()
+        wait_for_other_migrations(connection)
+        keep = functools.partial(keep_what_ran, [])
+        record = functools.partial(record_applied_revisions, get_checksums())
+
+        def on_version_apply(*arguments: Any, **values: Any) -> None:
+            keep(*arguments, **values)
+            record(*arguments, **values)
+
+        context.configure(connection=connection, on_version_apply=on_version_apply)
+        migration_context = context.get_context()
+        heads = migration_context.get_current_heads()
+        connection.rollback()
+        # Alembic's key for upgrade, downgrade and stamp, and for no command that only reads.
+        is_migrated = "destination_rev" in migration_context.opts
+        if is_migrated and os.environ.get("DATABASE_URL", "").strip():
+            if IS_TYPED:
+                print(f"migrating {describe(url)}", file=sys.stderr)
+            ensure_may_be_migrated(connection, migration_context, describe(url))
+        try:
+            with context.begin_transaction():
+                if is_migrated:
+                    keep(migration_context)
+                context.run_migrations()
+        except Exception as error:
+            connection.rollback()
+            text = IS_TYPED and render_failure(error, heads)
+            if not text:
+                raise
+            raise DataContractError(text) from error
 
 
 if context.config.config_file_name is not None:
     fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+
+# Alembic has loaded no revision yet. Python takes a compiled file for right when the source has the same size and
+# time; here it finds none, and writes none.
+sys.pycache_prefix = os.devnull
+# Alembic skips Emacs' lock files, and not the "._" files of macOS.
+alembic.script.base._only_source_rev_file = re.compile(r"(?!\.|__init__)(.*\.py)$")
 
 try:
     if context.is_offline_mode():
@@ -53,5 +85,7 @@ try:
     else:
         run_migrations_online()
 except DataContractError as error:
+    if not IS_TYPED:
+        raise
     print(error, file=sys.stderr)
     sys.exit(2)

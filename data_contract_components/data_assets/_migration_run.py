@@ -1,0 +1,133 @@
+"""What env.py does around the migrations: it waits for others, looks at the database, and says why one failed."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from alembic.script.revision import ResolutionError
+from sqlalchemy.exc import DBAPIError
+
+from data_contract_components.data_assets._applied_revisions import (
+    MIGRATIONS_DIRECTORY,
+    RECORDS_SQL,
+    RELATIONS_SQL,
+    quote_table,
+)
+from data_contract_components.errors import DataContractError, ForeignDatabaseError
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext, MigrationInfo
+    from sqlalchemy import Connection
+
+POLL_INTERVAL_SECONDS = 0.1
+# Any number does, as long as nothing else in the database takes it.
+MIGRATION_LOCK_SQL = "select pg_catalog.pg_try_advisory_lock(7071958)"
+RESET = "rebuild the database from nothing: make reset"
+GRANT = "Grant the role of DATABASE_URL that right (on a schema: grant create on schema …), or name another role."
+WAYS_OUT = {
+    "3F000": GRANT,
+    "42501": GRANT,
+    "42710": f"If an earlier run left it there, drop it, or {RESET}",
+    "42P07": f"If an earlier run left it there, drop it, or {RESET}",
+    "55P04": "Add the value in a block of its own: with op.get_context().autocommit_block(): …",
+}
+EXTENSION_WAY_OUT = (
+    "The embedded PostgreSQL 18 has the extensions plpgsql and vector only, and no ICU; set DATABASE_URL to a server "
+    "that has what the revision needs."
+)
+
+
+def wait_for_other_migrations(connection: Connection) -> None:
+    """No other migration of this database begins before `connection` is closed, and none runs."""
+    is_told = False
+    # Not by a statement that waits: its snapshot would hold up CREATE INDEX CONCURRENTLY in the other migration.
+    while not connection.exec_driver_sql(MIGRATION_LOCK_SQL).scalar_one():
+        connection.rollback()
+        if not is_told:
+            print("waiting for another migration of this database", file=sys.stderr)
+            is_told = True
+        time.sleep(POLL_INTERVAL_SECONDS)
+    connection.rollback()
+
+
+def ensure_may_be_migrated(connection: Connection, context: MigrationContext, name: str) -> None:
+    """The database is empty, or these migrations or alembic have been here before.
+
+    Raises: ForeignDatabaseError with the tables that are there.
+    """
+    table = quote_table(context.version_table_schema, context.version_table)
+    relations = list(connection.exec_driver_sql(RELATIONS_SQL).scalars())
+    is_known = (
+        not relations
+        or connection.exec_driver_sql("select pg_catalog.to_regclass(%s) is not null", (table,)).scalar_one()
+        or connection.exec_driver_sql(RECORDS_SQL).first() is not None
+    )
+    connection.rollback()
+    if not is_known:
+        way_out = "Name another database in DATABASE_URL, or unset it to use the embedded PostgreSQL."
+        raise ForeignDatabaseError(name, relations, way_out)
+
+
+def keep_what_ran(transactions: list[str], ctx: MigrationContext, step: MigrationInfo | None = None, **_: Any) -> None:
+    """Alembic commits the transaction that is current after `step`, also where a revision ended the one before it.
+
+    `transactions` are their ids, the current one the last; None is for before the first step.
+    Raises: DataContractError where the last was rolled back, as the revision would be recorded as applied.
+    """
+    assert ctx.connection is not None
+    statement = "select pg_catalog.pg_xact_status(%s::xid8)"
+    for transaction in transactions[-1:]:
+        if step and ctx.connection.exec_driver_sql(statement, (transaction,)).scalar_one() == "aborted":
+            raise DataContractError(
+                f"revision {step.up_revision_id} rolled back what it and the revisions before it did\n"
+                "Let it undo a statement that may fail by a savepoint: with op.get_bind().begin_nested(): …"
+            )
+    transactions.append(ctx.connection.exec_driver_sql("select pg_catalog.pg_current_xact_id()::text").scalar_one())
+    ctx._transaction = ctx.connection.get_transaction()
+
+
+def render_failure(error: Exception, heads: tuple[str, ...]) -> str | None:
+    """Which revision failed where, why, and the way out; None where neither a revision nor PostgreSQL is the cause."""
+    missing = error.__cause__
+    if isinstance(missing, ResolutionError) and missing.argument in heads:
+        return (
+            f"revision {missing.argument} is applied in this database, and its file is not in this checkout\n"
+            f"Check out the branch that has it, or {RESET}"
+        )
+    frames = [
+        (path, line, frame.f_globals)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if (path := _relative(frame.f_code.co_filename))
+    ]
+    places = [f"{path}:{line}" for path, line, _ in frames if path != "env.py"]
+    if isinstance(error, SyntaxError) and (path := _relative(error.filename or "")):
+        places.append(f"{path}:{error.lineno or 1}")
+    cause: Any = (isinstance(error, DBAPIError) and error.orig) or error
+    if not places and not isinstance(cause, psycopg2.Error):
+        return None
+    revisions = [values["revision"] for _, _, values in frames if "down_revision" in values and "revision" in values]
+    head = f"revision {revisions[0]}" if revisions else "the migrations"
+    lines = [f"{head} failed" + (f": {places[-1]}" if places else "")]
+    if isinstance(cause, psycopg2.Error):
+        reason = cause.diag.message_primary or str(cause).strip()
+        detail = f" ({cause.diag.message_detail})" if cause.diag.message_detail else ""
+        way_out = WAYS_OUT.get(cause.pgcode or "", f"Fix that, or {RESET}")
+        if "extension" in reason or "ICU" in reason or "collation" in reason:
+            way_out = EXTENSION_WAY_OUT
+        lines += [f"SQL state {cause.pgcode}: {reason}{detail}" if cause.pgcode else reason, way_out]
+    else:
+        lines += [f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"]
+        is_encoding = isinstance(error, SyntaxError) and "codec can't decode" in (error.msg or "")
+        lines += ["Save the file as UTF-8, and try again." if is_encoding else "Fix that, and try again."]
+    return "\n".join(lines)
+
+
+def _relative(path: str) -> str | None:
+    """The path from db_migrations/; None where the file is not in it."""
+    resolved, directory = Path(path).resolve(), MIGRATIONS_DIRECTORY
+    return resolved.relative_to(directory).as_posix() if resolved.is_relative_to(directory) else None

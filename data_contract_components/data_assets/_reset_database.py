@@ -1,0 +1,84 @@
+"""Empties the database of database_url() for `make reset`: the embedded one, or one that the migrations built."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import closing
+
+import psycopg2
+from psycopg2.extensions import make_dsn
+from psycopg2.sql import SQL, Identifier
+
+from data_contract_components.data_assets._applied_revisions import RECORDS_SQL, RELATIONS_SQL
+from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
+from data_contract_components.data_assets._query_postgres_helper import (
+    REPOSITORY_DIRECTORY,
+    connect,
+    database_url,
+    describe,
+)
+from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
+
+NAME_SQL = """
+select current_database(), pg_catalog.pg_get_userbyid(datdba)
+from pg_catalog.pg_database
+where datname = current_database()
+"""
+
+
+def reset_embedded_database() -> None:
+    """The embedded server does not run, and its data are gone."""
+    directory = REPOSITORY_DIRECTORY / ".postgres"
+    if directory.exists():
+        stop_embedded_postgres(directory)
+        shutil.rmtree(directory)
+
+
+def reset_database(url: str) -> None:
+    """The database is as CREATE DATABASE makes it, with the owner that it had.
+
+    Raises: ForeignDatabaseError where it holds tables and no record of ours; QueryError, and it is as it was.
+    """
+    place = describe(url)
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(NAME_SQL)
+        ((name, owner),) = cursor.fetchall()
+        cursor.execute(RELATIONS_SQL)
+        tables = [table for (table,) in cursor.fetchall()]
+        cursor.execute(RECORDS_SQL)
+        if tables and not cursor.fetchall():
+            way_out = "If nobody needs them, drop and create that database yourself, and type make migrate."
+            raise ForeignDatabaseError(place, tables, way_out)
+    print(f"dropping and creating {place}", file=sys.stderr)
+    # First the new one, so that a role that may not make databases loses nothing.
+    old, new = Identifier(name), Identifier(f"{name[:50]}_reset_{os.getpid()}")
+    with closing(connect(make_dsn(url, dbname="template1"))) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        try:
+            cursor.execute(SQL("create database {} owner {}").format(new, Identifier(owner)))
+            try:
+                cursor.execute(SQL("drop database {} with (force)").format(old))
+            except psycopg2.Error:
+                cursor.execute(SQL("drop database {}").format(new))
+                raise
+            cursor.execute(SQL("alter database {} rename to {}").format(new, old))
+        except psycopg2.Error as error:
+            raise QueryError(error.pgcode, str(error).strip()) from error
+
+
+def main() -> int:
+    try:
+        if os.environ.get("DATABASE_URL", "").strip():
+            reset_database(database_url())
+        else:
+            reset_embedded_database()
+    except DataContractError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

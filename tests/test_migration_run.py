@@ -1,0 +1,172 @@
+import os
+import subprocess
+import sys
+
+from tests import WAIT_SECONDS
+from tests.test_applied_revisions import REVISION, RevisionsTestCase
+
+RESET = "or rebuild the database from nothing: make reset"
+COMMITS = {
+    "commit": "op.get_bind().commit()",
+    "sql": "op.execute('commit')",
+    "driver": "op.get_bind().connection.commit()",
+    "block": "with op.get_context().autocommit_block():\n        op.execute('select 1')",
+    "both": "op.get_bind().commit()\n    with op.get_context().autocommit_block():\n        op.execute('select 1')",
+    "second": "with op.get_bind().engine.begin() as other:\n        other.exec_driver_sql('select 1')",
+}
+LOSING = [
+    "op.get_bind().rollback()",
+    "op.execute('rollback')",
+    "with op.get_context().autocommit_block():\n        op.get_bind().commit()",
+    "op.get_bind().close()",
+]
+FAILING = [
+    (
+        "op.execute('create extension nosuch')",
+        'SQL state 0A000: extension "nosuch" is not available',
+        "The embedded PostgreSQL 18 has the extensions plpgsql and vector only, and no ICU; set DATABASE_URL",
+    ),
+    (
+        "op.execute('create table t (x text collate \"und-x-icu\")')",
+        'SQL state 42704: collation "und-x-icu" for encoding "UTF8" does not exist',
+        "The embedded PostgreSQL 18 has the extensions plpgsql and vector only, and no ICU; set DATABASE_URL",
+    ),
+    (
+        "sa.Enum('a', name='mood').create(op.get_bind())",
+        'SQL state 42710: type "mood" already exists',
+        "If an earlier run left it there, drop it, or rebuild the database from nothing: make reset",
+    ),
+    (
+        "[op.execute(s) for s in (\"alter type mood add value 'b'\", \"select 'b'::mood\")]",
+        'SQL state 55P04: unsafe use of new value "b" of enum type mood',
+        "Add the value in a block of its own: with op.get_context().autocommit_block(): …",
+    ),
+    (
+        "[op.execute(s) for s in ('set local role pg_monitor', 'create table public.t ()')]",
+        "SQL state 42501: permission denied for schema public",
+        "Grant the role of DATABASE_URL that right",
+    ),
+    ("op.drop_table('nosuch')", 'SQL state 42P01: table "nosuch" does not exist', f"Fix that, {RESET}"),
+    ("nosuch()", "NameError: name 'nosuch' is not defined", "Fix that, and try again."),
+    ("import nosuch", "ModuleNotFoundError: No module named 'nosuch'", "Fix that, and try again."),
+    ("raise ValueError('no')", "ValueError: no", "Fix that, and try again."),
+    ("x = (", "SyntaxError: '(' was never closed", "Fix that, and try again."),
+    ("'é'", "SyntaxError: (unicode error) 'utf-8' codec can't decode", "Save the file as UTF-8, and try again."),
+]
+WAIT_FOR_ANOTHER = """with context.get_context().autocommit_block():
+        while not op.get_bind().exec_driver_sql(
+            "select count(*) from pg_stat_activity where datname = current_database() "
+            "and query like '%%advisory_lock%%' and pid <> pg_backend_pid()"
+        ).scalar_one():
+            pass
+        op.create_index("concurrent", "object", ["title"], postgresql_concurrently=True)"""
+
+
+class TestMigrationRun(RevisionsTestCase):
+    def query(self, sql: str) -> list[object]:
+        return list(self.database.query(sql).iloc[:, 0])
+
+    def test_what_follows_a_commit_is_applied_and_recorded(self) -> None:
+        before = REVISION
+        for name, statement in COMMITS.items():
+            texts = [f"op.execute('create table {name}_{number} ()')" for number in (1, 2)]
+            self.write(name, f"{texts[0]}\n    {statement}\n    {texts[1]}", before)
+            before = name
+        self.alembic("upgrade", "head")
+        tables = self.query("select relname from pg_class where relkind = 'r' and relname ~ '_[12]$' order by 1")
+        self.assertEqual(tables, sorted(f"{name}_{number}" for name in COMMITS for number in (1, 2)))
+        self.assertEqual(list(self.record()["revisions"]), [*list(COMMITS)[::-1], REVISION])
+        self.assertEqual(self.check(), [])
+
+    def test_a_revision_that_loses_what_it_did_fails(self) -> None:
+        for number, statement in enumerate(LOSING):
+            with self.subTest(statement):
+                self.write(
+                    f"r{number}",
+                    f"op.execute('create table r{number} ()')\n    {statement}\n    op.execute('select 1')",
+                )
+                self.assertIn(f"revision r{number} ", self.alembic("upgrade", "head", status=2))
+                self.assertNotEqual(self.check(), [])
+                (self.migrations / f"versions/r{number}.py").unlink()
+                self.database.query(f"update alembic_version set version_num = '{REVISION}'")
+
+    def test_a_failed_revision_is_three_lines_with_place_reason_and_way_out(self) -> None:
+        self.database.query("create type mood as enum ('a')")
+        for statement, reason, way_out in FAILING:
+            with self.subTest(statement):
+                path = self.write("later", statement)
+                path.write_bytes(path.read_text().encode("latin-1"))
+                output = self.alembic("upgrade", "head", status=2)
+                line = output.splitlines()[-3]
+                self.assertRegex(line, r"^(revision later|the migrations) failed: versions/later\.py:\d+$")
+                if not reason.startswith("SyntaxError: (unicode"):
+                    self.assertTrue(line.endswith(":10"), line)
+                self.assertIn(f"\n{reason}", output)
+                self.assertIn(f"\n{way_out}", output)
+                self.assertEqual(self.query("select version_num from alembic_version"), [REVISION])
+
+    def test_a_helper_that_fails_and_a_downgrade_are_named(self) -> None:
+        (self.migrations / "helper.py").write_text("def fail():\n    raise ValueError('no')\n")
+        package = "data_contract_components.data_assets.db_migrations.helper"
+        self.write("later", "pass", downgrade=f"from {package} import fail\n    fail()")
+        self.alembic("upgrade", "head")
+        output = self.alembic("downgrade", "base", status=2)
+        self.assertIn("\nrevision later failed: helper.py:2\nValueError: no\n", output)
+
+    def test_a_role_without_a_right_on_the_schema_is_told_so(self) -> None:
+        role = f"{self.database_name}_role"
+        self.database.query("drop schema public cascade; create schema public; grant usage on schema public to public")
+        self.database.query(f"create role {role} login")
+        self.addCleanup(self.database.query, f"drop role {role}")
+        output = self.alembic("upgrade", "head", url=self.url.replace("postgres@", f"{role}@"), status=2)
+        self.assertIn("\nthe migrations failed\nSQL state 42501: permission denied for schema public\nGrant ", output)
+
+    def test_a_revision_that_is_applied_and_not_here_is_explained(self) -> None:
+        path = self.write("later", "pass")
+        self.alembic("upgrade", "head")
+        path.unlink()
+        output = self.alembic("upgrade", "head", status=2)
+        self.assertIn(
+            "revision later is applied in this database, and its file is not in this checkout\n"
+            f"Check out the branch that has it, {RESET}\n",
+            output,
+        )
+        self.assertIn("Can't locate revision identified by 'nosuch'", self.alembic("upgrade", "nosuch", status=255))
+
+    def test_the_database_of_database_url_is_named_and_one_of_somebody_else_refused(self) -> None:
+        line = f'port 5432, database "{self.database_name}"'
+        self.assertIn(line, self.alembic("upgrade", "head"))
+        self.assertNotIn(line, self.alembic("current"))
+        self.database.query(
+            "drop schema public cascade; create schema public; create schema crm; create table crm.customer ()"
+        )
+        for command in (["upgrade", "head"], ["stamp", "head"]):
+            output = self.alembic(*command, status=2)
+            self.assertIn(f"{line} holds tables that these migrations did not build", output)
+            self.assertIn("crm.customer\nName another database in DATABASE_URL, or unset it", output)
+        self.assertEqual(self.query("select count(*) from pg_class where relname = 'alembic_version'"), [0])
+        self.alembic("current")
+        self.database.query("create table alembic_version (version_num varchar(32) primary key)")
+        self.alembic("upgrade", "head")
+
+    def test_an_extensions_tables_are_nobody_elses(self) -> None:
+        self.database.query(
+            "drop schema public cascade; create schema public; create extension vector; create table t (); "
+            "create view v as select; alter extension vector add table t; alter extension vector add view v"
+        )
+        self.alembic("upgrade", "head")
+
+    def test_two_migrations_that_start_at_once_wait_for_each_other(self) -> None:
+        self.write("later", WAIT_FOR_ANOTHER)
+        command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+        environment = os.environ | {"DATABASE_URL": self.url}
+        processes = [
+            subprocess.Popen(command, cwd=self.data_assets, env=environment, stderr=subprocess.PIPE) for _ in "12"
+        ]
+        errors = [process.communicate(timeout=WAIT_SECONDS)[1] for process in processes]
+        self.assertEqual([process.returncode for process in processes], [0, 0], errors)
+        self.assertEqual(sum(b"Running upgrade" in text for text in errors), 1)
+        self.assertEqual(sum(b"waiting for another migration" in text for text in errors), 1)
+        self.assertEqual(
+            self.query("select indisvalid from pg_index where indexrelid = 'concurrent'::regclass"), [True]
+        )
