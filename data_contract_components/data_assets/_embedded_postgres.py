@@ -40,6 +40,7 @@ from data_contract_components.errors import DatabaseUnavailableError
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
 POLL_INTERVAL_SECONDS = 0.01
+LOCK_FILES = ("users.lock", "start.lock", "server.lock", "process.lock", "stopper.lock")
 SOCKET_PATH_SIZE_BYTES = 103  # macOS; Linux has 107
 # systemd's for services that get a user while they run: no account has one of these, and containers have them too.
 SERVER_USER_IDS = range(61184, 65520)
@@ -65,6 +66,8 @@ def start_embedded_postgres(directory: Path, binaries_directory: Path | None = N
             directory.mkdir(mode=0o700, exist_ok=True)
             _check_account(directory)
             directory.chmod(0o700)
+            for name in LOCK_FILES:
+                (directory / name).touch()
             _user_locks[directory] = _lock(directory / "users.lock", fcntl.LOCK_SH)
         with _lock(directory / "start.lock", fcntl.LOCK_EX):
             if not (directory / "data").exists():
@@ -117,7 +120,7 @@ def _name_of_user(user_id: int) -> str:
 
 def _lock(path: Path, operation: int) -> IO[bytes]:
     """The open file, locked until it is closed, or until the last process that inherited it has ended."""
-    lock_file = path.open("a+b")
+    lock_file = path.open("r+b")
     try:
         fcntl.flock(lock_file, operation)
     except OSError:
@@ -293,7 +296,7 @@ def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -
     with (
         _server_command(programs / "postgres", data_directory) as (command, descriptors),
         (directory / "log").open("wb") as log_file,
-        (directory / "process.lock").open("a+b") as process_lock,
+        (directory / "process.lock").open("r+b") as process_lock,
     ):
         command += [word for setting in settings for word in ("-c", setting)]
         process = subprocess.Popen(
@@ -318,7 +321,7 @@ def _is_marked_ready(directory: Path) -> bool:
     """
     try:
         descriptor = os.open(directory / "data" / "postmaster.pid", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
+    except OSError:
         return False
     try:
         lines = os.read(descriptor, 10_000).decode(errors="replace").splitlines()
@@ -384,7 +387,7 @@ def stop_embedded_postgres(directory: Path) -> None:
 def _interrupt(directory: Path) -> None:
     """The server in `directory` is told to stop, if its first process lives: the one that holds process.lock."""
     layout = "qqihh" if sys.platform == "darwin" else "hhqqi"
-    with (directory / "process.lock").open("a+b") as process_lock:
+    with (directory / "process.lock").open("r+b") as process_lock:
         if sys.platform == "darwin":
             question = struct.pack(layout, 0, 0, 0, fcntl.F_WRLCK, 0)
             _, _, process_id, kind, _ = struct.unpack_from(layout, fcntl.fcntl(process_lock, fcntl.F_GETLK, question))
@@ -407,4 +410,5 @@ if __name__ == "__main__":
     if len(sys.argv) == 3:
         _stop_after_last_user(Path(sys.argv[1]), int(sys.argv[2]))
     else:
-        stop_embedded_postgres(Path(sys.argv[1]).resolve())
+        with contextlib.suppress(FileNotFoundError):  # never started
+            stop_embedded_postgres(Path(sys.argv[1]).resolve())
