@@ -378,7 +378,7 @@ class TestFailures(EmbeddedPostgresTestCase):
             os.chown(self.project / ".postgres", 1, 1)
             self.assert_fails(
                 f"that directory belongs to another user, {pwd.getpwuid(1).pw_name}",
-                "Work as that user, or remove it (make reset)",
+                "Work as that user, or remove it as that user (make reset)",
                 [],
             )
             (self.project / ".postgres").rmdir()

@@ -6,7 +6,7 @@ user is gone, and stops the server. In the same way the server's processes hold 
 `stopper.lock`, and whoever starts them `start.lock`. Of `process.lock` the kernel names the holder: the process to
 signal.
 
-PostgreSQL does not run as root. For root, the server runs under a user id that nothing else has, without groups or
+PostgreSQL does not run as root. For root, the server runs under a user id that no account has, without groups or
 capabilities. So whoever is superuser in it can read and write what any user of the machine can, and its data:
 - .postgres/ and the directories above it may be closed: root opens the data directory and passes the descriptor on.
 - The programs are used where they are, or copied into the socket's directory where a directory above them is closed.
@@ -43,6 +43,7 @@ POLL_INTERVAL_SECONDS = 0.01
 LOCK_FILES = ("users.lock", "start.lock", "server.lock", "process.lock", "stopper.lock")
 SOCKET_PATH_SIZE_BYTES = 103  # macOS; Linux has 107
 # systemd's for services that get a user while they run: no account has one of these, and containers have them too.
+# Each data directory gets one at random, so that two servers of root hardly ever share theirs.
 SERVER_USER_IDS = range(61184, 65520)
 # What root needs here, by the bit in /proc/self/status (Linux, capabilities(7)).
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
@@ -93,7 +94,7 @@ def _unavailable(directory: Path, reason: str, way_out: str = "") -> DatabaseUna
 def _check_account(directory: Path) -> None:
     owner = directory.stat().st_uid
     if owner != os.geteuid():
-        way_out = "Work as that user, or remove it (make reset)"
+        way_out = "Work as that user, or remove it as that user (make reset)"
         raise _unavailable(directory, f"that directory belongs to another user, {_name_of_user(owner)}", way_out)
     if owner != 0:
         return
@@ -275,15 +276,16 @@ def _start(directory: Path, binaries_directory: Path) -> None:
         elif _is_marked_ready(directory) and not _is_listening(directory):
             _interrupt(directory)  # dying, or somebody has removed its socket
         if time.monotonic() > deadline:
-            raise _failed_to_start(directory, f"not ready after {START_TIMEOUT_SECONDS} seconds\n")
+            raise _failed_to_start(directory, f"it is not ready after {START_TIMEOUT_SECONDS} seconds\n")
         time.sleep(POLL_INTERVAL_SECONDS)
 
 
 def _failed_to_start(directory: Path, reason: str) -> DatabaseUnavailableError:
     log = directory / "log"
-    text = log.read_text(errors="replace") if log.exists() else ""
-    way_out = f"Fix that (its log is {log})" if text else ""
-    return _unavailable(directory, reason + "\n".join(text.splitlines()[-5:]), way_out)
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    if not lines:
+        return _unavailable(directory, reason or "it ended without a word")
+    return _unavailable(directory, reason + "\n".join(lines[-5:]), f"Fix that (its log is {log})")
 
 
 def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -> None:
