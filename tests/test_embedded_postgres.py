@@ -6,13 +6,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import unittest
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 import psutil
 
-from tests import ProjectTestCase, wait_until
+from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.errors import QueryError
+from tests import BINARIES, PACKAGE_DIRECTORY, ProjectTestCase, start_server, wait_until
 
 AS_ORDINARY_USER = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 HELPER = "from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url\n"
@@ -20,6 +25,17 @@ HELPER = "from data_contract_components.data_assets._query_postgres_helper impor
 USER = HELPER + "database_url(); print('ready', flush=True); import sys; sys.stdin.read()"
 STOPPER = "data_contract_components.data_assets._embedded_postgres"
 CREATED = "embedded PostgreSQL 18"
+# Runs the rest of its command line where no program on the disk of its first word may run.
+NOEXEC = 'mount --bind "$0" "$0" && mount -o remount,bind,noexec "$0" && exec "$@"'
+# PostgreSQL 18 manual, "libpq: Environment Variables", and two that older versions have.
+LIBPQ_VARIABLES = """
+    PGHOST PGSSLNEGOTIATION PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGPASSFILE PGREQUIREAUTH PGCHANNELBINDING
+    PGSERVICE PGSERVICEFILE PGOPTIONS PGAPPNAME PGSSLMODE PGREQUIRESSL PGSSLCOMPRESSION PGSSLCERT PGSSLKEY
+    PGSSLCERTMODE PGSSLROOTCERT PGSSLCRL PGSSLCRLDIR PGSSLSNI PGREQUIREPEER PGSSLMINPROTOCOLVERSION
+    PGSSLMAXPROTOCOLVERSION PGGSSENCMODE PGKRBSRVNAME PGGSSLIB PGGSSDELEGATION PGCONNECT_TIMEOUT PGCLIENTENCODING
+    PGTARGETSESSIONATTRS PGLOADBALANCEHOSTS PGMINPROTOCOLVERSION PGMAXPROTOCOLVERSION PGDATESTYLE PGTZ PGGEQO
+    PGSYSCONFDIR PGLOCALEDIR PGOAUTHDEBUG PGREALM PGTTY PGDATA
+"""
 
 
 def can_run_as_ordinary_user() -> bool:
@@ -29,25 +45,27 @@ def can_run_as_ordinary_user() -> bool:
 class EmbeddedPostgresTestCase(ProjectTestCase):
     prefix: tuple[str, ...] = ()
 
-    def start(self, program: str) -> subprocess.Popen[str]:
-        environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    def start(self, program: str, prefix: Sequence[str] = (), **variables: str) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | variables
+        # Not PYTHONPATH, where a colon separates two directories.
+        program = f"import os, sys; sys.path.insert(0, {str(self.project)!r}); {program}"
         process = subprocess.Popen(
-            [*self.prefix, sys.executable, "-c", program],
-            cwd="/", env=environment | {"PYTHONPATH": str(self.project)}, text=True,
+            [*self.prefix, *prefix, sys.executable, "-c", program],
+            cwd="/", env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.addCleanup(process.communicate)
         return process
 
-    def python(self, program: str) -> tuple[str, str]:
+    def python(self, program: str, **variables: str) -> tuple[str, str]:
         """What the program printed on standard output and on standard error."""
-        process = self.start(program)
+        process = self.start(program, **variables)
         output = process.communicate()
         self.assertEqual(process.returncode, 0, output[1])
         return output
 
-    def query(self, sql: str) -> str:
-        return self.python(f"{HELPER}print(PostgresDB().query({sql!r}).iloc[0, 0])")[0].strip()
+    def query(self, sql: str, **variables: str) -> str:
+        return self.python(f"{HELPER}print(PostgresDB().query({sql!r}).iloc[0, 0])", **variables)[0].strip()
 
     def start_user(self) -> subprocess.Popen[str]:
         user = self.start(USER)
@@ -72,6 +90,9 @@ class EmbeddedPostgresTestCase(ProjectTestCase):
 
     def socket_directory(self) -> Path:
         return (self.project / ".postgres/socket").readlink()
+
+    def server_setting(self, name: str) -> str:
+        return self.query(f"show {name}")
 
     def kill_server(self) -> None:
         os.kill(self.server_process_id(), signal.SIGKILL)
@@ -185,11 +206,35 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         self.assertIn('invalid value for parameter "max_connections": "many"', errors)
         self.assertIn(str(self.project / ".postgres/log"), errors)
 
-    def test_a_port_of_the_users_environment_is_meant_for_another_server(self) -> None:
-        variables = {"PGPORT": "1", "PGHOST": "nowhere.invalid", "PGHOSTADDR": "127.0.0.1", "PGDATA": "/nowhere"}
-        environment = f"import os; os.environ |= {variables}\n"
-        output, _ = self.python(environment + HELPER + "print(PostgresDB().query('select 1').iloc[0, 0])")
-        self.assertEqual(output, "1\n")
+    def test_variables_of_libpq_are_meant_for_another_server(self) -> None:
+        nonsense = dict.fromkeys(LIBPQ_VARIABLES, "nonsense")
+        self.assertEqual(
+            self.query("select current_user || '@' || current_database()", **nonsense), "postgres@postgres"
+        )
+        alembic = "import alembic.config; alembic.config.main(['-c', sys.path[0] + '/{}', 'upgrade', 'head'])"
+        self.python(alembic.format("data_contract_components/data_assets/alembic.ini"), **nonsense)
+        self.assertEqual(self.query("select count(*) from alembic_version"), "1")
+
+    def test_the_socket_lies_below_tmpdir_unless_its_path_gets_too_long(self) -> None:
+        for name, is_used in {"short": True, "long" * 20: False, "comma,": False}.items():
+            with self.subTest(name=name), tempfile.TemporaryDirectory(suffix=name) as directory:
+                Path(directory).chmod(0o755)
+                parent = "import pathlib; print(pathlib.Path(sys.path[0], '.postgres/socket').readlink().parent)"
+                output, _ = self.python(f"{HELPER}database_url(); {parent}", TMPDIR=directory)
+                self.assertEqual(output.strip(), directory if is_used else "/tmp")
+                wait_until(self.is_stopped)
+
+    def test_the_stopper_stops_the_server_and_nothing_else_whatever_stands_in_its_pid_file(self) -> None:
+        bystander = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+        self.addCleanup(bystander.communicate)
+        user = self.start_user()
+        for text in (str(bystander.pid), "-1", "nonsense"):
+            with self.subTest(text=text):
+                self.query(f"copy (select '{text}') to '{self.server_setting('data_directory')}/postmaster.pid'")
+                user.communicate()
+                wait_until(self.is_stopped)
+                self.assertIsNone(bystander.poll())
+                user = self.start_user()
 
 
 class TestClosedDirectories(EmbeddedPostgresTestCase):
@@ -227,13 +272,134 @@ class TestClosedDirectories(EmbeddedPostgresTestCase):
 
 class TestLongPathWithSpaces(EmbeddedPostgresTestCase):
     def project_path(self) -> str:
-        return "/".join(["a directory, named 'at' \"length\" %20"] * 5)
+        return "/".join(["a directory: named 'at', \"length\" %20"] * 5)
 
     def test_the_server_runs_there(self) -> None:
         self.assertGreater(len(str(self.project)), 107)
         self.assertEqual(self.query("create table t (a int); insert into t values (7)"), "INSERT 0 1")
         wait_until(self.is_stopped)
         self.assertEqual(self.query("select a from t"), "7")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "an ordinary user's server may do what the user may")
+class TestServerOfRoot(EmbeddedPostgresTestCase):
+    def test_a_superuser_of_the_server_reads_and_writes_no_file_outside_its_own_directories(self) -> None:
+        open_directory = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, open_directory)
+        open_directory.chmod(0o1777)
+        secret, public, writable = self.project / "secret", self.project / "public", open_directory / "root's"
+        for path, mode in ((secret, 0o600), (public, 0o644), (writable, 0o644)):
+            path.write_text("of root")
+            path.chmod(mode)
+        database = PostgresDB(start_embedded_postgres(self.project / ".postgres"))
+        # Another clone's server, which runs, so that its process, too, could be a way to its data.
+        other = PostgresDB(start_server(self, BINARIES["18"]))
+        other_process = other.query("select pg_read_file('postmaster.pid')").iloc[0, 0].splitlines()[0]
+        other_data = other.query("show data_directory").iloc[0, 0].replace("self", other_process)
+        database.query("create table t (a text); insert into t values ('of the server'); select lo_create(1)")
+        own_data = database.query("show data_directory").iloc[0, 0]
+        database.query("copy t to program 'ln -s .. up; ln -s ../.. top'")
+
+        text = database.query("select pg_read_file('/proc/self/status')").iloc[0, 0]
+        status = dict(line.split(":", 1) for line in text.splitlines())
+        for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(status[name], 16), 0, name)
+        self.assertEqual((status["NoNewPrivs"].strip(), status["Groups"].strip()), ("1", ""))
+
+        paths = ["/etc/shadow", secret, public, f"{own_data}/up/log", f"{own_data}/top/public"]
+        paths += [f"{other_data}/PG_VERSION", f"/proc/{other_process}/environ", f"/proc/{os.getpid()}/environ"]
+        reads = [
+            "select pg_read_file($${}$$)",
+            "select lo_import($${}$$)",
+            "copy t from $${}$$",
+            """copy t from program $$cat "{}"$$""",
+        ]
+        writes = ["copy t to $${}$$", "select lo_export(1, $${}$$)", """copy t to program $$cat > "{}"$$"""]
+        attempts = [form.format(path) for path in paths for form in reads + writes]
+        attempts += [form.format(writable) for form in writes]
+        attempts += [
+            f"copy t to program 'rm {self.socket_directory()}/.s.PGSQL.5432'",
+            f"copy t to program 'kill -9 {other_process}'",
+        ]
+        for sql in attempts:
+            with self.subTest(sql=sql), self.assertRaisesRegex(QueryError, "ermission denied|child process exited"):
+                database.query(sql)
+        for path in (secret, public, writable):
+            self.assertEqual(path.read_text(), "of root")
+        self.assertEqual(other.query("select 1").iloc[0, 0], 1)
+        self.assertEqual(database.query("select a from t")["a"].to_list(), ["of the server"])
+
+    def test_links_that_a_superuser_of_the_server_made_are_not_followed(self) -> None:
+        target = self.project / "target"
+        target.write_text("\n".join(["1"] * 7 + ["ready"]))
+        self.query("select 1")
+        for make in (lambda path: path.symlink_to(target), os.mkfifo):
+            wait_until(self.is_stopped)
+            make(self.project / ".postgres/data/postmaster.pid")
+            self.assertEqual(self.query("select 1"), "1")
+        self.assertTrue(target.read_text().endswith("ready"))
+
+    def test_the_programs_may_lie_below_a_closed_directory(self) -> None:
+        closed = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, closed)
+        for directory in (PACKAGE_DIRECTORY / "pginstall18", PACKAGE_DIRECTORY.with_suffix(".libs")):
+            shutil.copytree(directory, closed / directory.relative_to(PACKAGE_DIRECTORY.parent))
+        url = start_server(self, closed / PACKAGE_DIRECTORY.name / "pginstall18/bin")
+        self.assertEqual(PostgresDB(url).query("create extension vector")["status"][0], "CREATE EXTENSION")
+        self.assertEqual(closed.stat().st_mode & 0o777, 0o700)
+
+    def test_data_of_an_earlier_version_are_refused(self) -> None:
+        self.query("select 1")
+        wait_until(self.is_stopped)
+        nobody = pwd.getpwnam("nobody")
+        os.chown(self.project / ".postgres/data", nobody.pw_uid, nobody.pw_gid)
+        _, errors = self.start(HELPER + "database_url()").communicate()
+        self.assertIn("its data belong to another account", errors)
+        self.assertIn("\nRemove them (make reset), or set DATABASE_URL", errors)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can take rights away")
+class TestFailures(EmbeddedPostgresTestCase):
+    def assert_fails(self, reason: str, way_out: str, prefix: Sequence[str]) -> None:
+        _, errors = self.start(HELPER + "database_url()", prefix).communicate()
+        place = f"cannot reach the embedded PostgreSQL in {self.project}/.postgres"
+        message = f"{place}: {reason}\n{way_out}, or set DATABASE_URL to a PostgreSQL server.\n"
+        self.assertEqual(errors.partition("DatabaseUnavailableError: ")[2], message)
+
+    def test_each_says_the_cause_and_the_way_out(self) -> None:
+        with self.subTest("dropped capabilities"):
+            self.assert_fails(
+                "root does not have the capabilities CHOWN, SETUID here",
+                "Work as an ordinary user (docker run --user), or grant them (docker run --cap-add)",
+                ["setpriv", "--bounding-set=-chown,-setuid"],
+            )
+        with self.subTest("another user's directory"):
+            (self.project / ".postgres").mkdir(exist_ok=True)
+            os.chown(self.project / ".postgres", 1, 1)
+            self.assert_fails(
+                f"that directory belongs to another user, {pwd.getpwuid(1).pw_name}",
+                "Work as that user, or remove it as that user (make reset)",
+                [],
+            )
+            (self.project / ".postgres").rmdir()
+
+    @unittest.skipUnless(can_run_as_ordinary_user(), "unshare can make no user namespace")
+    def test_a_user_id_without_a_name_says_the_way_out(self) -> None:
+        self.assert_fails(
+            "the user id 54321 has no name (no entry in /etc/passwd), which initdb asks for",
+            "Work as a user who has one, or add one",
+            ["unshare", "--user", "--map-user=54321"],
+        )
+
+    def test_a_disk_where_no_program_may_run_says_the_way_out(self) -> None:
+        mount = ["unshare", "--mount", "sh", "-c", NOEXEC, str(PACKAGE_DIRECTORY)]
+        if subprocess.run([*mount, "true"], capture_output=True).returncode != 0:
+            self.skipTest("root may not mount")
+        self.assert_fails(
+            f"no program can run in {PACKAGE_DIRECTORY}/pginstall18/bin, as its disk is mounted noexec",
+            "Make the virtual environment on another disk",
+            mount,
+        )
 
 
 @unittest.skipUnless(

@@ -3,7 +3,15 @@
 Who uses the server is known to the kernel alone: every user holds a shared lock on `users.lock` for as long as it
 lives, however it ends. A second process, the stopper, waits for the exclusive lock on that file, has it when the last
 user is gone, and stops the server. In the same way the server's processes hold `server.lock`, the stopper
-`stopper.lock`, and whoever starts them `start.lock`.
+`stopper.lock`, and whoever starts them `start.lock`. Of `process.lock` the kernel names the holder: the process to
+signal.
+
+PostgreSQL does not run as root. For root, the server runs under a user id that no account has, without groups or
+capabilities. So whoever is superuser in it can read and write what any user of the machine can, and its data:
+- .postgres/ and the directories above it may be closed: root opens the data directory and passes the descriptor on.
+- The programs are used where they are, or copied into the socket's directory where a directory above them is closed.
+- The socket's directory is root's; its group, the server's, passes it, and may write to it until the server is ready.
+- What the server can write is never followed as a link by root, nor believed as a process id.
 """
 
 import contextlib
@@ -11,13 +19,18 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import random
+import re
 import shutil
 import signal
 import socket
+import stat
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -27,7 +40,13 @@ from data_contract_components.errors import DatabaseUnavailableError
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
 POLL_INTERVAL_SECONDS = 0.01
-LOCK_FILES = ("users.lock", "start.lock", "server.lock", "stopper.lock")
+LOCK_FILES = ("users.lock", "start.lock", "server.lock", "process.lock", "stopper.lock")
+SOCKET_PATH_SIZE_BYTES = 103  # macOS; Linux has 107
+# systemd's for services that get a user while they run: no account has one of these, and containers have them too.
+# Each data directory gets one at random, so that two servers of root hardly ever share theirs.
+SERVER_USER_IDS = range(61184, 65520)
+# What root needs here, by the bit in /proc/self/status (Linux, capabilities(7)).
+CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
 
 _user_locks: dict[Path, IO[bytes]] = {}
 # Referred to, so that Popen does not warn about a process that is meant to live on.
@@ -37,13 +56,17 @@ _children: list[subprocess.Popen[bytes]] = []
 def start_embedded_postgres(directory: Path, binaries_directory: Path | None = None) -> str:
     """The URL of the server whose data lie in `directory`; it runs at least until this process ends.
 
-    Created where there is none yet, which one line on stderr tells. The socket lies in a directory that is closed to
-    everybody else, under /tmp because a socket's path may have 107 bytes only; no network address is listened on.
-    Raises: DatabaseUnavailableError with the end of the server's log.
+    Created where there is none yet, which one line on stderr reports. No network address is listened on, and the
+    socket lies in a directory that is closed to everybody else, below TMPDIR, as a socket's path must be short.
+    This process has no PG* variable any more: they are meant for other servers, and libpq takes from them what a URL
+    does not say; of some (PGSERVICE, PGTZ) no URL can say the opposite.
+    Raises: DatabaseUnavailableError with the reason, or the end of the server's log.
     """
     try:
         if directory not in _user_locks:
             directory.mkdir(mode=0o700, exist_ok=True)
+            _check_account(directory)
+            directory.chmod(0o700)
             for name in LOCK_FILES:
                 (directory / name).touch()
             _user_locks[directory] = _lock(directory / "users.lock", fcntl.LOCK_SH)
@@ -56,13 +79,44 @@ def start_embedded_postgres(directory: Path, binaries_directory: Path | None = N
             host = quote(str((directory / "socket").readlink()), safe="")
     except (OSError, subprocess.SubprocessError) as error:
         raise _unavailable(directory, str(error)) from error
-    # hostaddr, because PGHOSTADDR in the environment would lead past the socket.
-    return f"postgresql://postgres@:{PORT}/postgres?host={host}&hostaddr="
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
+    return f"postgresql://postgres@:{PORT}/postgres?host={host}"
 
 
-def _unavailable(directory: Path, reason: str) -> DatabaseUnavailableError:
-    way_out = f"Mend that, or set DATABASE_URL to a PostgreSQL server. Its log is {directory / 'log'}."
-    return DatabaseUnavailableError(f"the embedded PostgreSQL in {directory}", reason, way_out)
+def _unavailable(directory: Path, reason: str, way_out: str = "") -> DatabaseUnavailableError:
+    way_out = way_out or ("Fix that, run it as an ordinary user" if os.geteuid() == 0 else "Fix that")
+    return DatabaseUnavailableError(
+        f"the embedded PostgreSQL in {directory}", reason, f"{way_out}, or set DATABASE_URL to a PostgreSQL server."
+    )
+
+
+def _check_account(directory: Path) -> None:
+    owner = directory.stat().st_uid
+    if owner != os.geteuid():
+        way_out = "Work as that user, or remove it as that user (make reset)"
+        raise _unavailable(directory, f"that directory belongs to another user, {_name_of_user(owner)}", way_out)
+    if owner != 0:
+        return
+    if shutil.which("setpriv") is None:
+        raise _unavailable(directory, "to run it as root takes setpriv (Linux, package util-linux), which is missing")
+    effective = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert effective
+    missing = [name for name, bit in CAPABILITIES.items() if not int(effective[1], 16) >> bit & 1]
+    if missing:
+        way_out = "Work as an ordinary user (docker run --user), or grant them (docker run --cap-add)"
+        raise _unavailable(directory, f"root does not have the capabilities {', '.join(missing)} here", way_out)
+    with contextlib.suppress(FileNotFoundError):
+        if (directory / "data").stat().st_uid not in SERVER_USER_IDS:
+            reason = "its data belong to another account, as an earlier version made them or another user did"
+            raise _unavailable(directory, reason, "Remove them (make reset)")
+
+
+def _name_of_user(user_id: int) -> str:
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return str(user_id)
 
 
 def _lock(path: Path, operation: int) -> IO[bytes]:
@@ -91,54 +145,117 @@ def _package_binaries() -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
-def _server_process_prefix(data_directory: Path) -> list[str]:
-    """What stands in front of a PostgreSQL program's command line.
+def _is_passable(path: Path) -> bool:
+    """Whether everybody may pass the directory or run the program, and pass all directories above it."""
+    path = path.resolve()
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.parents))
 
-    PostgreSQL does not run as root. As root, its programs run as the data's owner, or as nobody where there are no
-    data yet, with one capability left: to pass the closed directories above the programs and the data. So nothing
-    has to be opened, and nobody's other processes reach neither the data nor the socket, as root owns the directories
-    that hold them.
-    """
+
+def _temporary_directory() -> str:
+    """TMPDIR, or else /tmp where a socket there could not be reached (libpq splits a host at commas)."""
+    directory = tempfile.gettempdir()
+    size = len(os.fsencode(f"{directory}/postgres-12345678/.s.PGSQL.{PORT}"))
+    is_usable = size <= SOCKET_PATH_SIZE_BYTES and "," not in directory
+    return directory if is_usable and (os.geteuid() != 0 or _is_passable(Path(directory))) else "/tmp"
+
+
+def _make_socket_directory(directory: Path, data_directory: Path, binaries_directory: Path) -> Path:
+    """The place of the programs, which the server's user may run; .postgres/socket leads to a new directory."""
+    _remove_socket_directory(directory)
+    socket_directory = Path(tempfile.mkdtemp(prefix="postgres-", dir=_temporary_directory()))
+    (directory / "socket").symlink_to(socket_directory)
+    way_out = "Make the virtual environment on another disk"
+    if os.geteuid() == 0:
+        if not _is_passable(binaries_directory / "postgres"):
+            binaries_directory = _copy_programs(binaries_directory, socket_directory / "programs")
+            way_out = "Set TMPDIR to a directory on another disk, which everybody may pass"
+        os.chown(socket_directory, 0, data_directory.stat().st_gid)
+        socket_directory.chmod(0o730)
+    if os.statvfs(binaries_directory).f_flag & getattr(os, "ST_NOEXEC", 0):
+        reason = f"no program can run in {binaries_directory}, as its disk is mounted noexec"
+        raise _unavailable(directory, reason, way_out)
+    return binaries_directory
+
+
+def _copy_programs(binaries_directory: Path, copy: Path) -> Path:
+    installation, package = binaries_directory.parents[:2]
+    new_installation = copy / package.name / installation.name
+    (new_installation / "bin").mkdir(parents=True)
+    for name in ("initdb", "postgres"):
+        shutil.copyfile(binaries_directory / name, new_installation / "bin" / name)
+    # Of the shared libraries, some lie beside the package (auditwheel), and are looked for relative to the programs.
+    libraries = f"{package.name}.libs"
+    for directory, new_directory in [
+        (installation / "lib", new_installation / "lib"),
+        (installation / "share", new_installation / "share"),
+        (package.parent / libraries, copy / libraries),
+    ]:
+        if directory.exists():
+            shutil.copytree(directory, new_directory, copy_function=shutil.copyfile)
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o755)
+    return new_installation / "bin"
+
+
+@contextlib.contextmanager
+def _server_command(program: Path, data_directory: Path) -> Iterator[tuple[list[str], list[int]]]:
+    """The command line with which the program works in `data_directory`, and the descriptors to pass on."""
     if os.geteuid() != 0:
-        return []
-    if shutil.which("setpriv") is None:
-        raise FileNotFoundError("to run it as root takes setpriv (Linux, package util-linux); use an ordinary account")
-    owner = data_directory.stat().st_uid if data_directory.exists() else pwd.getpwnam("nobody").pw_uid
-    # PostgreSQL's programs ask access(2) whether they find each other, which looks at a process's capabilities only
-    # when no_setuid_fixup is set.
-    return [
-        "setpriv",
-        f"--reuid={owner}",
-        f"--regid={pwd.getpwnam('nobody').pw_gid}",
-        "--clear-groups",
-        "--no-new-privs",
-        "--securebits=+no_setuid_fixup",
-        "--inh-caps=-all,+dac_override",
-        "--ambient-caps=-all,+dac_override",
-    ]
+        yield [str(program), "-D", str(data_directory)], []
+        return
+    descriptor = os.open(data_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        owner = os.fstat(descriptor)
+        # Without groups or capabilities: setpriv drops those of root with its user id, and no program gives them back.
+        account = [f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--inh-caps=-all"]
+        # Takes rights on the directory alone, not on those above it. PostgreSQL leaves inherited descriptors open.
+        place = f"/proc/self/fd/{descriptor}"
+        yield ["setpriv", *account, "--no-new-privs", str(program), "-D", place], [descriptor]
+    finally:
+        os.close(descriptor)
 
 
 def _server_environment() -> dict[str, str]:
-    # The user's PGDATA or PGPORT are meant for another server.
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+    # No PGDATA or PGPORT, which are meant for another server, and no tokens, which SQL could read in /proc.
+    names = ("PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in names if name in os.environ} | {"LC_ALL": "C"}
 
 
 def _create(directory: Path, binaries_directory: Path) -> None:
-    initdb = binaries_directory / "initdb"
-    # "initdb (PostgreSQL) 18.4"; a distribution adds its own version in brackets.
-    answer = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=True).stdout
-    major = answer.split()[2].partition(".")[0]
-    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
-    if int(major) >= 17:
-        options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    is_root = os.geteuid() == 0
+    if not is_root and _name_of_user(os.geteuid()).isdecimal():
+        reason = f"the user id {os.geteuid()} has no name (no entry in /etc/passwd), which initdb asks for"
+        raise _unavailable(directory, reason, "Work as a user who has one, or add one")
     # Renamed when it is whole: an initdb that was killed leaves no half-made data directory.
     for leftover in directory.glob("initdb-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     new_directory = Path(tempfile.mkdtemp(prefix="initdb-", dir=directory)) / "data"
-    command = [*_server_process_prefix(new_directory), str(initdb), "-D", str(new_directory), *options]
-    result = subprocess.run(command, env=_server_environment(), cwd="/", capture_output=True, text=True)
+    new_directory.mkdir(mode=0o700)
+    server_user = random.choice(SERVER_USER_IDS)
+    if is_root:
+        # As nobody first, since initdb asks for the user's name.
+        os.chown(new_directory, pwd.getpwnam("nobody").pw_uid, server_user)
+    try:
+        initdb = _make_socket_directory(directory, new_directory, binaries_directory) / "initdb"
+        # "initdb (PostgreSQL) 18.4"; a distribution adds its own version in brackets.
+        answer = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=True).stdout
+        major = answer.split()[2].partition(".")[0]
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+        if int(major) >= 17:
+            options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        with _server_command(initdb, new_directory) as (command, descriptors):
+            result = subprocess.run(
+                [*command, *options],
+                env=_server_environment(), cwd="/", pass_fds=descriptors, capture_output=True, text=True,
+            )  # fmt: skip
+    finally:
+        _remove_socket_directory(directory)
     if result.returncode != 0:
         raise _unavailable(directory, result.stderr.strip())
+    if is_root:
+        for _, directories, files, descriptor in os.fwalk(new_directory):
+            for name in (".", *directories, *files):
+                os.chown(name, server_user, server_user, dir_fd=descriptor, follow_symlinks=False)
     new_directory.rename(directory / "data")
     new_directory.parent.rmdir()
     print(f"embedded PostgreSQL {major}: created in {directory}, as DATABASE_URL is not set", file=sys.stderr)
@@ -151,55 +268,85 @@ def _start(directory: Path, binaries_directory: Path) -> None:
         # Not free as long as any process of a server lives, be it one that just starts or the remains of a killed one.
         if server_lock := _lock_if_free(directory / "server.lock"):
             with server_lock:
-                _remove_traces(directory)
                 if is_spawned:
-                    raise _unavailable(directory, _end_of_log(directory))
+                    _remove_socket_directory(directory)
+                    raise _failed_to_start(directory, "")
                 _spawn_server(directory, binaries_directory, server_lock.fileno())
                 is_spawned = True
-        elif _read_pid_file(directory)[1] == "ready" and not _is_listening(directory):
+        elif _is_marked_ready(directory) and not _is_listening(directory):
             _interrupt(directory)  # dying, or somebody has removed its socket
         if time.monotonic() > deadline:
-            raise _unavailable(directory, f"not ready after {START_TIMEOUT_SECONDS} seconds\n{_end_of_log(directory)}")
+            raise _failed_to_start(directory, f"it is not ready after {START_TIMEOUT_SECONDS} seconds\n")
         time.sleep(POLL_INTERVAL_SECONDS)
 
 
+def _failed_to_start(directory: Path, reason: str) -> DatabaseUnavailableError:
+    log = directory / "log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    if not lines:
+        return _unavailable(directory, reason or "it ended without a word")
+    return _unavailable(directory, reason + "\n".join(lines[-5:]), f"Fix that (its log is {log})")
+
+
 def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -> None:
-    socket_directory = tempfile.mkdtemp(prefix="postgres-", dir="/tmp")
-    (directory / "socket").symlink_to(socket_directory)
     data_directory = directory / "data"
+    # Of the last server, which did not remove it itself; the process id may by now be another program's.
+    (data_directory / "postmaster.pid").unlink(missing_ok=True)
+    programs = _make_socket_directory(directory, data_directory, binaries_directory)
+    socket_directory = (directory / "socket").readlink()
     settings = ["listen_addresses=", f"unix_socket_directories={socket_directory}", f"port={PORT}"]
-    command = [*_server_process_prefix(data_directory), str(binaries_directory / "postgres"), "-D", str(data_directory)]
-    command += [word for setting in settings for word in ("-c", setting)]
-    with (directory / "log").open("wb") as log_file:
-        _spawn(command, _server_environment(), server_lock, log_file.fileno())
+    with (
+        _server_command(programs / "postgres", data_directory) as (command, descriptors),
+        (directory / "log").open("wb") as log_file,
+        (directory / "process.lock").open("r+b") as process_lock,
+    ):
+        command += [word for setting in settings for word in ("-c", setting)]
+        process = subprocess.Popen(
+            command,
+            env=_server_environment(),
+            cwd="/",
+            start_new_session=True,
+            pass_fds=[server_lock, process_lock.fileno(), *descriptors],
+            # A record lock belongs to the process that takes it, and stays when that becomes another program.
+            preexec_fn=lambda: fcntl.lockf(process_lock, fcntl.LOCK_EX),
+            stdin=subprocess.DEVNULL,
+            stdout=log_file,
+            stderr=log_file,
+        )
+    _children.append(process)
 
 
-def _end_of_log(directory: Path) -> str:
-    return "\n".join((directory / "log").read_text(errors="replace").splitlines()[-5:])
+def _is_marked_ready(directory: Path) -> bool:
+    """Whether the server says so in postmaster.pid.
 
-
-def _read_pid_file(directory: Path) -> tuple[str, str]:
-    """The server's process id and its status; "" where the file is absent or not yet written so far.
-
-    Source: PostgreSQL's src/include/utils/pidfile.h; they are lines 1 and 8.
+    Source: PostgreSQL's src/include/utils/pidfile.h; it is line 8.
     """
     try:
-        lines = (directory / "data" / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
-        lines = []
-    lines += [""] * (8 - len(lines))
-    return lines[0].strip(), lines[7].strip()
+        descriptor = os.open(directory / "data" / "postmaster.pid", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        lines = os.read(descriptor, 10_000).decode(errors="replace").splitlines()
+    finally:
+        os.close(descriptor)
+    return len(lines) >= 8 and lines[7].strip() == "ready"
 
 
 def _is_ready(directory: Path) -> bool:
-    return _read_pid_file(directory)[1] == "ready" and _is_listening(directory)
+    return _is_marked_ready(directory) and _is_listening(directory)
 
 
 def _is_listening(directory: Path) -> bool:
-    # The process id alone tells little: after a crash it may be another program's.
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(f"{(directory / 'socket').readlink()}/.s.PGSQL.{PORT}")
+            socket_directory = (directory / "socket").readlink()
+            if os.geteuid() == 0:
+                # From now on the server cannot put a link to another server's socket there.
+                socket_directory.chmod(0o710)
+            address = socket_directory / f".s.PGSQL.{PORT}"
+            if not stat.S_ISSOCK(address.lstat().st_mode):
+                return False
+            probe.connect(str(address))
         except OSError:
             return False
     return True
@@ -208,27 +355,22 @@ def _is_listening(directory: Path) -> bool:
 def _ensure_stopper(directory: Path) -> None:
     if stopper_lock := _lock_if_free(directory / "stopper.lock"):
         with stopper_lock:
-            command = [sys.executable, "-m", __name__, str(directory), str(stopper_lock.fileno())]
-            environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-            _spawn(command, environment, stopper_lock.fileno(), subprocess.DEVNULL)
-
-
-def _spawn(command: list[str], environment: dict[str, str], lock: int, output: int) -> None:
-    """A process of its own runs, out of reach of the terminal's signals, and holds the lock from its first moment."""
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        cwd="/",
-        start_new_session=True,
-        pass_fds=[lock],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-    )
-    _children.append(process)
+            # By the working directory and not by PYTHONPATH, where a colon separates two.
+            process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(directory), str(stopper_lock.fileno())],
+                env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
+                cwd=Path(__file__).resolve().parents[2],
+                start_new_session=True,
+                pass_fds=[stopper_lock.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            _children.append(process)
 
 
 def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
+    os.chdir("/")
     with _lock(directory / "users.lock", fcntl.LOCK_EX):
         stop_embedded_postgres(directory)
         # First this lock, then the users': the next user must not take this process for its stopper.
@@ -241,27 +383,34 @@ def stop_embedded_postgres(directory: Path) -> None:
         _interrupt(directory)
         time.sleep(POLL_INTERVAL_SECONDS)
     with server_lock:
-        _remove_traces(directory)
+        _remove_socket_directory(directory)
 
 
 def _interrupt(directory: Path) -> None:
-    """The server in `directory`, of which a process lives, is told to stop as soon as its process id is known."""
-    process_id, _ = _read_pid_file(directory)
-    if process_id:
+    """The server in `directory` is told to stop, if its first process lives: the one that holds process.lock."""
+    layout = "qqihh" if sys.platform == "darwin" else "hhqqi"
+    with (directory / "process.lock").open("r+b") as process_lock:
+        if sys.platform == "darwin":
+            question = struct.pack(layout, 0, 0, 0, fcntl.F_WRLCK, 0)
+            _, _, process_id, kind, _ = struct.unpack_from(layout, fcntl.fcntl(process_lock, fcntl.F_GETLK, question))
+        else:
+            question = struct.pack(layout, fcntl.F_WRLCK, 0, 0, 0, 0)
+            kind, _, _, _, process_id = struct.unpack_from(layout, fcntl.fcntl(process_lock, fcntl.F_GETLK, question))
+    # 0 or less stands for a process of another container.
+    if kind != fcntl.F_UNLCK and process_id > 0:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(int(process_id), signal.SIGINT)
+            os.kill(process_id, signal.SIGINT)
 
 
-def _remove_traces(directory: Path) -> None:
-    """What a server left is gone: its socket, and the file whose process id may by now be another program's."""
+def _remove_socket_directory(directory: Path) -> None:
     if (directory / "socket").is_symlink():
         shutil.rmtree((directory / "socket").readlink(), ignore_errors=True)
         (directory / "socket").unlink()
-    (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 3:
         _stop_after_last_user(Path(sys.argv[1]), int(sys.argv[2]))
     else:
-        stop_embedded_postgres(Path(sys.argv[1]).resolve())
+        with contextlib.suppress(FileNotFoundError):  # never started
+            stop_embedded_postgres(Path(sys.argv[1]).resolve())
