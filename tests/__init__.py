@@ -1,14 +1,19 @@
 """What the tests share: databases that the migrations built, and copies of the project to run its commands in."""
 
+import atexit
 import contextlib
+import fcntl
 import functools
 import io
 import itertools
 import os
+import pty
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 from collections.abc import Callable
@@ -61,6 +66,20 @@ with engine.connect() as connection:
 
 _numbers = itertools.count(1)
 
+# What is ignored or blocked here, each child inherits: SIGINT under `nohup setsid make test &`; and where SIGCHLD is
+# ignored, every child's exit status is 0. SIGHUP stays as it is, so that nohup keeps its promise.
+signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):
+    signal.signal(_number, signal.SIG_DFL)
+
+# In memory, where there is room: the files of a server are many, and none of them is to last.
+MEMORY = Path("/dev/shm")
+SERVERS_DIRECTORY = MEMORY if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 * 1024**3 else None
+# Made before a run is split over processes, which so share it, and removed with the process that made it.
+_RUN_DIRECTORY = Path(tempfile.mkdtemp(prefix="tests-", dir=SERVERS_DIRECTORY))
+atexit.register(shutil.rmtree, _RUN_DIRECTORY)
+
 
 def url_of_database(name: str) -> str:
     return urlsplit(database_url())._replace(path=f"/{name}").geturl()
@@ -101,6 +120,28 @@ def run(
     )
 
 
+def run_on_terminal(command: list[str], directory: Path, url: str = "", **environment: str) -> str:
+    """What the command shows to somebody who types it."""
+    terminal, other_end = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=directory,
+        env=os.environ | {"DATABASE_URL": url} | environment,
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+    )
+    os.close(other_end)
+    shown = b""
+    with contextlib.suppress(OSError):  # so Linux says that nobody has the other end open
+        while part := os.read(terminal, 65_536):
+            shown += part
+    os.close(terminal)
+    process.wait()
+    return shown.decode()
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
@@ -122,23 +163,41 @@ class DatabaseTestCase(unittest.TestCase):
         self.database = PostgresDB(self.url)
 
 
+def copy_server(binaries_directory: Path, directory: Path) -> None:
+    """`directory` is that of an embedded server, which does not run yet and waits for no disk.
+
+    It is copied, as initdb takes seconds; the original is made once per run.
+    """
+    version = next(version for version, path in BINARIES.items() if path == binaries_directory)
+    original = _RUN_DIRECTORY / version
+    with (_RUN_DIRECTORY / f"{version}.lock").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        if not original.exists():
+            new = _RUN_DIRECTORY / f"new-{version}"
+            with contextlib.redirect_stderr(io.StringIO()):
+                url = start_embedded_postgres(new, binaries_directory)
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                PostgresDB(url).query(f"alter system set {setting} = off")
+            stop_embedded_postgres(new)
+            new.rename(original)
+    # Not shutil.copytree, which gives the files another owner.
+    subprocess.run(["cp", "-Rp", original, directory], check=True)
+
+
 def start_server(test: unittest.TestCase, binaries_directory: Path) -> str:
     """The URL of a new server of the version that `binaries_directory` holds, for this test."""
-    directory = Path(tempfile.mkdtemp(prefix="server-"))
-    test.addCleanup(shutil.rmtree, directory)
+    directory = Path(tempfile.mkdtemp(prefix="server-", dir=SERVERS_DIRECTORY)) / "server"
+    test.addCleanup(shutil.rmtree, directory.parent)
+    copy_server(binaries_directory, directory)
     test.addCleanup(stop_embedded_postgres, directory)
-    with contextlib.redirect_stderr(io.StringIO()):
-        url = start_embedded_postgres(directory, binaries_directory)
-    for statement in ("alter system set fsync = off", "select pg_reload_conf()"):
-        PostgresDB(url).query(statement)
-    return url
+    return start_embedded_postgres(directory, binaries_directory)
 
 
 class ProjectTestCase(unittest.TestCase):
     """Each test has a copy of the project, and so an embedded server of its own."""
 
     def setUp(self) -> None:
-        parent = Path(tempfile.mkdtemp(prefix="project-"))
+        parent = Path(tempfile.mkdtemp(prefix="project-", dir=SERVERS_DIRECTORY))
         self.addCleanup(self.remove, parent)
         self.project = parent / self.project_path()
         shutil.copytree(

@@ -1,20 +1,30 @@
-"""Runs every test, a module at a time in each of a few processes. The last line counts them all.
+"""Runs every test, a class at a time in each of a few processes. The last line counts them all.
 
-A test with several failed parts is one, and so is a failed set-up.
+A test with several failed parts is one, and so is a failed set-up. A process that dies, or that a class keeps busy for
+too long, ends the run: what has no outcome then has failed.
 """
 
+import contextlib
+import faulthandler
+import functools
 import io
 import os
+import subprocess
 import sys
+import types
 import unittest
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from pathlib import Path
+from multiprocessing.util import Finalize
 from typing import NamedTuple
 
-PROCESSES = max(2, os.cpu_count() or 2)
-# Started first, as the run lasts as long as the longest.
-LONGEST = ("test_readme", "test_cases", "test_contract_mutation_score", "test_embedded_postgres", "test_seed_db")
+from tests import BINARIES, ROOT, start_server, template_database
+
+# More than there are processors, as tests also wait: for servers, and for time to pass.
+PROCESSES = 2 * (os.cpu_count() or 1)
+CLASS_TIMEOUT_SECONDS = 900
 
 
 class Outcome(NamedTuple):
@@ -24,24 +34,54 @@ class Outcome(NamedTuple):
     output: str
 
 
-def run_module(name: str) -> Outcome:
-    suite = unittest.defaultTestLoader.loadTestsFromName(f"tests.{name}")
+def find_tests(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
+    for part in suite:
+        yield from find_tests(part) if isinstance(part, unittest.TestSuite) else [part]
+
+
+@functools.cache
+def load_classes() -> dict[str, unittest.TestSuite]:
+    """The tests of each class, by its name; what is left of a module that cannot be imported is a test as well."""
+    classes: dict[str, unittest.TestSuite] = {}
+    for test in find_tests(unittest.defaultTestLoader.discover(str(ROOT / "tests"), top_level_dir=str(ROOT))):
+        classes.setdefault(test.id().rpartition(".")[0], unittest.TestSuite()).addTest(test)
+    return classes
+
+
+def run_class(name: str) -> Outcome:
+    faulthandler.dump_traceback_later(CLASS_TIMEOUT_SECONDS, exit=True)
     stream = io.StringIO()
+    suite = load_classes()[name]
     result = unittest.TextTestRunner(stream, verbosity=1, warnings="default").run(suite)
     unsuccessful = [test for test, _ in result.failures + result.errors] + result.unexpectedSuccesses
     failed = {getattr(test, "test_case", test).id() for test in unsuccessful}
     set_ups = {test.id() for test in unsuccessful if not isinstance(test, unittest.TestCase)}
     passed = result.testsRun - len(failed - set_ups) - len(result.skipped)
     reasons = "".join(f"skipped {test.id()}: {reason}\n" for test, reason in result.skipped)
-    return Outcome(passed, len(failed), len(result.skipped), f"{name}: {stream.getvalue().strip()}\n{reasons}")
+    faulthandler.cancel_dump_traceback_later()
+    output = f"{name}: {stream.getvalue().strip()}\n{reasons}"
+    return Outcome(passed, len(failed), len(result.skipped), output)
+
+
+def add_cleanup(function: Callable[..., object], *arguments: object) -> None:
+    Finalize(None, function, arguments, exitpriority=0)  # after the template database was dropped
 
 
 def main() -> int:
-    names = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
-    names.sort(key=lambda name: LONGEST.index(name) if name in LONGEST else len(LONGEST))
     outcomes = []
+    if not os.environ.get("DATABASE_URL"):
+        os.environ["DATABASE_URL"] = start_server(types.SimpleNamespace(addCleanup=add_cleanup), BINARIES["18"])
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no other thread may run where processes are forked
+    load_classes()
+    with contextlib.suppress(subprocess.CalledProcessError):  # each test that needs it says why it cannot be made
+        template_database()
     with ProcessPoolExecutor(PROCESSES, get_context("fork")) as pool:
-        for outcome in pool.map(run_module, names):
+        futures = {pool.submit(run_class, name): name for name in load_classes()}
+        for future in as_completed(futures):
+            try:
+                outcome = future.result()
+            except BrokenProcessPool as error:
+                outcome = Outcome(0, 1, 0, f"{futures[future]}: {error}")
             print(outcome.output, flush=True)
             outcomes.append(outcome)
     passed, failed, skipped = (sum(counts) for counts in list(zip(*outcomes, strict=True))[:3])

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from data_contract_components.data_assets.db_migrations.raw_data import get_data_subset_from_met_api as module
-from tests import ROOT, WAIT_SECONDS, wait_until
+from tests import ROOT, WAIT_SECONDS, run_on_terminal, wait_until
 
 MODULE = "data_contract_components.data_assets.db_migrations.raw_data.get_data_subset_from_met_api"
 BASE_PATH = "/public/collection"
@@ -214,9 +214,14 @@ class TestDownload(DownloadTestCase):
         self.assertEqual(self.asked_ids(), [5, 2, 99, 1])
         self.assertIn("asked 4 = fetched 3 + gone 1 + failed 0\n", output)
         self.assertIn(f"3 records in {self.out}\n", output)
-        self.assertRegex(errors, r"4/4 \[\d\d:\d\d<\d\d:\d\d")
+        self.assertEqual(errors, "")
         self.assertFalse(self.failed.exists())
         self.assertIn("data-contracts-sandbox", self.api.seen[0].user_agent)
+
+    def test_a_bar_is_shown_on_a_terminal(self) -> None:
+        shown = run_on_terminal([MODULE, *self.defaults(), *self.ids_file([5, 99])], ROOT, NO_PROXY="127.0.0.1")
+        self.assertRegex(shown, r"2/2 \[\d\d:\d\d<\d\d:\d\d")
+        self.assertIn("asked 2 = fetched 1 + gone 1 + failed 0", shown)
 
     def test_the_journal_has_one_line_for_each_finished_id(self) -> None:
         self.script(2, forever=text(400, '{"message": "No"}'))

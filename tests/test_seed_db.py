@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from data_contract_components.data_assets._museum_records import TABLES, UnreadableRecordsError, read_records
-from tests import ROOT, SHARED_DIRECTORY, DatabaseTestCase, run
+from tests import ROOT, SHARED_DIRECTORY, DatabaseTestCase, run, run_on_terminal
 
 SEED_DB = "data_contract_components.data_assets.seed_db"
 REAL_RECORDS = SHARED_DIRECTORY / "met_api_samples" / "objects.json"
@@ -170,6 +170,12 @@ class TestSeedDb(SeedTestCase):
         )
         self.database.query("delete from object_tags")
         self.assertEqual(self.seed(self.path, "--check"), (1, "object_tags: expected 1, found 0\n"))
+
+    def test_a_bar_is_shown_on_a_terminal_only(self) -> None:
+        write_records(self.path, [RECORD])
+        for options in ([], ["--check"]):
+            self.assertNotIn("B/s", self.seed(self.path, *options)[1])
+            self.assertIn("B/s", run_on_terminal([SEED_DB, str(self.path), *options], ROOT, self.url))
 
 
 class TestUnfitRecords(SeedTestCase):

@@ -187,7 +187,7 @@ def _check(open_connection: connection, path: Path) -> int:
 
 def _read_with_progress(path: Path) -> Iterator[Any]:
     size_bytes = path.stat().st_size
-    with tqdm(total=size_bytes, unit="B", unit_scale=True, desc=path.name, delay=1, leave=False) as progress:
+    with tqdm(total=size_bytes, unit="B", unit_scale=True, desc=path.name, leave=False, disable=None) as progress:
         yield from read_records(path, progress.update)
 
 

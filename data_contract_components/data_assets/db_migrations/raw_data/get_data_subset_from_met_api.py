@@ -284,7 +284,7 @@ def download(api: MetApi, journal: Journal, object_ids: list[int], out_path: Pat
     missing_ids = [object_id for object_id in object_ids if journal.get_outcome(object_id) in (None, "failed")]
     done = len(object_ids) - len(missing_ids)
     failed = 0
-    with tqdm(total=len(object_ids), initial=done, unit="object", dynamic_ncols=True) as progress_bar:
+    with tqdm(total=len(object_ids), initial=done, unit="object", dynamic_ncols=True, disable=None) as progress_bar:
         for number, object_id in enumerate(missing_ids, 1):
             entry = api.get_entry(object_id)
             journal.append(entry)
