@@ -15,7 +15,7 @@ from data_contract_components.detection._migrations import CONFIG_PATH, MIGRATIO
 from data_contract_components.detection._schema_changes import SchemaChange, find_cause, find_schema_changes
 from tests import BINARIES, ENV_TEXT, ROOT, start_server
 
-HISTORIES = 30
+HISTORIES = 14
 TYPES = {"smallint": "sa.SmallInteger()", "integer": "sa.Integer()", "bigint": "sa.BigInteger()", "text": "sa.Text()"}
 NUMBERS = ("smallint", "integer", "bigint")
 # A column is [name, type, whether it is nullable, comment]; an operation is its name and arguments; a revision is

@@ -13,7 +13,6 @@ TABLE_FACTS = {"table_type": "table_type", "comment": "table_comment"}
 # A column keeps its number, and its table the oid, whatever they are called.
 ColumnKey = tuple[int, int]
 ROW_KEYS = (*CATALOG_COLUMNS, "primaryKey", "table_comment", "comment", "table_oid", "column_number")
-TABLE_NAME, REFERENCES = ROW_KEYS.index("table_name"), ROW_KEYS.index("references")
 Row = dict[str, Any]
 
 COLUMNS_SQL = f"""
