@@ -201,8 +201,9 @@ def is_possible(history: History) -> bool:
     return all(column.get("data_type") in (None, *TYPES) for columns in tables.values() for column in columns.values())
 
 
-def write_history(history: History, root: Path) -> Migrations:
+def write_history(history: History, root: Path) -> None:
     directory = root / MIGRATIONS_PATH / "versions"
+    shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     (directory.parent / "env.py").write_text(ENV_TEXT)
     shutil.copy(ROOT / CONFIG_PATH, root / CONFIG_PATH)
@@ -211,7 +212,6 @@ def write_history(history: History, root: Path) -> Migrations:
         lines += [f"down_revision = {f'r{number - 1}' if number else None!r}", "def upgrade():", "    pass"]
         lines += [f"    {render_operation(*operation)}" for operation in revision]
         (directory / f"r{number}.py").write_text("\n".join(lines))
-    return Migrations(root, root.name)
 
 
 def apply_changes(tables: Tables, changes: list[SchemaChange]) -> Tables:
@@ -252,24 +252,27 @@ def to_facts(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestFindSchemaChanges(unittest.TestCase):
-    def find_changes(self, scratch: ScratchDatabases, base: History, head: History) -> list[SchemaChange]:
-        with tempfile.TemporaryDirectory() as directory:
-            base_migrations = write_history(base, Path(directory) / "base")
-            head_migrations = write_history(head, Path(directory) / "head")
-            with base_migrations, head_migrations:
-                traces, _ = run_migrations(scratch, base_migrations, head_migrations, ())
-        return find_schema_changes(*traces, head_migrations.paths, {})
+    def find_changes(self, scratch: ScratchDatabases, *sides: Migrations) -> list[SchemaChange]:
+        traces, _ = run_migrations(scratch, *sides, ())
+        return find_schema_changes(*traces, sides[1].paths, {})
 
     def test_the_base_and_the_changes_make_the_head_and_none_can_be_spared(self) -> None:
         url = start_server(types.SimpleNamespace(addCleanup=self.addCleanup), BINARIES["18"])
         self.enterContext(mock.patch.dict(os.environ, {"DATABASE_URL": url}))
         scratch = self.enterContext(ScratchDatabases())
+        directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for name in ("base", "head"):
+            write_history([], directory / name)
+        # One process a side: each of its jobs reads the files as they then are.
+        sides = [self.enterContext(Migrations(directory / name, name)) for name in ("base", "head")]
         kinds: set[tuple[str, bool, bool]] = set()
         for seed in SEEDS:
             with self.subTest(seed=seed):
                 base, head = Maker(seed).base_and_head()
                 before, after = Model(base).facts(), Model(head).facts()
-                changes = self.find_changes(scratch, base, head)
+                for history, side in zip((base, head), sides, strict=True):
+                    write_history(history, side.root_directory)
+                changes = self.find_changes(scratch, *sides)
                 kinds |= {(change.change, change.column_name is None, change.is_certain) for change in changes}
                 # A column's type comes with facts that the model does not have.
                 keys = ("data_type", "is_nullable", "comment")

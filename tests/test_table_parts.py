@@ -8,7 +8,6 @@ from psycopg2.extensions import AsIs
 from data_contract_components.contract_definition._json_text import render_difference
 from data_contract_components.detection._migration_trace import (
     COLUMNS_SQL,
-    ROW_KEYS,
     VERSIONS_SQL,
     ColumnKey,
     Place,
@@ -367,7 +366,9 @@ class Database:
 
     def read_rows(self) -> dict[ColumnKey, Row]:
         self.cursor.execute("execute columns (null)")
-        return {values[-2:]: dict(zip(ROW_KEYS, values, strict=True)) for values in self.cursor.fetchall()}
+        names = [column.name for column in self.cursor.description or ()]
+        rows = [dict(zip(names, values, strict=True)) for values in self.cursor.fetchall()]
+        return {(row["table_oid"], row["column_number"]): row for row in rows}
 
     def try_out(self, statement: str) -> tuple[list[SchemaChange], bool]:
         """The changes, and whether VERSIONS_SQL notices that there are some."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS, CATALOG_SQL, CONSTRAINT_COLUMNS
+from data_contract_components.detection._get_data_catalog import CATALOG_SQL, CONSTRAINT_COLUMNS
 from data_contract_components.detection._table_parts import COLUMN_PARTS_SQL, TABLE_PARTS_SQL
 
 # What two states of a column are compared by; those of a table have a name of their own.
@@ -13,11 +13,6 @@ COLUMN_FACTS = {key: key for key in ("data_type", "primaryKey", *CONSTRAINT_COLU
 TABLE_FACTS = {"table_type": "table_type", "comment": "table_comment"}
 # A column keeps its number, and its table the oid, whatever they are called.
 ColumnKey = tuple[int, int]
-ROW_KEYS = (
-    *CATALOG_COLUMNS,
-    *("primaryKey", "table_comment", "comment", "identity_generation"),
-    *("table_parts", "column_parts", "table_oid", "column_number"),
-)
 Row = dict[str, Any]
 
 COLUMNS_SQL = f"""
