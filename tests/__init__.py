@@ -188,7 +188,8 @@ def start_server(test: unittest.TestCase, binaries_directory: Path) -> str:
     """The URL of a new server of the version that `binaries_directory` holds, for this test."""
     directory = Path(tempfile.mkdtemp(prefix="server-", dir=SERVERS_DIRECTORY)) / "server"
     test.addCleanup(shutil.rmtree, directory.parent)
-    copy_server(binaries_directory, directory)
+    if binaries_directory in BINARIES.values():
+        copy_server(binaries_directory, directory)
     test.addCleanup(stop_embedded_postgres, directory)
     return start_embedded_postgres(directory, binaries_directory)
 

@@ -1,7 +1,15 @@
+<%
+    from json import dumps
+
+    def render(value):
+        if isinstance(value, tuple):
+            return f"({', '.join(map(render, value))}{',' * (len(value) == 1)})"
+        return "None" if value is None else dumps(value)
+%>\
 """${message}
 
 Revision ID: ${up_revision}
-Revises: ${down_revision | comma,n}
+Revises:${"".join(f" {down_revision}" for down_revision in [comma(down_revision)] if down_revision)}
 Create Date: ${create_date}
 
 """
@@ -10,19 +18,25 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
-${imports if imports else ""}
+% if imports:
+${imports}
+% endif
 
-revision: str = ${repr(up_revision)}
-down_revision: str | Sequence[str] | None = ${repr(down_revision)}
-branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
-depends_on: str | Sequence[str] | None = ${repr(depends_on)}
+revision: str = ${render(up_revision)}
+down_revision: str | Sequence[str] | None = ${render(down_revision)}
+branch_labels: str | Sequence[str] | None = ${render(branch_labels)}
+depends_on: str | Sequence[str] | None = ${render(depends_on)}
 
 
 def upgrade() -> None:
     """Upgrade schema."""
-    ${upgrades if upgrades else "pass"}
+% if upgrades:
+    ${upgrades}
+% endif
 
 
 def downgrade() -> None:
     """Downgrade schema."""
-    ${downgrades if downgrades else "pass"}
+% if downgrades:
+    ${downgrades}
+% endif

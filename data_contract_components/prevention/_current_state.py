@@ -1,0 +1,37 @@
+"""What the contract tests compare: the contracts, and the catalog of a database that this checkout's migrations built."""
+
+import functools
+
+import pandas as pd
+
+from data_contract_components.command import escape_output
+from data_contract_components.contract_definition.contract_spec import ContractSpec, ensure_a_contract_binds
+from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
+from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
+from data_contract_components.errors import DataContractError
+
+CurrentState = tuple[dict[str, ContractSpec], pd.DataFrame]
+
+
+def get_current_state() -> CurrentState:
+    """The contracts and the catalog of their tables, read once per process.
+
+    Raises: DataContractError, with the traceback of this call only.
+    """
+    state = _read_current_state()
+    if isinstance(state, DataContractError):
+        raise state.with_traceback(None) from None
+    return state
+
+
+@functools.cache
+def _read_current_state() -> CurrentState | DataContractError:
+    try:
+        ensure_applied_revisions_are_current()
+        contract_specs = get_data_contract_specs()
+        ensure_a_contract_binds(contract_specs)
+        return contract_specs, get_data_catalog(tables=get_tables(contract_specs))
+    except DataContractError as error:
+        error.args = (escape_output(str(error)),)
+        return error

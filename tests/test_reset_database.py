@@ -1,0 +1,84 @@
+import shutil
+
+from tests import ProjectTestCase, run
+from tests.test_applied_revisions import FIRST_PATH, RevisionsTestCase
+
+RESET = "data_contract_components.data_assets._reset_database"
+MUSEUM_TABLES_SQL = "select count(*) from pg_class where relkind = 'r' and relname like 'object%'"
+
+
+class TestResetDatabase(RevisionsTestCase):
+    def reset(self, status: int = 0) -> str:
+        result = run([RESET], self.project, self.url)
+        self.assertEqual(result.returncode, status, result.stdout)
+        return result.stdout
+
+    def test_it_is_a_way_out_of_every_state(self) -> None:
+        first = self.migrations / FIRST_PATH
+        helper = self.migrations / "helper.py"
+        later = "sa.Enum('a', name='mood').create(op.get_bind())"
+
+        def remove_revision() -> None:
+            self.write("later", later)
+            self.alembic("upgrade", "head")
+            (self.migrations / "versions/later.py").unlink()
+
+        def leave_type_behind() -> None:
+            self.write("later", later)
+            self.alembic("upgrade", "head")
+            self.alembic("downgrade", "-1")
+            self.alembic("upgrade", "head", status=2)
+
+        def move_into_subfolder() -> None:
+            ini = self.data_assets / "alembic.ini"
+            ini.write_text(ini.read_text().replace("[loggers]", "recursive_version_locations = true\n[loggers]", 1))
+            (self.migrations / "versions/deep").mkdir()
+            shutil.move(self.migrations / "versions/later.py", self.migrations / "versions/deep")
+
+        for name, change in {
+            "edited": lambda: first.write_text(first.read_text() + "# edited\n"),
+            "helper": lambda: helper.write_text("x = 1\n"),
+            "helper gone": helper.unlink,
+            "stamped": lambda: self.alembic("stamp", "base"),
+            "rows lost": lambda: self.database.query("delete from alembic_version"),
+            "revision gone": remove_revision,
+            "type left behind": leave_type_behind,
+            "subfolder": move_into_subfolder,
+            "never migrated": self.reset,
+        }.items():
+            with self.subTest(name):
+                change()
+                self.assertNotEqual(self.check(), [])
+                self.assertIn("dropping and creating PostgreSQL at host", self.reset())
+                self.alembic("upgrade", "head")
+                self.assertEqual(self.check(), [])
+
+    def test_a_database_with_tables_and_no_record_stays(self) -> None:
+        self.database.query("comment on table alembic_version is null")
+        output = self.reset(status=2)
+        self.assertIn(
+            "holds tables that these migrations did not build, so nothing was done to it: public.object, ", output
+        )
+        self.assertIn("If nobody needs them, drop and create that database yourself", output)
+        self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)
+
+    def test_a_role_that_may_not_make_databases_loses_nothing(self) -> None:
+        role = f"{self.database_name}_role"
+        self.database.query(f"create role {role} login; alter database {self.database_name} owner to {role}")
+        self.addCleanup(self.database.query, f"reassign owned by {role} to postgres; drop role {role}")
+        url = self.url
+        self.url = url.replace("postgres@", f"{role}@")
+        self.assertIn("permission denied to create database", self.reset(status=2))
+        self.url = url
+        self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)
+
+
+class TestResetEmbeddedDatabase(ProjectTestCase):
+    def test_the_data_are_gone_and_the_server_is_stopped(self) -> None:
+        data_assets = self.project / "data_contract_components/data_assets"
+        for _ in "12":
+            log = run(["alembic", "upgrade", "head"], data_assets, check=True).stdout
+            self.assertIn("created in", log)
+            run([RESET], self.project, check=True)
+            self.assertFalse((self.project / ".postgres").exists())
+        run([RESET], self.project, check=True)
