@@ -384,12 +384,19 @@ class TestFailures(EmbeddedPostgresTestCase):
             (self.project / ".postgres").rmdir()
 
     @unittest.skipUnless(can_run_as_ordinary_user(), "unshare can make no user namespace")
-    def test_a_user_id_without_a_name_says_the_way_out(self) -> None:
-        self.assert_fails(
-            "the user id 54321 has no name (no entry in /etc/passwd), which initdb asks for",
-            "Work as a user who has one, or add one",
-            ["unshare", "--user", "--map-user=54321"],
-        )
+    def test_a_user_that_cannot_run_a_server_says_the_way_out(self) -> None:
+        with self.subTest("a user id without a name"):
+            self.assert_fails(
+                "the user id 54321 has no name (no entry in /etc/passwd), which initdb asks for",
+                "Work as a user who has one, or add one",
+                ["unshare", "--user", "--map-user=54321"],
+            )
+        with self.subTest("root where there is no other user"):
+            self.assert_fails(
+                "root cannot give a directory there to another user (Invalid argument)",
+                "Work as an ordinary user",
+                ["unshare", "--user", "--map-root-user"],
+            )
 
     def test_a_disk_where_no_program_may_run_says_the_way_out(self) -> None:
         mount = ["unshare", "--mount", "sh", "-c", NOEXEC, str(PACKAGE_DIRECTORY)]

@@ -233,8 +233,12 @@ def _create(directory: Path, binaries_directory: Path) -> None:
     new_directory.mkdir(mode=0o700)
     server_user = random.choice(SERVER_USER_IDS)
     if is_root:
-        # As nobody first, since initdb asks for the user's name.
-        os.chown(new_directory, pwd.getpwnam("nobody").pw_uid, server_user)
+        try:
+            # To nobody first, since initdb asks for the user's name.
+            os.chown(new_directory, pwd.getpwnam("nobody").pw_uid, server_user)
+        except OSError as error:
+            reason = f"root cannot give a directory there to another user ({error.strerror})"
+            raise _unavailable(directory, reason, "Work as an ordinary user") from error
     try:
         initdb = _make_socket_directory(directory, new_directory, binaries_directory) / "initdb"
         # "initdb (PostgreSQL) 18.4"; a distribution adds its own version in brackets.
