@@ -19,7 +19,7 @@ import psutil
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.errors import QueryError
-from tests import PACKAGE_DIRECTORY, ProjectTestCase, start_server, wait_until
+from tests import PACKAGE_DIRECTORY, ProjectTestCase, wait_until
 
 AS_ORDINARY_USER = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 HELPER = "from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url\n"
@@ -347,7 +347,10 @@ class TestServerOfRoot(EmbeddedPostgresTestCase):
         self.addCleanup(shutil.rmtree, closed)
         for directory in (PACKAGE_DIRECTORY / "pginstall18", PACKAGE_DIRECTORY.with_suffix(".libs")):
             shutil.copytree(directory, closed / directory.relative_to(PACKAGE_DIRECTORY.parent))
-        url = start_server(self, closed / PACKAGE_DIRECTORY.name / "pginstall18/bin")
+        with contextlib.redirect_stderr(io.StringIO()):
+            url = start_embedded_postgres(
+                self.project / ".postgres", closed / PACKAGE_DIRECTORY.name / "pginstall18/bin"
+            )
         self.assertEqual(PostgresDB(url).query("create extension vector")["status"][0], "CREATE EXTENSION")
         self.assertEqual(closed.stat().st_mode & 0o777, 0o700)
 
