@@ -6,8 +6,9 @@ user is gone, and stops the server. In the same way the server's processes hold 
 `stopper.lock`, and whoever starts them `start.lock`. Of `process.lock` the kernel names the holder: the process to
 signal.
 
-PostgreSQL does not run as root. For root, the server runs under a user id that no account has, without groups or
-capabilities. So whoever is superuser in it can read and write what any user of the machine can, and its data:
+PostgreSQL does not run as root. For root, the server runs under a user id that no account has, and a group id that
+each start picks (so not even a server of copied data may look into its process), without capabilities. So whoever is
+superuser in it can read and write what any user of the machine can, and its data:
 - .postgres/ and the directories above it may be closed: root opens the data directory and passes the descriptor on.
 - The programs are used where they are, or copied into the socket's directory where a directory above them is closed.
 - The socket's directory is root's; its group, the server's, passes it, and may write to it until the server is ready.
@@ -39,12 +40,13 @@ from data_contract_components.errors import DatabaseUnavailableError
 
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 60
 POLL_INTERVAL_SECONDS = 0.01
 LOCK_FILES = ("users.lock", "start.lock", "server.lock", "process.lock", "stopper.lock")
 SOCKET_PATH_SIZE_BYTES = 103  # macOS; Linux has 107
 # systemd's for services that get a user while they run: no account has one of these, and containers have them too.
-# Each data directory gets one at random, so that two servers of root hardly ever share theirs.
-SERVER_USER_IDS = range(61184, 65520)
+# Picked at random, so that two servers of root hardly ever share both ids.
+SERVER_IDS = range(61184, 65520)
 # What root needs here, by the bit in /proc/self/status (Linux, capabilities(7)).
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
 
@@ -107,7 +109,7 @@ def _check_account(directory: Path) -> None:
         way_out = "Work as an ordinary user (docker run --user), or grant them (docker run --cap-add)"
         raise _unavailable(directory, f"root does not have the capabilities {', '.join(missing)} here", way_out)
     with contextlib.suppress(FileNotFoundError):
-        if (directory / "data").stat().st_uid not in SERVER_USER_IDS:
+        if (directory / "data").stat().st_uid not in SERVER_IDS:
             reason = "its data belong to another account, as an earlier version made them or another user did"
             raise _unavailable(directory, reason, "Remove them (make reset)")
 
@@ -159,7 +161,7 @@ def _temporary_directory() -> str:
     return directory if is_usable and (os.geteuid() != 0 or _is_passable(Path(directory))) else "/tmp"
 
 
-def _make_socket_directory(directory: Path, data_directory: Path, binaries_directory: Path) -> Path:
+def _make_socket_directory(directory: Path, binaries_directory: Path) -> Path:
     """The place of the programs, which the server's user may run; .postgres/socket leads to a new directory."""
     _remove_socket_directory(directory)
     socket_directory = Path(tempfile.mkdtemp(prefix="postgres-", dir=_temporary_directory()))
@@ -169,7 +171,7 @@ def _make_socket_directory(directory: Path, data_directory: Path, binaries_direc
         if not _is_passable(binaries_directory / "postgres"):
             binaries_directory = _copy_programs(binaries_directory, socket_directory / "programs")
             way_out = "Set TMPDIR to a directory on another disk, which everybody may pass"
-        os.chown(socket_directory, 0, data_directory.stat().st_gid)
+        os.chown(socket_directory, 0, random.choice(SERVER_IDS))
         socket_directory.chmod(0o730)
     if os.statvfs(binaries_directory).f_flag & getattr(os, "ST_NOEXEC", 0):
         reason = f"no program can run in {binaries_directory}, as its disk is mounted noexec"
@@ -198,16 +200,16 @@ def _copy_programs(binaries_directory: Path, copy: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _server_command(program: Path, data_directory: Path) -> Iterator[tuple[list[str], list[int]]]:
+def _server_command(directory: Path, program: Path, data_directory: Path) -> Iterator[tuple[list[str], list[int]]]:
     """The command line with which the program works in `data_directory`, and the descriptors to pass on."""
     if os.geteuid() != 0:
         yield [str(program), "-D", str(data_directory)], []
         return
     descriptor = os.open(data_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        owner = os.fstat(descriptor)
+        user, group = os.fstat(descriptor).st_uid, (directory / "socket").stat().st_gid
         # Without groups or capabilities: setpriv drops those of root with its user id, and no program gives them back.
-        account = [f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--inh-caps=-all"]
+        account = [f"--reuid={user}", f"--regid={group}", "--clear-groups", "--inh-caps=-all"]
         # Takes rights on the directory alone, not on those above it. PostgreSQL leaves inherited descriptors open.
         place = f"/proc/self/fd/{descriptor}"
         yield ["setpriv", *account, "--no-new-privs", str(program), "-D", place], [descriptor]
@@ -231,19 +233,22 @@ def _create(directory: Path, binaries_directory: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     new_directory = Path(tempfile.mkdtemp(prefix="initdb-", dir=directory)) / "data"
     new_directory.mkdir(mode=0o700)
-    server_user = random.choice(SERVER_USER_IDS)
     if is_root:
-        # As nobody first, since initdb asks for the user's name.
-        os.chown(new_directory, pwd.getpwnam("nobody").pw_uid, server_user)
+        try:
+            # To nobody first, since initdb asks for the user's name.
+            os.chown(new_directory, pwd.getpwnam("nobody").pw_uid, -1)
+        except OSError as error:
+            reason = f"root cannot give a directory there to another user ({error.strerror})"
+            raise _unavailable(directory, reason, "Work as an ordinary user") from error
     try:
-        initdb = _make_socket_directory(directory, new_directory, binaries_directory) / "initdb"
+        initdb = _make_socket_directory(directory, binaries_directory) / "initdb"
         # "initdb (PostgreSQL) 18.4"; a distribution adds its own version in brackets.
         answer = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=True).stdout
         major = answer.split()[2].partition(".")[0]
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
         if int(major) >= 17:
             options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        with _server_command(initdb, new_directory) as (command, descriptors):
+        with _server_command(directory, initdb, new_directory) as (command, descriptors):
             result = subprocess.run(
                 [*command, *options],
                 env=_server_environment(), cwd="/", pass_fds=descriptors, capture_output=True, text=True,
@@ -253,6 +258,7 @@ def _create(directory: Path, binaries_directory: Path) -> None:
     if result.returncode != 0:
         raise _unavailable(directory, result.stderr.strip())
     if is_root:
+        server_user = random.choice(SERVER_IDS)
         for _, directories, files, descriptor in os.fwalk(new_directory):
             for name in (".", *directories, *files):
                 os.chown(name, server_user, server_user, dir_fd=descriptor, follow_symlinks=False)
@@ -292,11 +298,11 @@ def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -
     data_directory = directory / "data"
     # Of the last server, which did not remove it itself; the process id may by now be another program's.
     (data_directory / "postmaster.pid").unlink(missing_ok=True)
-    programs = _make_socket_directory(directory, data_directory, binaries_directory)
+    programs = _make_socket_directory(directory, binaries_directory)
     socket_directory = (directory / "socket").readlink()
     settings = ["listen_addresses=", f"unix_socket_directories={socket_directory}", f"port={PORT}"]
     with (
-        _server_command(programs / "postgres", data_directory) as (command, descriptors),
+        _server_command(directory, programs / "postgres", data_directory) as (command, descriptors),
         (directory / "log").open("wb") as log_file,
         (directory / "process.lock").open("r+b") as process_lock,
     ):
@@ -378,18 +384,29 @@ def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
 
 
 def stop_embedded_postgres(directory: Path) -> None:
-    """No process of the server in `directory` lives, whoever used it; its data are whole."""
+    """No process of the server in `directory` lives, whoever used it; its data are whole.
+
+    Raises: DatabaseUnavailableError where a process that the server started does not end with it.
+    """
+    if not (directory / "server.lock").exists():
+        return
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while not (server_lock := _lock_if_free(directory / "server.lock")):
-        _interrupt(directory)
+        if not _interrupt(directory) and time.monotonic() > deadline:
+            raise _unavailable(directory, "a process that it started does not end", "End what still uses it")
         time.sleep(POLL_INTERVAL_SECONDS)
     with server_lock:
         _remove_socket_directory(directory)
 
 
-def _interrupt(directory: Path) -> None:
-    """The server in `directory` is told to stop, if its first process lives: the one that holds process.lock."""
+def _interrupt(directory: Path) -> bool:
+    """Whether the first process of the server in `directory` lives: it holds process.lock, and is told to stop."""
     layout = "qqihh" if sys.platform == "darwin" else "hhqqi"
-    with (directory / "process.lock").open("r+b") as process_lock:
+    try:
+        process_lock = (directory / "process.lock").open("r+b")
+    except FileNotFoundError:  # of an earlier version
+        return False
+    with process_lock:
         if sys.platform == "darwin":
             question = struct.pack(layout, 0, 0, 0, fcntl.F_WRLCK, 0)
             _, _, process_id, kind, _ = struct.unpack_from(layout, fcntl.fcntl(process_lock, fcntl.F_GETLK, question))
@@ -397,9 +414,11 @@ def _interrupt(directory: Path) -> None:
             question = struct.pack(layout, fcntl.F_WRLCK, 0, 0, 0, 0)
             kind, _, _, _, process_id = struct.unpack_from(layout, fcntl.fcntl(process_lock, fcntl.F_GETLK, question))
     # 0 or less stands for a process of another container.
-    if kind != fcntl.F_UNLCK and process_id > 0:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process_id, signal.SIGINT)
+    if kind == fcntl.F_UNLCK or process_id <= 0:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process_id, signal.SIGINT)
+    return True
 
 
 def _remove_socket_directory(directory: Path) -> None:
@@ -412,5 +431,8 @@ if __name__ == "__main__":
     if len(sys.argv) == 3:
         _stop_after_last_user(Path(sys.argv[1]), int(sys.argv[2]))
     else:
-        with contextlib.suppress(FileNotFoundError):  # never started
+        try:
             stop_embedded_postgres(Path(sys.argv[1]).resolve())
+        except DatabaseUnavailableError as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
