@@ -143,11 +143,13 @@ def run_on_terminal(command: list[str], directory: Path, url: str = "", **enviro
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
+    start = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - start
+        if waited > WAIT_SECONDS:
             raise TimeoutError(f"not so after {WAIT_SECONDS} seconds")
-        time.sleep(0.02)
+        # The longer it takes already, the rarer, as to ask may cost as much as what is waited for.
+        time.sleep(max(0.005, waited / 10))
 
 
 class DatabaseTestCase(unittest.TestCase):
