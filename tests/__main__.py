@@ -34,6 +34,14 @@ class Outcome(NamedTuple):
     output: str
 
 
+class Result(unittest.TextTestResult):
+    passed = 0
+
+    def addSuccess(self, test: unittest.TestCase) -> None:  # noqa: N802
+        super().addSuccess(test)
+        self.passed += 1
+
+
 def find_tests(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
     for part in suite:
         yield from find_tests(part) if isinstance(part, unittest.TestSuite) else [part]
@@ -51,16 +59,13 @@ def load_classes() -> dict[str, unittest.TestSuite]:
 def run_class(name: str) -> Outcome:
     faulthandler.dump_traceback_later(CLASS_TIMEOUT_SECONDS, exit=True)
     stream = io.StringIO()
-    suite = load_classes()[name]
-    result = unittest.TextTestRunner(stream, verbosity=1, warnings="default").run(suite)
+    result = unittest.TextTestRunner(stream, resultclass=Result, warnings="default").run(load_classes()[name])
+    faulthandler.cancel_dump_traceback_later()
     unsuccessful = [test for test, _ in result.failures + result.errors] + result.unexpectedSuccesses
     failed = {getattr(test, "test_case", test).id() for test in unsuccessful}
-    set_ups = {test.id() for test in unsuccessful if not isinstance(test, unittest.TestCase)}
-    passed = result.testsRun - len(failed - set_ups) - len(result.skipped)
     reasons = "".join(f"skipped {test.id()}: {reason}\n" for test, reason in result.skipped)
-    faulthandler.cancel_dump_traceback_later()
     output = f"{name}: {stream.getvalue().strip()}\n{reasons}"
-    return Outcome(passed, len(failed), len(result.skipped), output)
+    return Outcome(result.passed + len(result.expectedFailures), len(failed), len(result.skipped), output)
 
 
 def add_cleanup(function: Callable[..., object], *arguments: object) -> None:
