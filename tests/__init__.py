@@ -170,12 +170,12 @@ def copy_server(binaries_directory: Path, directory: Path) -> None:
 
     It is copied, as initdb takes seconds; the original is made once per run.
     """
-    version = next(version for version, path in BINARIES.items() if path == binaries_directory)
-    original = _RUN_DIRECTORY / version
-    with (_RUN_DIRECTORY / f"{version}.lock").open("w") as lock_file:
+    name = str(binaries_directory).replace("/", "_")[-200:]
+    original = _RUN_DIRECTORY / name
+    with (_RUN_DIRECTORY / f"{name}.lock").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
         if not original.exists():
-            new = _RUN_DIRECTORY / f"new-{version}"
+            new = _RUN_DIRECTORY / f"new-{name}"
             with contextlib.redirect_stderr(io.StringIO()):
                 url = start_embedded_postgres(new, binaries_directory)
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
