@@ -50,7 +50,7 @@ class TestThatDies(unittest.TestCase):
 HANGING = """
 import sys, time, unittest
 
-sys.modules["__main__"].CLASS_TIMEOUT_SECONDS = 0.5
+sys.modules["__main__"].TEST_TIMEOUT_SECONDS = 0.5
 
 class TestThatHangs(unittest.TestCase):
     def test_that_hangs(self): time.sleep(600)
