@@ -20,6 +20,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -73,12 +74,29 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for _number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):
     signal.signal(_number, signal.SIG_DFL)
 
-# In memory, where there is room: the files of a server are many, and none of them is to last.
-MEMORY = Path("/dev/shm")
-SERVERS_DIRECTORY = MEMORY if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 * 1024**3 else None
-# Made before a run is split over processes, which so share it, and removed with the process that made it.
-_RUN_DIRECTORY = Path(tempfile.mkdtemp(prefix="tests-", dir=SERVERS_DIRECTORY))
-atexit.register(shutil.rmtree, _RUN_DIRECTORY)
+
+def _make_run_directory() -> tuple[Path, IO[str]]:
+    """A directory that goes with this process, and its lock; what killed processes left goes first.
+
+    The processes of a run share it. It lies in memory where there is room, as the files of a server are many.
+    """
+    parent = Path("/dev/shm")
+    if not os.access(parent, os.W_OK) or shutil.disk_usage(parent).free < 4 * 1024**3:
+        parent = Path(tempfile.gettempdir())
+    with (parent / f"tests-{os.geteuid()}.lock").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        for path in parent.glob("tests-*/lock"):
+            with contextlib.suppress(OSError), path.open("r+") as lock_of_leftover:
+                fcntl.flock(lock_of_leftover, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path.parent)
+        directory = Path(tempfile.mkdtemp(prefix="tests-", dir=parent))
+        run_lock = (directory / "lock").open("w")
+        fcntl.flock(run_lock, fcntl.LOCK_EX)
+    atexit.register(shutil.rmtree, directory)
+    return directory, run_lock
+
+
+RUN_DIRECTORY, _run_lock = _make_run_directory()
 
 
 def url_of_database(name: str) -> str:
@@ -143,11 +161,13 @@ def run_on_terminal(command: list[str], directory: Path, url: str = "", **enviro
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
+    start = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - start
+        if waited > WAIT_SECONDS:
             raise TimeoutError(f"not so after {WAIT_SECONDS} seconds")
-        time.sleep(0.02)
+        # The longer it takes already, the rarer, as to ask may cost as much as what is waited for.
+        time.sleep(max(0.005, waited / 10))
 
 
 class DatabaseTestCase(unittest.TestCase):
@@ -168,12 +188,12 @@ def copy_server(binaries_directory: Path, directory: Path) -> None:
 
     It is copied, as initdb takes seconds; the original is made once per run.
     """
-    version = next(version for version, path in BINARIES.items() if path == binaries_directory)
-    original = _RUN_DIRECTORY / version
-    with (_RUN_DIRECTORY / f"{version}.lock").open("w") as lock_file:
+    name = str(binaries_directory).replace("/", "_")[-200:]
+    original = RUN_DIRECTORY / name
+    with (RUN_DIRECTORY / f"{name}.lock").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
         if not original.exists():
-            new = _RUN_DIRECTORY / f"new-{version}"
+            new = RUN_DIRECTORY / f"new-{name}"
             with contextlib.redirect_stderr(io.StringIO()):
                 url = start_embedded_postgres(new, binaries_directory)
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -186,7 +206,7 @@ def copy_server(binaries_directory: Path, directory: Path) -> None:
 
 def start_server(test: unittest.TestCase, binaries_directory: Path) -> str:
     """The URL of a new server of the version that `binaries_directory` holds, for this test."""
-    directory = Path(tempfile.mkdtemp(prefix="server-", dir=SERVERS_DIRECTORY)) / "server"
+    directory = Path(tempfile.mkdtemp(prefix="server-", dir=RUN_DIRECTORY)) / "server"
     test.addCleanup(shutil.rmtree, directory.parent)
     if binaries_directory in BINARIES.values():
         copy_server(binaries_directory, directory)
@@ -198,14 +218,11 @@ class ProjectTestCase(unittest.TestCase):
     """Each test has a copy of the project, and so an embedded server of its own."""
 
     def setUp(self) -> None:
-        parent = Path(tempfile.mkdtemp(prefix="project-", dir=SERVERS_DIRECTORY))
+        parent = Path(tempfile.mkdtemp(prefix="project-", dir=RUN_DIRECTORY))
         self.addCleanup(self.remove, parent)
         self.project = parent / self.project_path()
-        shutil.copytree(
-            ROOT / "data_contract_components",
-            self.project / "data_contract_components",
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
+        # With what is compiled of it, which takes each first command of a copy longer than most of what it does.
+        shutil.copytree(ROOT / "data_contract_components", self.project / "data_contract_components")
 
     def project_path(self) -> str:
         return "project"

@@ -54,6 +54,7 @@ create table nested (a needed, b feelings, c moment[], d feelings[], e quiet);
 create policy p on tied using (a > 3);
 insert into tied values (1, '{}'), (2, null);
 """
+SESSIONS_SQL = "select 1 from pg_stat_activity where datname ~ '^contracts_scratch_'"
 # Of the tables and of what they are made of: no row of these is written without a new transaction's number.
 STATE_SQL = """
 select 'class' as kind, oid::bigint, xmin::text from pg_class where oid >= 16384
@@ -241,9 +242,7 @@ class TestContractMutationScore(MutationTestCase):
         for table in TABLES:
             self.write(generate(self.database, table))
         before = self.state()
-        mutating_sql = (
-            "select 1 from pg_stat_activity where datname ~ '^contracts_scratch_' and query ~ 'before_mutation'"
-        )
+        mutating_sql = f"{SESSIONS_SQL} and query ~ 'before_mutation'"
         for number, sql in (
             (signal.SIGINT, "select 1 from pg_database where datname ~ '^contracts_scratch_'"),
             (signal.SIGTERM, mutating_sql),
@@ -259,11 +258,13 @@ class TestContractMutationScore(MutationTestCase):
                 )
                 self.addCleanup(process.kill)
                 wait_until(lambda sql=sql: len(self.database.query(sql)) > 0)  # type: ignore[misc]
-                output = None
-                while output is None:
-                    # Not only once: an exception that comes while another object is taken down is lost.
-                    process.send_signal(number)
+                process.send_signal(number)
+                while process.poll() is None:
                     with contextlib.suppress(subprocess.TimeoutExpired):
-                        output = process.communicate(timeout=3)[0]
+                        process.wait(timeout=10)
+                    # Again where it goes on: an exception that comes while another object is taken down is lost.
+                    if len(self.database.query(SESSIONS_SQL)):
+                        process.send_signal(number)
+                output = process.communicate()[0]
                 self.assertEqual((process.returncode, output.splitlines()[-1]), (130, "stopped; nothing was changed"))
                 self.assertEqual((self.scratch_databases(), self.state()), ([], before))

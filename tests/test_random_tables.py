@@ -18,10 +18,18 @@ from data_contract_components.detection.contract_violation_detector import (
 )
 from tests import DatabaseTestCase
 from tests.random_tables import ChangedTable, changed_tables
-from tests.test_cases import RESET_SQL
 
 VERSIONS = ("1.0.0", "1.1.0")
 MISSING, UNDECLARED = "column_name", "additionalColumns"
+RESET_SQL = """
+do $$ declare name text; begin
+    for name in
+        select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
+    loop execute format('drop schema %I cascade', name); end loop;
+    drop foreign data wrapper if exists w cascade;
+    create schema public;
+end $$
+"""
 Found = list[tuple[str, str, str]]
 Promises = dict[tuple[str, str], dict[str, Any]]
 
