@@ -1,4 +1,4 @@
-"""What the contract tests compare: the contracts, and the catalog of a database that this checkout's migrations built."""
+"""What the contract tests compare: the contracts, and the catalog of the database that the migrations built."""
 
 import functools
 
