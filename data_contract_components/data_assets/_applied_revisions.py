@@ -9,6 +9,7 @@ revision that was applied without this record).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from data_contract_components.errors import QueryError, StaleDatabaseError
 
 if TYPE_CHECKING:  # the contract tests do without alembic, which takes as long to import as they do to run
     from alembic.runtime.migration import MigrationContext, MigrationInfo
+    from alembic.script import ScriptDirectory
 
 Record = dict[str, Any]
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
@@ -78,17 +80,23 @@ def record_applied_revisions(
     recorded = read_record(comment) or {"files": {}}
     applied = {revision.revision for revision in step.revision_map.iterate_revisions(tuple(heads), "base")}
     revisions, files = {}, dict(checksums | recorded["files"] if applied else {})
-    for script in ctx.script.walk_revisions():
-        path = os.path.relpath(script.path, MIGRATIONS_DIRECTORY)
-        if script.revision not in applied:
+    for revision, path in _get_paths(ctx.script).items():
+        if revision not in applied:
             files.pop(path, None)
             continue
-        revisions[script.revision] = path
+        revisions[revision] = path
         if path not in recorded["files"]:
-            is_run = step.is_upgrade and script.revision in step.up_revision_ids
-            files[path] = (checksums.get(path) or _get_checksum(Path(script.path))) if is_run else None
+            is_run = step.is_upgrade and revision in step.up_revision_ids
+            files[path] = (checksums.get(path) or _get_checksum(MIGRATIONS_DIRECTORY / path)) if is_run else None
     record = {MARKER: 1, "heads": sorted(heads), "revisions": revisions, "files": files}
     ctx.connection.exec_driver_sql(f"comment on table {table} is %s", (json.dumps(record),))
+
+
+@functools.cache
+def _get_paths(script: ScriptDirectory) -> dict[str, str]:
+    """The file of each revision, from db_migrations/; asked for at each step."""
+    revisions = script.walk_revisions()
+    return {revision.revision: os.path.relpath(revision.path, MIGRATIONS_DIRECTORY) for revision in revisions}
 
 
 def ensure_applied_revisions_are_current(
