@@ -11,6 +11,7 @@ import psycopg2
 from psycopg2.extensions import make_dsn
 from psycopg2.sql import SQL, Identifier
 
+from data_contract_components.command import command
 from data_contract_components.data_assets._applied_revisions import RECORDS_SQL, RELATIONS_SQL
 from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import (
@@ -19,7 +20,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     database_url,
     describe,
 )
-from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
+from data_contract_components.errors import ForeignDatabaseError, QueryError
 
 NAME_SQL = """
 select current_database(), pg_catalog.pg_get_userbyid(datdba)
@@ -68,15 +69,13 @@ def reset_database(url: str) -> None:
             raise QueryError(error.pgcode, str(error).strip()) from error
 
 
+@command("the database is as it was, or gone")
 def main() -> int:
-    try:
-        if os.environ.get("DATABASE_URL", "").strip():
-            reset_database(database_url())
-        else:
-            reset_embedded_database()
-    except DataContractError as error:
-        print(error, file=sys.stderr)
-        return 2
+    """0: the database is empty; 2: it could not be emptied."""
+    if os.environ.get("DATABASE_URL", "").strip():
+        reset_database(database_url())
+    else:
+        reset_embedded_database()
     return 0
 
 
