@@ -17,7 +17,7 @@ endef
 # Python would not look for the project where the commands are run.
 unexport PYTHONSAFEPATH
 
-# alembic puts the path into alembic.ini by ConfigParser, which takes a % in it for the begin of a name.
+# alembic puts the path into alembic.ini by ConfigParser, which takes a % in it for the start of a name.
 needs_a_path_without_percent = $(if $(findstring %,$(CURDIR)),$(error alembic cannot read alembic.ini below a directory with a % in its name: rename one of $(CURDIR)))
 
 .PHONY: check report test seed lint reset clean help migrate requirements requirements-dev

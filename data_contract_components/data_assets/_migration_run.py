@@ -122,7 +122,8 @@ def render_failure(error: Exception, heads: tuple[str, ...]) -> str | None:
         lines += [f"SQL state {cause.pgcode}: {reason}{detail}" if cause.pgcode else reason, way_out]
     else:
         lines += [f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"]
-        is_encoding = isinstance(error, SyntaxError) and "codec can't decode" in (error.msg or "")
+        # Python 3.14 has other words for it than 3.11.
+        is_encoding = isinstance(error, SyntaxError) and "utf-8" in (error.msg or "").lower()
         lines += ["Save the file as UTF-8, and try again." if is_encoding else "Fix that, and try again."]
     return "\n".join(lines)
 

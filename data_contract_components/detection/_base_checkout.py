@@ -27,7 +27,7 @@ def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECT
     commit = find_merge_base(base, repository_directory)
     if not _git_output(repository_directory, "ls-tree", commit, COMPONENTS):
         raise ComparisonError(
-            f'"{escape_controls(base)}" (commit {commit[:12]}) has no {COMPONENTS}/',
+            f"{_quote(base)} (commit {commit[:12]}) has no {COMPONENTS}/",
             "Name a base that has the migrations.",
         )
     with open_temporary_directory("contracts-checkout-") as directory:
@@ -82,7 +82,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def find_merge_base(base: str, repository_directory: Path) -> str:
     """The commit, 40 digits, at which HEAD and `base` parted. Raises: ComparisonError."""
-    name = f'"{escape_controls(base)}"'
+    name = _quote(base)
     answer = _git(repository_directory, "rev-parse", "--is-shallow-repository")
     if answer.returncode != 0:
         raise ComparisonError(
@@ -134,3 +134,8 @@ def _git(directory: Path, *arguments: str, **environment: str) -> subprocess.Com
 
 def _text(output: bytes) -> str:
     return output.decode(errors="replace").strip()
+
+
+def _quote(ref: str) -> str:
+    """A git ref on one line, which a terminal only shows."""
+    return f'"{escape_controls(ref)}"'.replace("\n", "\\n")

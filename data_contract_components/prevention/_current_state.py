@@ -28,9 +28,9 @@ def get_current_state() -> CurrentState:
 @functools.cache
 def _read_current_state() -> CurrentState | DataContractError:
     try:
-        ensure_applied_revisions_are_current()
         contract_specs = get_data_contract_specs()
         ensure_a_contract_binds(contract_specs)
+        ensure_applied_revisions_are_current()
         return contract_specs, get_data_catalog(tables=get_tables(contract_specs))
     except DataContractError as error:
         error.args = (escape_output(str(error)),)

@@ -37,8 +37,8 @@ def get_report(today: datetime.date | None = None) -> Report:
     Shape: that of contract_report.schema.json; contracts in the order of their files, clauses and violations in theirs.
     """
     try:
-        ensure_applied_revisions_are_current()
         contracts = get_contracts()
+        ensure_applied_revisions_are_current()
         catalog_df = get_data_catalog(tables=get_tables(get_specs(contracts)))
         table_names = get_table_names()
     except InvalidContractSpecError as error:
