@@ -64,6 +64,7 @@ def load_classes() -> dict[str, unittest.TestSuite]:
 
 def run_class(name: str) -> Outcome:
     stream = io.StringIO()
+    faulthandler.dump_traceback_later(TEST_TIMEOUT_SECONDS, exit=True)  # for the set-up of module and class
     result = unittest.TextTestRunner(stream, resultclass=Result, warnings="default").run(load_classes()[name])
     faulthandler.cancel_dump_traceback_later()
     unsuccessful = [test for test, _ in result.failures + result.errors] + result.unexpectedSuccesses
