@@ -231,6 +231,18 @@ class TestTransactions(RepositoryTestCase):
                     self.write_revisions(f"{create}\n{end}")
                     self.assertEqual(self.briefs(), ["first added", "last added", "middle added"])
 
+    def test_a_revision_goes_on_after_a_statement_that_failed(self) -> None:
+        savepoint = 'with op.get_bind().begin_nested():\n        op.execute("select 1 / 0")'
+        for failing, undo in ((savepoint, "pass"), ('op.execute("select 1 / 0")', 'op.execute("ROLLBACK")')):
+            with self.subTest(failing):
+                body = f"try:\n    {failing}\nexcept sa.exc.DBAPIError:\n    {undo}\n"
+                self.write_revision("b", f'{body}op.drop_column("object", "title")')
+                self.assertEqual(self.briefs(), ["object.title removed"])
+
+    def test_a_temporary_table_is_no_change(self) -> None:
+        self.write_revision("b", 'op.execute("create temporary table staging as select * from object")')
+        self.assertEqual(self.briefs(), [])
+
     def test_nothing_is_compared_where_something_was_rolled_back(self) -> None:
         never_commits = ENV_TEXT.replace("    with context.begin_transaction():\n        context", "    context")
         for env_text, body, reason in (
@@ -399,6 +411,24 @@ class TestBase(RepositoryTestCase):
                 self.assertEqual(self.briefs(), [])
                 self.write(names, 'COLUMN = "remark"\n')
                 self.assertEqual(self.briefs(), ["object.note removed", "object.remark added"])
+
+    def test_a_directory_that_a_revision_lists_is_that_of_the_side(self) -> None:
+        self.write(self.with_parent(Path("statements/a.sql")), "alter table object add note text")
+        self.write_revision(
+            "b",
+            'from pathlib import Path\nfor path in Path("statements").glob("*.sql"):\n    op.execute(path.read_text())',
+        )
+        self.commit_to_main()
+        self.assertEqual(self.briefs(), [])
+        self.write(Path("statements/b.sql"), "alter table object drop title")
+        self.assertEqual(self.briefs(), ["object.title removed"])
+
+    def test_what_env_py_does_after_the_revisions_is_told(self) -> None:
+        self.write(
+            ENV, f"{ENV_TEXT}    connection.exec_driver_sql('alter table object drop title')\n    connection.commit()\n"
+        )
+        (change,) = self.compare().changes
+        self.assertEqual((brief(change), change.path), ("object.title removed", ENV.as_posix()))
 
     def test_a_package_of_another_checkout_is_not_taken_for_the_bases(self) -> None:
         self.write(self.with_parent(Path("lib/museum_names.py")), 'COLUMN = "note"\n')

@@ -104,6 +104,16 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertEqual((status, report["outcome"]), (0, "passed"))
         self.assertEqual(len(report["comparison"]["broken_promises"]), 1)
 
+    def test_a_promise_that_only_the_checked_database_breaks_is_broken(self) -> None:
+        asked = 'op.get_bind().scalar(sa.text("select current_database()"))'
+        self.write_revision("b", f'if {asked} == "postgres":\n    op.drop_column("object_images", "primary_image")')
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
+        status, report = self.report()
+        self.assertEqual((status, report["outcome"]), (1, "violations"))
+        (promise,) = report["comparison"]["broken_promises"]
+        self.assertEqual([violation["column_name"] for violation in promise["violations"]], ["primary_image"])
+        self.assert_schema(report)
+
     def test_a_contract_that_is_moved_into_a_folder_and_loosened_is_named_by_its_path(self) -> None:
         path = CONTRACT.parent / "met" / CONTRACT.name
         (self.root / path.parent).mkdir()

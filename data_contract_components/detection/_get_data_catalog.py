@@ -142,7 +142,7 @@ with recursive relations as materialized (
     left join pg_catalog.pg_foreign_data_wrapper on pg_foreign_data_wrapper.oid = pg_foreign_server.srvfdw
     where pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
         and pg_namespace.nspname not in ('pg_catalog', 'information_schema')
-        and not pg_catalog.pg_is_other_temp_schema(pg_namespace.oid)
+        and pg_class.relpersistence <> 't'
         and (%(table_names)s::text[] is null or pg_class.relname = any (%(table_names)s::text[]))
         and (%(table_schemas)s::text[] is null or pg_namespace.nspname = any (%(table_schemas)s::text[]))
 ),

@@ -72,11 +72,15 @@ class MigrationComparison:
         return bool(self.violations or (loosened == "fail" and self.broken_promises))
 
 
-def get_data_migration_changes(base: str, repository_directory: Path = REPOSITORY_DIRECTORY) -> MigrationComparison:
+def get_data_migration_changes(
+    base: str, repository_directory: Path = REPOSITORY_DIRECTORY, *, has_checked_database: bool = False
+) -> MigrationComparison:
     """What the working tree, uncommitted edits included, changes since it parted from `base`, a git ref.
 
     The migrations of both run in scratch databases on the server of database_url(); the checked database is not
-    touched. Raises: ComparisonError; InvalidContractSpecError of this checkout's contracts; DatabaseUnavailableError.
+    touched. With `has_checked_database`, those of this checkout built that one as well, and what it breaks of the
+    promises that were loosened counts too: a revision can do there what it does not do elsewhere. Raises:
+    ComparisonError; InvalidContractSpecError of this checkout's contracts; DatabaseUnavailableError.
     """
     with open_base_checkout(base, repository_directory) as (base_commit, base_directory):
         base_contracts = _get_base_contracts(base_directory / CONTRACTS_PATH, base)
@@ -98,6 +102,11 @@ def get_data_migration_changes(base: str, repository_directory: Path = REPOSITOR
     base_violations = ContractViolationDetector(base_specs, base_df).find_violations("binding")
     owed_violations = ContractViolationDetector(base_specs | owed_specs, head_df).find_violations("binding")
     head_violations = ContractViolationDetector(head_specs, head_df).find_violations("binding")
+    if has_checked_database:
+        checked_df = get_data_catalog(tables=tables)
+        checked_violations = ContractViolationDetector(base_specs | owed_specs, checked_df).find_violations("binding")
+        known_violations = ContractViolationDetector(head_specs, checked_df).find_violations("binding")
+        owed_violations += _subtract(checked_violations, (*owed_violations, *known_violations))
     contract_names: dict[TableName, set[str]] = {}
     for name, spec in [*base_specs.items(), *head_specs.items()]:
         schema = spec["schema"]

@@ -65,6 +65,7 @@ from pg_catalog.pg_class as relations
 join pg_catalog.pg_namespace as namespaces on namespaces.oid = relations.relnamespace
 where relations.oid = %s
 """
+ABORTED_TRANSACTION = "25P02"
 Job = dict[str, Any]
 Row = dict[str, Any]
 ColumnKey = tuple[int, int]
@@ -84,7 +85,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self._job, self._root = job, str(job["root"])
         self._revision: Script | None = None
-        # Files, by the revisions that are applied, and before that.
+        # Files and listed directories, by the revisions that are applied, and before that.
         self._opened: set[str] = set()
         self._opened_before: set[str] = set()
         self._refusals: list[str] = []
@@ -159,7 +160,8 @@ class Worker:
             return get_stats(loader, path)
 
         def note(name: str, arguments: tuple[Any, ...]) -> None:
-            if name == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+            is_listing = name in ("os.listdir", "os.scandir") and "importlib" not in sys._getframe(1).f_code.co_filename
+            if (name == "open" or is_listing) and isinstance(arguments[0], str | bytes | os.PathLike):
                 self._opened.add(os.path.realpath(os.fsdecode(arguments[0])))
 
         SourceFileLoader.path_stats = path_stats  # type: ignore[method-assign,assignment]
@@ -290,9 +292,10 @@ class Worker:
 
     def _apply(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
         """The next `count` revisions are applied, and the trace of them returned where there is SQL for it."""
-        trace: dict[str, Any] = {}
+        recorder: Recorder | None = None
 
         def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+            nonlocal recorder
             connection = context.connection
             assert connection is not None
             table = connection.dialect.identifier_preparer.format_table(context._version)
@@ -300,11 +303,8 @@ class Worker:
                 connection, f"select pg_catalog.to_regclass({_quote(table)})::oid::bigint"
             )
             transaction = connection.get_transaction()
-            recorder = (
-                Recorder(connection, self._job, self._version_table, self._look_at_session)
-                if self._job["columns_sql"]
-                else None
-            )
+            if self._job["columns_sql"]:
+                recorder = Recorder(connection, self._job, self._version_table, self._look_at_session)
 
             def finish(heads: set[str], **_: Any) -> None:
                 self._heads = heads
@@ -326,8 +326,6 @@ class Worker:
             # A revision that committed ended the transaction that env.py commits; what came after has another.
             if connection.in_transaction() and connection.get_transaction() is not transaction:
                 connection.commit()
-            if recorder:
-                trace.update(recorder.trace)
 
         url = self._job["url"]
         engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=NullPool)
@@ -343,12 +341,14 @@ class Worker:
             for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
                 heads |= set(connection.exec_driver_sql(sql).scalars())
             lost = connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one()
+            if recorder:
+                recorder.record_rest(connection, self._path_of(script.env_py_location))
         if heads != self._heads:
             found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
             raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
         if lost:
             raise IncompleteError("a part of what the revisions did was rolled back")
-        return trace
+        return recorder.trace if recorder else {}
 
     def _look_at_session(self, connection: Connection) -> str:
         """The names of its prepared statements; its transaction is remembered."""
@@ -388,6 +388,11 @@ class Recorder:
         self._record()
         self._call = None
 
+    def record_rest(self, connection: Connection, path: str) -> None:
+        """What env.py did after the revisions, as another connection sees it."""
+        self._connection = connection
+        self._record_at(("env.py", path, None, None))
+
     def _before_cursor_execute(self, *_: Any) -> None:
         frame = inspect.currentframe()
         # The innermost: in a function that several calls share, it is its `op.…` line that did it.
@@ -401,19 +406,26 @@ class Recorder:
         self._call = call
 
     def _record(self) -> None:
-        # A revision or a pooler may have taken the statements away.
-        self._prepared = self._look_at_session(self._connection)
+        # Without a call, when something has passed SQLAlchemy by.
+        line, call = self._call or (self._calls.upgrade_line, None)
+        statement = self._calls.render(call) if call else None
+        self._record_at((self._revision.revision, self._path, line, statement))
+
+    def _record_at(self, place: tuple[str, str, int | None, str | None]) -> None:
+        try:
+            # A revision or a pooler may have taken the statements away.
+            self._prepared = self._look_at_session(self._connection)
+        except Exception as error:
+            # A statement failed, and the revision goes on by a rollback, perhaps to a savepoint.
+            if ABORTED_TRANSACTION in (getattr(error, "pgcode", None), getattr(error, "sqlstate", None)):
+                return
+            raise
         before, self._rows = self._rows, self._read()
         pairs = ((before.get(key), self._rows.get(key)) for key in before | self._rows)
         # Most are the same object, which dicts do not see for themselves.
         changed = [(old, new) for old, new in pairs if old is not new and old != new]
-        if not changed:
-            return
-        # Without a call, when something has passed SQLAlchemy by.
-        line, call = self._call or (self._calls.upgrade_line, None)
-        statement = self._calls.render(call) if call else None
-        place = (self._revision.revision, self._path, line, statement)
-        self.trace["steps"].append((place, changed))
+        if changed:
+            self.trace["steps"].append((place, changed))
 
     def _read(self) -> dict[ColumnKey, Row]:
         """The columns as they are now; those that did not change are not asked for."""

@@ -83,7 +83,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         files = (path for path in self.directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         paths = {str(path.relative_to(self.root_directory)) for path in files}
         self._other_files = self._checksums(paths - set(self.paths.values()))
-        self._opened = set(answer["opened"]) - set(self.paths.values())
+        self._opened = self._outside_of_versions(answer["opened"])
 
     def count_shared(self, other: Migrations) -> int:
         """How many revisions from the first on are byte for byte those of `other`, and find the same files."""
@@ -106,8 +106,13 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
     def end(self) -> tuple[Trace, set[str]]:
         """What each call of the applied revisions did, and the files that they read."""
         answer = self._end()
-        opened = set(answer["opened"]) - set(self.paths.values())
+        opened = self._outside_of_versions(answer["opened"])
         return Trace.from_rows(answer.get("first", []), answer.get("steps", [])), opened
+
+    def _outside_of_versions(self, paths: list[str]) -> set[str]:
+        """Neither the revisions nor the directories of them, in which those of both sides differ."""
+        directories = {str(parent) for path in self.paths.values() for parent in Path(path).parents}
+        return set(paths) - set(self.paths.values()) - directories
 
     def _begin(
         self, database: ScratchDatabase, *, is_apply: bool, count: int | None = None, is_traced: bool = False
@@ -188,5 +193,7 @@ def _checksum(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:  # it is not there, or no file
+    except IsADirectoryError:  # what is in it was listed
+        return "/".join(sorted(entry.name for entry in path.iterdir() if entry.name != "__pycache__"))
+    except OSError:  # it is not there
         return None

@@ -19,7 +19,7 @@ NO_CHANGES: dict[str, Any] = {"base_commit": None, "changes": [], "contract_chan
 def add_changes(report: Report, base: str, loosened: Literal["fail", "report"]) -> Report:
     """The report, compared with the git ref `base`; where that cannot be done, it has not passed and says why."""
     try:
-        comparison = get_data_migration_changes(base)
+        comparison = get_data_migration_changes(base, has_checked_database=report["outcome"] != COULD_NOT_CHECK)
     # Whatever it is, the violations that were found are still reported.
     except Exception as error:  # noqa: BLE001
         outcome = COULD_NOT_CHECK if report["outcome"] == "passed" else report["outcome"]
