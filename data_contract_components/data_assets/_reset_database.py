@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 from contextlib import closing
+from urllib.parse import urlsplit
 
 import psycopg2
-from psycopg2.extensions import make_dsn
 from psycopg2.sql import SQL, Identifier
 
 from data_contract_components.command import command
@@ -55,7 +55,10 @@ def reset_database(url: str) -> None:
     print(f"dropping and creating {place}", file=sys.stderr)
     # First the new one, so that a role that may not make databases loses nothing.
     old, new = Identifier(name), Identifier(f"{name[:50]}_reset_{os.getpid()}")
-    with closing(connect(make_dsn(url, dbname="template1"))) as connection, connection.cursor() as cursor:
+    with (
+        closing(connect(urlsplit(url)._replace(path="/template1").geturl())) as connection,
+        connection.cursor() as cursor,
+    ):
         connection.autocommit = True
         try:
             cursor.execute(SQL("create database {} owner {}").format(new, Identifier(owner)))

@@ -14,19 +14,9 @@ from data_contract_components.errors import DataContractError
 CurrentState = tuple[dict[str, ContractSpec], pd.DataFrame]
 
 
-def get_current_state() -> CurrentState:
-    """The contracts and the catalog of their tables, read once per process.
-
-    Raises: DataContractError, with the traceback of this call only.
-    """
-    state = _read_current_state()
-    if isinstance(state, DataContractError):
-        raise state.with_traceback(None) from None
-    return state
-
-
 @functools.cache
-def _read_current_state() -> CurrentState | DataContractError:
+def get_current_state() -> CurrentState | DataContractError:
+    """The contracts and the catalog of their tables, or why they could not be read; once per process."""
     try:
         contract_specs = get_data_contract_specs()
         ensure_a_contract_binds(contract_specs)

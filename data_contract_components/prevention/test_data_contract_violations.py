@@ -1,13 +1,11 @@
-"""The contract tests: every contract of contract_definition/ against the database of database_url().
-
-FAIL is a broken contract. ERROR says that nothing could be checked; it names the cause and the way out.
-"""
+"""The contract tests: FAIL is a broken contract, ERROR says that nothing could be checked and what to do."""
 
 import unittest
 
 from data_contract_components.command import escape_output
 from data_contract_components.detection.contract_coverage_detector import ContractCoverageDetector
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
+from data_contract_components.errors import DataContractError
 from data_contract_components.prevention._current_state import get_current_state
 
 
@@ -15,8 +13,10 @@ class TestContractViolations(unittest.TestCase):
     """One test per detector."""
 
     def setUp(self) -> None:
-        # Here, so that each test ends in ERROR by itself when there is nothing to compare.
-        self.state = get_current_state()
+        state = get_current_state()
+        if isinstance(state, DataContractError):
+            raise state.with_traceback(None) from None
+        self.state = state
 
     def test_all_contract_assets_present_in_catalog(self) -> None:
         """Test that all assets under contract are present in the data catalog"""
