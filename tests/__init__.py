@@ -1,6 +1,5 @@
 """What the tests share: databases that the migrations built, and copies of the project to run its commands in."""
 
-import atexit
 import contextlib
 import fcntl
 import functools
@@ -92,7 +91,7 @@ def _make_run_directory() -> tuple[Path, IO[str]]:
         directory = Path(tempfile.mkdtemp(prefix="tests-", dir=parent))
         run_lock = (directory / "lock").open("w")
         fcntl.flock(run_lock, fcntl.LOCK_EX)
-    atexit.register(shutil.rmtree, directory)
+    Finalize(None, shutil.rmtree, (directory,), {"ignore_errors": True}, exitpriority=-1)  # after all others
     return directory, run_lock
 
 

@@ -61,7 +61,7 @@ UNREADABLE = {
     '[{"objectID": 1}] x': "nothing may follow the JSON array of records",
     '[{"objectID": NaN}]': "NaN is no JSON",
     "[]": "holds no record that fits; nothing was changed",
-    "[" * 100_000: "recursion",
+    "[" * 100_000: "while decoding a JSON array",
 }
 
 
