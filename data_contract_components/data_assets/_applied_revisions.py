@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ def record_applied_revisions(
     ctx: MigrationContext,
     step: MigrationInfo,
     heads: Collection[Any],
-    run_args: Mapping[str, Any],
+    **_: Any,
 ) -> None:
     """The record is that of `heads`, in the transaction of `step`; `checksums` are those of before alembic read a file.
 

@@ -9,7 +9,7 @@ import threading
 from contextlib import closing
 from dataclasses import dataclass, replace
 from types import TracebackType
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg2
 from psycopg2.extensions import quote_ident
@@ -30,8 +30,6 @@ where databases.datname ~ ('^' || %s || '[0-9a-f]+_[0-9]+$')
     )
 order by databases.datname
 """
-
-
 # Settings of the checked database, and of this role in it, which win over the role's own.
 SETTINGS_SQL = """
 select settings.setrole <> 0 as is_of_role, split_part(entry, '=', 1) as name,
@@ -171,10 +169,8 @@ class ScratchDatabases:
         return replace(database, copied=tuple(copied), missing=tuple(missing))
 
     def _url_of(self, name: str) -> str:
-        parts = urlsplit(self._url)
-        # libpq takes a dbname among the parameters before the one in the path, and it is the checked database's.
-        parameters = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "dbname"]
-        return parts._replace(path=f"/{name}", query=urlencode(parameters, quote_via=quote)).geturl()
+        # database_url() has the database's name in the path, and nowhere else.
+        return urlsplit(self._url)._replace(path=f"/{name}").geturl()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

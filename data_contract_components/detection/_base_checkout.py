@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
-from data_contract_components.errors import ComparisonError, escape_controls
+from data_contract_components.errors import ComparisonError
 
 COMPONENTS = "data_contract_components"
 # git sets these for its hooks; each leads to another repository, index or history.
@@ -27,7 +27,7 @@ def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECT
     commit = find_merge_base(base, repository_directory)
     if not _git_output(repository_directory, "ls-tree", commit, COMPONENTS):
         raise ComparisonError(
-            f'"{escape_controls(base)}" (commit {commit[:12]}) has no {COMPONENTS}/',
+            f'"{base}" (commit {commit[:12]}) has no {COMPONENTS}/',
             "Name a base that has the migrations.",
         )
     with open_temporary_directory("contracts-checkout-") as directory:
@@ -82,7 +82,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def find_merge_base(base: str, repository_directory: Path) -> str:
     """The commit, 40 digits, at which HEAD and `base` parted. Raises: ComparisonError."""
-    name = f'"{escape_controls(base)}"'
+    name = f'"{base}"'
     answer = _git(repository_directory, "rev-parse", "--is-shallow-repository")
     if answer.returncode != 0:
         raise ComparisonError(

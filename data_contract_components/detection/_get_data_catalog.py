@@ -411,7 +411,6 @@ left join pg_catalog.pg_attrdef
 order by relations.table_schema, relations.table_name, attributes.attnum
 """
 
-
 TABLES_SQL = """
 select pg_namespace.nspname::text as table_schema, pg_class.relname::text as table_name
 from pg_catalog.pg_class

@@ -28,6 +28,7 @@ from types import FrameType
 from typing import IO, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import alembic.script.base
 import psycopg2
 from alembic.config import Config
 from alembic.operations import BatchOperations, MigrateOperation
@@ -98,7 +99,8 @@ class Worker:
         self._guard_connections()
         self._set_environment()
         _execute_batches_at_once()
-        _skip_files_of_macos()
+        # Of the hidden files, alembic skips Emacs' lock files, and not the "._" files of macOS.
+        alembic.script.base._only_source_rev_file = re.compile(r"(?!\.|__init__)(.*\.py)$")
         try:
             config = Config(self._job["config"])
             self._set_urls(config)
@@ -338,6 +340,11 @@ class Worker:
             offered_connection.commit()
         if self._version_table is None:
             raise IncompleteError("env.py ran no migrations")
+        self._ensure_committed(engine)
+        return trace
+
+    def _ensure_committed(self, engine: Engine) -> None:
+        """Raises: IncompleteError where the database, by a new connection, lacks what the revisions did."""
         with engine.connect() as connection:
             heads: set[str] = set()
             for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
@@ -348,7 +355,6 @@ class Worker:
             raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
         if lost:
             raise IncompleteError("a part of what the revisions did was rolled back")
-        return trace
 
     def _look_at_session(self, connection: Connection) -> str:
         """The names of its prepared statements; its transaction is remembered."""
@@ -539,16 +545,6 @@ def _execute_batches_at_once() -> None:
         return result
 
     BatchOperations.invoke = invoke  # type: ignore[method-assign,assignment]
-
-
-def _skip_files_of_macos() -> None:
-    """What macOS writes beside a file on a foreign disk is no revision, though it is called ._*.py."""
-    original = Script._from_path
-
-    def from_path(script: ScriptDirectory, path: Any) -> Script | None:
-        return None if Path(path).name.startswith("._") else original(script, path)
-
-    Script._from_path = from_path  # type: ignore[method-assign,assignment]
 
 
 def _work(line: str, control: IO[str]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from data_contract_components.detection._migration_trace import ColumnKey, Place, Row, Trace
+from data_contract_components.detection._migration_trace import ColumnKey, Place, Row, Trace, column_key_of
 
 TableName = tuple[str, str]
 # What of a row a question is about.
@@ -21,10 +21,6 @@ def get_states(trace: Trace) -> Iterator[tuple[ColumnKey, Row]]:
 
 def table_name_of(row: Row) -> TableName:
     return row["table_schema"], row["table_name"]
-
-
-def column_key_of(row: Row) -> ColumnKey:
-    return row["table_oid"], row["column_number"]
 
 
 def _find_last(trace: Trace, did: Callable[[ColumnKey, Row | None, Row | None], bool]) -> Place | None:

@@ -14,11 +14,11 @@ from data_contract_components.detection._migration_trace import (
     Place,
     Row,
     Trace,
+    column_key_of,
 )
 from data_contract_components.detection._places import (
     Reader,
     TableName,
-    column_key_of,
     find_change_of_column,
     find_change_of_table,
     find_creation_of_table,
