@@ -66,7 +66,7 @@ def command(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
                     status, message = 130, f"stopped; {stopped}"
                 except BrokenPipeError:
                     status, message = 141, ""
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:  # noqa: BLE001 - each has an exit status
                     status, message = 2, render_error(error)
                 for stream, text in ((output, ""), (errors, message and f"{message}\n")):
                     try:

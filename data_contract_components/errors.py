@@ -1,4 +1,4 @@
-"""What "could not check" looks like: every error that a person can mend, with its facts as attributes."""
+"""What "could not check" looks like: every error that a person can fix, with its facts as attributes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CatalogHiddenError(DataContractError):
 class StaleDatabaseError(DataContractError):
     """The database was built from other migration files than the ones that are here, so nothing was compared.
 
-    `commands` are those of alembic that repair it, none where it takes a new database.
+    `commands` are alembic's that repair it; empty where a new database is needed.
     """
 
     def __init__(self, problems: list[str], commands: list[str]) -> None:
@@ -108,7 +108,7 @@ class NoBindingContractError(DataContractError):
 
 
 class ComparisonError(DataContractError):
-    """The base or the migrations cannot be had, or not run aside; what the contract tests say is none the worse."""
+    """The base or its migrations could not be loaded or run in a scratch database; contract tests are unaffected."""
 
     def __init__(self, reason: str, way_out: str) -> None:
         reason = escape_controls(reason)

@@ -9,7 +9,7 @@ from typing import Any
 # Of each value in a difference, and of what two long ones have in common before it.
 VALUE_CHARACTERS = 60
 COMMON_CHARACTERS = 20
-# A string, a bracket or a comma, a line's end, or a number or word; colons and blanks tell nothing.
+# A string, a bracket or a comma, a line's end, or a number or word; colons and blanks are skipped.
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],\n]|[^\s{}\[\],:"]+')
 
 

@@ -14,13 +14,13 @@ from data_contract_components.errors import ComparisonError
 COMPONENTS = "data_contract_components"
 # git sets these for its hooks; each leads to another repository, index or history.
 HOOK_VARIABLES = ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
-# What git would run or write in the user's repository when an index is written, and what would leave files out.
+# Settings that would run or write something in the user's repository with an index, or leave files out.
 OPTIONS = ("core.hooksPath=/dev/null", "core.splitIndex=false", "core.fsmonitor=false", "core.sparseCheckout=false")
 
 
 @contextmanager
 def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECTORY) -> Iterator[tuple[str, Path]]:
-    """The commit at which HEAD and `base`, a git ref, parted, and a directory with all files of it.
+    """The commit at which HEAD and `base`, a git ref, parted, and a directory with all its files.
 
     Submodules are empty. The directory is gone afterwards. Raises: ComparisonError.
     """
@@ -50,7 +50,7 @@ def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECT
 def open_temporary_directory(prefix: str) -> Iterator[Path]:
     """A new directory that is gone afterwards; if this process is killed, the next that asks for `prefix` removes it.
 
-    That it is in use is known to the kernel alone, as the lock on it, which ends with this process.
+    Only a lock on it says that it is in use, and ends with this process.
     """
     for leftover in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with suppress(OSError), _locked(leftover):
@@ -58,7 +58,7 @@ def open_temporary_directory(prefix: str) -> Iterator[Path]:
     with ExitStack() as stack:
         while True:
             directory = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
-            # Another process may find it before it is locked, and take it for left behind.
+            # Another process may find it before it is locked, and remove it as left behind.
             with suppress(FileNotFoundError, BlockingIOError):
                 stack.enter_context(_locked(directory))
                 if directory.exists():
@@ -123,7 +123,7 @@ def _git(directory: Path, *arguments: str, **environment: str) -> subprocess.Com
     variables = {name: value for name, value in os.environ.items() if name not in hook_variables}
     # Nothing stands in for a commit: neither `git replace` nor its predecessor.
     variables |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull} | environment
-    # The code of this checkout runs here anyway; git's own doubt about its owner protects from nothing more, and
+    # The code of this checkout runs here anyway; git's own check of its owner protects from nothing more, and
     # would stop every check in a container.
     options = [word for option in ("safe.directory=*", *OPTIONS) for word in ("-c", option)]
     try:

@@ -72,7 +72,7 @@ ColumnKey = tuple[int, int]
 
 
 class RefusedConnectionError(Exception):
-    """A connection to something else than the scratch database; nothing was run over it."""
+    """A connection to something other than the scratch database; nothing was run over it."""
 
 
 class IncompleteError(Exception):
@@ -121,7 +121,7 @@ class Worker:
         chain = [error]
         while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
             chain.append(cause)
-        # env.py may tell of an error and leave the program.
+        # env.py may print an error and exit.
         error = next((link for link in chain if not isinstance(link, SystemExit)), error)
         reason = str(error) if isinstance(error, IncompleteError) else f"{type(error).__name__}: {error}"
         if isinstance(error, DBAPIError):
@@ -198,7 +198,7 @@ class Worker:
             self._guard_asyncpg(importlib.import_module("asyncpg"))
 
     def _make_way(self, connection: Connection, _: Any, sql: str, parameters: Any, *__: Any) -> tuple[str, Any]:
-        """For a statement that makes what was copied from the checked database, this is dropped, or left if in use."""
+        """What was copied from the checked database is dropped before a statement creates it, or kept where in use."""
         for kind, name in self._job["copied"]:
             pattern = rf'\bcreate\s+{kind}\s+(?:if\s+not\s+exists\s+)?(?="?{re.escape(name)}(?!\w))'
             sql, count = re.subn(pattern, f"create {kind} if not exists ", sql, flags=re.IGNORECASE)
@@ -280,7 +280,7 @@ class Worker:
     def _get_revisions(self, script: ScriptDirectory) -> dict[str, Any]:
         revisions = [step.revision for step in _get_steps(script, ())]
         for revision in revisions:
-            # What its functions import is imported as well, so that those files are among the opened.
+            # What its functions import is imported too, so that those files are among `opened`.
             source = _read(revision.path)
             if re.search(r"^[ \t]+(import|from)\b", source, re.MULTILINE):
                 for node in ast.walk(ast.parse(source)):
@@ -373,8 +373,8 @@ class Recorder:
         self, connection: Connection, job: Job, version_table: int | None, look: Callable[[Connection], str]
     ) -> None:
         self._connection, self._version_table, self._look_at_session = connection, version_table, look
-        # Planning the queries takes as long as they do. No other statement has the names, be it in another session
-        # that a pooler lends this one.
+        # Planning the queries takes as long as running them. The names are random, as a pooler may lend this
+        # session to others.
         token = secrets.token_hex(6)
         self._versions_sql = (f"contracts_{token}_versions", job["versions_sql"])
         columns_sql = f"select to_json(rows)::text from ({job['columns_sql']}) as rows"
@@ -415,7 +415,7 @@ class Recorder:
         changed = [(old, new) for old, new in pairs if old is not new and old != new]
         if not changed:
             return
-        # Without a call, when something has passed SQLAlchemy by.
+        # Without a call, when something was done without SQLAlchemy.
         line, call = self._call or (self._calls.upgrade_line, None)
         statement = self._calls.render(call) if call else None
         place = (self._revision.revision, self._path, line, statement)
@@ -523,7 +523,7 @@ def _quote(text: str) -> str:
 
 
 def _query(connection: Connection, sql: str) -> list[Any]:
-    # Not by SQLAlchemy, which would tell the recorder of this.
+    # Not by SQLAlchemy, whose event the recorder listens to.
     with contextlib.closing(connection.connection.cursor()) as cursor:
         cursor.execute(sql)
         return list(cursor.fetchall()) if cursor.description else []
@@ -532,7 +532,7 @@ def _query(connection: Connection, sql: str) -> list[Any]:
 def _execute_batches_at_once() -> None:
     """Each call of a batch is executed at once, and not at the end of `with`, where its line is not known.
 
-    But for a batch that makes the table anew, which takes them together.
+    A batch that recreates the table still takes them together.
     """
     original = BatchOperations.invoke
 
@@ -566,7 +566,7 @@ def main() -> None:
     control, report = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    sys.stdout = sys.stderr  # what a revision prints is none of the command's output
+    sys.stdout = sys.stderr  # what a revision prints is not the command's output
     logging.disable(logging.INFO)
     for line in control:
         process_id = os.fork()

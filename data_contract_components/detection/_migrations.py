@@ -43,7 +43,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
 
     def __enter__(self) -> Migrations:
         if not hasattr(os, "fork"):
-            raise ComparisonError("migrations are not run aside on Windows itself", "Work in WSL.")
+            raise ComparisonError("migrations cannot be run in a scratch database on Windows itself", "Work in WSL.")
         with contextlib.ExitStack() as stack:
             temporary_directory = stack.enter_context(open_temporary_directory("contracts-worker-"))
             self._process = subprocess.Popen(

@@ -36,7 +36,7 @@ def find_creation_of_table(trace: Trace, oid: int) -> Place | None:
 
 
 def find_change_of_column(trace: Trace, row: Row, read: Reader) -> Place | None:
-    """The call that gave it this value of `read`, be it the one that made the column."""
+    """The call that gave it this value of `read`; it may be the one that made the column."""
     return _find_last(
         trace,
         lambda key, before, after: (

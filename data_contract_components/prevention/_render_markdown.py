@@ -85,7 +85,7 @@ def get_run(environment: Mapping[str, str]) -> Run | None:
 
 
 def render_comment(report: dict[str, Any], log: str, run: Run) -> str:
-    """What the pull request is told of violations, or of a check that could not be made; under 60,000 characters."""
+    """What the pull request shows of violations, or of a check that could not be made; under 60,000 characters."""
     head, parts, tail = _render_findings(report, run)
     return _join(head, parts, [*tail, _render_log(log), _render_source(run)], COMMENT_CHARACTERS)
 
