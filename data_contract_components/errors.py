@@ -92,7 +92,7 @@ class InvalidContractSpecError(DataContractError):
     """Contract files cannot be read as contracts, so nothing was compared with the catalog."""
 
     def __init__(self, problems: list[SpecProblem]) -> None:
-        super().__init__("contract files to mend, nothing was checked:\n" + "\n".join(map(str, problems)))
+        super().__init__("invalid contract files, nothing was checked:\n" + "\n".join(map(str, problems)))
         self.problems = problems
 
 
