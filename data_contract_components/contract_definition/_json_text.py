@@ -74,5 +74,8 @@ def _render_words(value: Any) -> str:
 
 
 def _render_short(value: Any) -> str:
-    text = _render_words(value)
-    return text if len(text) <= VALUE_CHARACTERS else f"{text[: VALUE_CHARACTERS - 1]}…"
+    return cut(_render_words(value), VALUE_CHARACTERS)
+
+
+def cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition._json_text import render_difference
+from data_contract_components.contract_definition._json_text import VALUE_CHARACTERS, cut, render_difference
 from data_contract_components.contract_definition.contract_spec import Contract, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
@@ -42,7 +42,6 @@ from data_contract_components.errors import (
     escape_controls,
 )
 
-VALUE_LENGTH = 60
 # Title, names of the columns, and rows of cells.
 Section = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
@@ -241,7 +240,7 @@ def _render_contract_change(change: ContractChange) -> tuple[str, ...]:
 
 def _render_value(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= VALUE_LENGTH else text[: VALUE_LENGTH - 1] + "…"
+    return cut(text, VALUE_CHARACTERS)
 
 
 def _escape_controls(text: str) -> str:

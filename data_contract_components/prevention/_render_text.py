@@ -4,7 +4,7 @@ import textwrap
 from typing import Any
 
 from data_contract_components.command import escape_output
-from data_contract_components.contract_definition._json_text import render_difference, render_value
+from data_contract_components.contract_definition._json_text import cut, render_difference, render_value
 
 WIDTH = 80
 SHOWN_TABLES = 20
@@ -165,8 +165,7 @@ def render_contract_change(change: dict[str, Any]) -> str:
 
 
 def _cut_value(value: Any) -> str:
-    text = render_value(value)
-    return text if len(text) <= VALUE_CHARACTERS else f"{text[: VALUE_CHARACTERS - 1]}…"
+    return cut(render_value(value), VALUE_CHARACTERS)
 
 
 def find_harmless_changes(report: dict[str, Any]) -> list[dict[str, Any]]:
