@@ -47,7 +47,7 @@ def render_value(value: Any) -> str:
 
 
 def render_difference(before: Any, after: Any) -> str:
-    """What became of a value, in words; of lists which items are new or gone, and of long values where they differ."""
+    """What changed in a value, in words: of lists, which items are new or gone; of long values, where they differ."""
     if before is None or after is None:
         return f"is new: {_render_short(after)}" if before is None else f"is gone: {_render_short(before)}"
     if isinstance(before, list) and isinstance(after, list):

@@ -94,7 +94,7 @@ def record_applied_revisions(
 
 @functools.cache
 def _get_paths(script: ScriptDirectory) -> dict[str, str]:
-    """The file of each revision, from db_migrations/; asked for at each step."""
+    """The file of each revision, from db_migrations/; cached, as each step needs it."""
     revisions = script.walk_revisions()
     return {revision.revision: os.path.relpath(revision.path, MIGRATIONS_DIRECTORY) for revision in revisions}
 

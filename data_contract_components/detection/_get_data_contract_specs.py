@@ -25,7 +25,7 @@ CONTRACT_LIKE = re.compile(r"contract[\W_]*spec|\.(json|ya?ml)", re.IGNORECASE)
 
 
 def get_data_contract_specs(contract_directory: Path | str = CONTRACT_DIRECTORY) -> dict[str, ContractSpec]:
-    """What get_contracts returns, but of each contract the content only."""
+    """What get_contracts returns, but only the content of each contract."""
     return get_specs(get_contracts(contract_directory))
 
 

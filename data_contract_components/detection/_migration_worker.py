@@ -168,7 +168,7 @@ class Worker:
         sys.addaudithook(note)
 
     def _guard_connections(self) -> None:
-        """No connection is handed out, by SQLAlchemy or by a driver, before it has proved to be the scratch database's.
+        """SQLAlchemy and the drivers return no connection before it has been checked to be the scratch database's.
 
         The server is the right one when the database of that name, which is random, has that oid there.
         """
@@ -548,7 +548,7 @@ def _execute_batches_at_once() -> None:
 
 
 def _work(line: str, control: IO[str]) -> None:
-    """Does the job of `line` and ends the process, at once when nobody waits for the answer any more."""
+    """Does the job of `line` and ends the process, at once when nobody waits for the answer any longer."""
 
     def end_with_parent() -> None:
         os.read(control.fileno(), 1)

@@ -86,7 +86,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         self._opened = set(answer["opened"]) - set(self.paths.values())
 
     def count_shared(self, other: Migrations) -> int:
-        """How many revisions from the first on are byte for byte those of `other`, and find the same files."""
+        """How many revisions from the first on are byte for byte those of `other`, and read the same files."""
         if self._other_files != other._other_files or not self.has_files_of(other, self._opened):
             return 0
         pairs = zip(self.paths.items(), other.paths.items(), strict=False)
