@@ -14,10 +14,10 @@ define install
 	    $(RUN) pip install -qq --disable-pip-version-check -r $(1) && cp $(1) "$(VENV)/$(1)"; }
 endef
 
-# Python would not look for the project where the commands are run.
+# With it, Python would not find the project in the directory that the commands are run in.
 unexport PYTHONSAFEPATH
 
-# alembic puts the path into alembic.ini by ConfigParser, which takes a % in it for the start of a name.
+# alembic puts the path into alembic.ini by ConfigParser, which reads a % in it as the start of a name.
 needs_a_path_without_percent = $(if $(findstring %,$(CURDIR)),$(error alembic cannot read alembic.ini below a directory with a % in its name: rename one of $(CURDIR)))
 
 .PHONY: check report test seed lint reset clean help migrate requirements requirements-dev

@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and what of other people's words reaches the terminal. Needs Python only."""
+"""How a command ends, with which exit status, and how other people's words are printed. Needs Python only."""
 
 import functools
 import io
@@ -16,7 +16,7 @@ from data_contract_components.errors import DataContractError, escape_controls
 
 
 def escape_output(text: str) -> str:
-    """The same, and no line is a command to GitHub's runner.
+    """`text` with its controls escaped, and without a line that is a command to GitHub's runner.
 
     The runner takes a line that begins with "::", and "##[" anywhere. Source: actions/runner, ActionCommand.cs.
     """
@@ -24,7 +24,7 @@ def escape_output(text: str) -> str:
 
 
 class EscapedOutput:
-    """A text stream to which nobody can write more than words; `unescaped` is the stream behind it."""
+    """A text stream that escapes what is written to it; `unescaped` is the stream behind it."""
 
     def __init__(self, unescaped: TextIO | None) -> None:
         # A command may run inside of another, and what it would write to may be closed.
@@ -48,7 +48,7 @@ def write_escaped(text: str) -> None:
 
 
 def command(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """`main`, which ends in an exit status whatever happens: of an error 2, of Ctrl-C 130, of a closed pipe 141.
+    """`main`, which always returns an exit status: 2 after an error, 130 after Ctrl-C, 141 after a closed pipe.
 
     `stopped` says what holds after Ctrl-C.
     """
@@ -66,7 +66,7 @@ def command(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
                     status, message = 130, f"stopped; {stopped}"
                 except BrokenPipeError:
                     status, message = 141, ""
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:  # noqa: BLE001 - each has an exit status
                     status, message = 2, render_error(error)
                 for stream, text in ((output, ""), (errors, message and f"{message}\n")):
                     try:

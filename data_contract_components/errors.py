@@ -1,4 +1,4 @@
-"""What "could not check" looks like: every error that a person can mend, with its facts as attributes."""
+"""What "could not check" looks like: every error that a person can fix, with its facts as attributes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CatalogHiddenError(DataContractError):
 class StaleDatabaseError(DataContractError):
     """The database was built from other migration files than the ones that are here, so nothing was compared.
 
-    `commands` are those of alembic that repair it, none where it takes a new database.
+    `commands` are alembic's that repair it; empty where a new database is needed.
     """
 
     def __init__(self, problems: list[str], commands: list[str]) -> None:
@@ -92,7 +92,7 @@ class InvalidContractSpecError(DataContractError):
     """Contract files cannot be read as contracts, so nothing was compared with the catalog."""
 
     def __init__(self, problems: list[SpecProblem]) -> None:
-        super().__init__("contract files to mend, nothing was checked:\n" + "\n".join(map(str, problems)))
+        super().__init__("invalid contract files, nothing was checked:\n" + "\n".join(map(str, problems)))
         self.problems = problems
 
 
@@ -108,7 +108,7 @@ class NoBindingContractError(DataContractError):
 
 
 class ComparisonError(DataContractError):
-    """The base or the migrations cannot be had, or not run aside; what the contract tests say is none the worse."""
+    """The base or its migrations could not be loaded or run in a scratch database; contract tests are unaffected."""
 
     def __init__(self, reason: str, way_out: str) -> None:
         reason = escape_controls(reason)

@@ -9,7 +9,7 @@ from typing import Any
 # Of each value in a difference, and of what two long ones have in common before it.
 VALUE_CHARACTERS = 60
 COMMON_CHARACTERS = 20
-# A string, a bracket or a comma, a line's end, or a number or word; colons and blanks tell nothing.
+# A string, a bracket or a comma, a line's end, or a number or word; colons and blanks are skipped.
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],\n]|[^\s{}\[\],:"]+')
 
 
@@ -47,7 +47,7 @@ def render_value(value: Any) -> str:
 
 
 def render_difference(before: Any, after: Any) -> str:
-    """What became of a value, in words; of lists which items are new or gone, and of long values where they differ."""
+    """What changed in a value, in words: of lists, which items are new or gone; of long values, where they differ."""
     if before is None or after is None:
         return f"is new: {_render_short(after)}" if before is None else f"is gone: {_render_short(before)}"
     if isinstance(before, list) and isinstance(after, list):
@@ -74,5 +74,8 @@ def _render_words(value: Any) -> str:
 
 
 def _render_short(value: Any) -> str:
-    text = _render_words(value)
-    return text if len(text) <= VALUE_CHARACTERS else f"{text[: VALUE_CHARACTERS - 1]}…"
+    return cut(_render_words(value), VALUE_CHARACTERS)
+
+
+def cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"

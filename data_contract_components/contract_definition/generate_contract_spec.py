@@ -176,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The contract in the file `output` ({} where there is none), and what it has to be."""
+    """The contract in the file `output` ({} where there is none), and the one to write."""
     contracts = get_contracts(may_be_none=True)
     directory = CONTRACT_DIRECTORY if output.resolve().is_relative_to(CONTRACT_DIRECTORY) else output.resolve().parent
     path = output.resolve().relative_to(directory)

@@ -2,8 +2,8 @@
 
 `alembic upgrade head` does not run an edited revision again; without this record its contracts would be checked
 against the old tables, and pass. The record is the comment of alembic's own table, so that no catalog shows it: a
-JSON object whose first key is MARKER, with `heads` as alembic's table had them, `revisions` (the file of each that is
-applied) and `files` (the SHA-256 of each file below db_migrations/ as it was when the database was built; null for a
+JSON object whose first key is MARKER, with `heads` as alembic's table had them, `revisions` (the file of each applied
+one) and `files` (the SHA-256 of each file below db_migrations/ as it was when the database was built; null for a
 revision that was applied without this record).
 """
 
@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +63,9 @@ def record_applied_revisions(
     ctx: MigrationContext,
     step: MigrationInfo,
     heads: Collection[Any],
-    run_args: Mapping[str, Any],
+    **_: Any,
 ) -> None:
-    """The record is that of `heads`, in the transaction of `step`; `checksums` are those of before alembic read a file.
+    """The record is that of `heads`, in the transaction of `step`; `checksums` were taken before alembic read a file.
 
     A file keeps the checksum that it was first recorded with: a revision's until it is downgraded, any other's until
     nothing is applied. Not recorded: what `--sql` only prints, and a stamp, which runs nothing.
@@ -94,7 +94,7 @@ def record_applied_revisions(
 
 @functools.cache
 def _get_paths(script: ScriptDirectory) -> dict[str, str]:
-    """The file of each revision, from db_migrations/; asked for at each step."""
+    """The file of each revision, from db_migrations/; cached, as each step needs it."""
     revisions = script.walk_revisions()
     return {revision.revision: os.path.relpath(revision.path, MIGRATIONS_DIRECTORY) for revision in revisions}
 
@@ -187,7 +187,7 @@ def _get_checksum(path: Path) -> str:
 
 
 def read_record(comment: Any) -> Record | None:
-    """The record in the comment of a table; None where it is none of ours, or there is none."""
+    """The record in the comment of a table; None where there is none, or it is not ours."""
     try:
         record = json.loads(comment)
     except (TypeError, ValueError):

@@ -3,7 +3,7 @@
 Who uses the server is known to the kernel alone: every user holds a shared lock on `users.lock` for as long as it
 lives, however it ends. A second process, the stopper, waits for the exclusive lock on that file, has it when the last
 user is gone, and stops the server. In the same way the server's processes hold `server.lock`, the stopper
-`stopper.lock`, and whoever starts them `start.lock`. Of `process.lock` the kernel names the holder: the process to
+`stopper.lock`, and whoever starts them `start.lock`. The kernel gives the holder of `process.lock`: the process to
 signal.
 
 PostgreSQL does not run as root. For root, the server runs under a user id that no account has, and a group id that
@@ -12,7 +12,7 @@ superuser in it can read and write what any user of the machine can, and its dat
 - .postgres/ and the directories above it may be closed: root opens the data directory and passes the descriptor on.
 - The programs are used where they are, or copied into the socket's directory where a directory above them is closed.
 - The socket's directory is root's; its group, the server's, passes it, and may write to it until the server is ready.
-- What the server can write is never followed as a link by root, nor believed as a process id.
+- What the server can write is never followed as a link by root, nor trusted as a process id.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ POLL_INTERVAL_SECONDS = 0.01
 LOCK_FILES = ("users.lock", "start.lock", "server.lock", "process.lock", "stopper.lock")
 SOCKET_PATH_SIZE_BYTES = 103  # macOS; Linux has 107
 # systemd's for services that get a user while they run: no account has one of these, and containers have them too.
-# Picked at random, so that two servers of root hardly ever share both ids.
+# Picked at random, so that two servers of root rarely share both ids.
 SERVER_IDS = range(61184, 65520)
 # What root needs here, by the bit in /proc/self/status (Linux, capabilities(7)).
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
@@ -58,7 +58,7 @@ _children: list[subprocess.Popen[bytes]] = []
 def start_embedded_postgres(directory: Path, binaries_directory: Path | None = None) -> str:
     """The URL of the server whose data lie in `directory`; it runs at least until this process ends.
 
-    Created where there is none yet, which one line on stderr reports. No network address is listened on, and the
+    Created where there is none yet, and one line on stderr says so. No network address is listened on, and the
     socket lies in a directory that is closed to everybody else, below TMPDIR, as a socket's path must be short.
     This process has no PG* variable any more: they are meant for other servers, and libpq takes from them what a URL
     does not say; of some (PGSERVICE, PGTZ) no URL can say the opposite.
@@ -290,7 +290,7 @@ def _failed_to_start(directory: Path, reason: str) -> DatabaseUnavailableError:
     log = directory / "log"
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     if not lines:
-        return _unavailable(directory, reason or "it ended without a word")
+        return _unavailable(directory, reason or "it ended and wrote no log")
     return _unavailable(directory, reason + "\n".join(lines[-5:]), f"Fix that (its log is {log})")
 
 
@@ -347,7 +347,7 @@ def _is_listening(directory: Path) -> bool:
         try:
             socket_directory = (directory / "socket").readlink()
             if os.geteuid() == 0:
-                # From now on the server cannot put a link to another server's socket there.
+                # From now on, the server cannot put a link to another server's socket there.
                 socket_directory.chmod(0o710)
             address = socket_directory / f".s.PGSQL.{PORT}"
             if not stat.S_ISSOCK(address.lstat().st_mode):
@@ -384,7 +384,7 @@ def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
 
 
 def stop_embedded_postgres(directory: Path) -> None:
-    """No process of the server in `directory` lives, whoever used it; its data are whole.
+    """No process of the server in `directory` lives, even if somebody used it; its data are complete.
 
     Raises: DatabaseUnavailableError where a process that the server started does not end with it.
     """
@@ -400,7 +400,7 @@ def stop_embedded_postgres(directory: Path) -> None:
 
 
 def _interrupt(directory: Path) -> bool:
-    """Whether the first process of the server in `directory` lives: it holds process.lock, and is told to stop."""
+    """Whether the first process of the server in `directory` lives; it holds process.lock, and is sent SIGINT."""
     layout = "qqihh" if sys.platform == "darwin" else "hhqqi"
     try:
         process_lock = (directory / "process.lock").open("r+b")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 POLL_INTERVAL_SECONDS = 0.1
-# Any number does, as long as nothing else in the database takes it.
+# Any number will do that nothing else in the database locks.
 MIGRATION_LOCK_SQL = "select pg_catalog.pg_try_advisory_lock(7071958)"
 RESET = "rebuild the database from nothing: make reset"
 GRANT = "Grant the role of DATABASE_URL that right (on a schema: grant create on schema …), or name another role."
@@ -44,13 +44,13 @@ EXTENSION_WAY_OUT = (
 
 def wait_for_other_migrations(connection: Connection) -> None:
     """No other migration of this database begins before `connection` is closed, and none runs."""
-    is_told = False
+    is_reported = False
     # Not by a statement that waits: its snapshot would hold up CREATE INDEX CONCURRENTLY in the other migration.
     while not connection.exec_driver_sql(MIGRATION_LOCK_SQL).scalar_one():
         connection.rollback()
-        if not is_told:
+        if not is_reported:
             print("waiting for another migration of this database", file=sys.stderr)
-            is_told = True
+            is_reported = True
         time.sleep(POLL_INTERVAL_SECONDS)
     connection.rollback()
 
@@ -74,9 +74,9 @@ def ensure_may_be_migrated(connection: Connection, context: MigrationContext, na
 
 
 def keep_what_ran(transactions: list[str], ctx: MigrationContext, step: MigrationInfo | None = None, **_: Any) -> None:
-    """Alembic commits the transaction that is current after `step`, also where a revision ended the one before it.
+    """Alembic commits the transaction that is open after `step`, also where a revision ended an earlier one.
 
-    `transactions` are their ids, the current one the last; None is for before the first step.
+    `transactions` are their ids, the current one last; `step` is None before the first step.
     Raises: DataContractError where the last was rolled back, as the revision would be recorded as applied.
     """
     assert ctx.connection is not None

@@ -34,7 +34,7 @@ _URL_FORM = (
     "Write postgresql://user:password@host:port/database, special characters as %XX (@ is %40, / is %2F, % is %25)"
 )
 _USE_EMBEDDED = "or unset DATABASE_URL to use the embedded PostgreSQL"
-# Whose value may hold what looks like the name of another parameter.
+# Their values may hold what looks like the name of another parameter.
 _SECRET_PARAMETERS = re.compile(r"\b(password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=")
 
 
@@ -130,7 +130,7 @@ def _write_url(parts: dict[str, str]) -> str:
     authority = "" if user is None and password is None else quote(user or "", safe="")
     authority += "" if password is None else f":{quote(password, safe='')}"
     authority += "@" if authority else ""
-    # A list of hosts, a directory or an IPv6 address is a parameter, as a URL has no or only a delicate place for it.
+    # A list of hosts, a directory or an IPv6 address is a parameter, as elsewhere in a URL not every reader finds it.
     if re.fullmatch(r"[\w.-]*", parts.get("host", ""), re.ASCII) and "," not in parts.get("port", ""):
         authority += parameters.pop("host", "")
         authority += f":{port}" if (port := parameters.pop("port", "")) else ""
@@ -150,7 +150,7 @@ def describe(url: str) -> str:
 
 
 class PostgresDB:
-    """The database of `url` (database_url() where it is None), asked over one short connection a call."""
+    """The database of `url` (database_url() where it is None), asked over one short connection per call."""
 
     def __init__(self, url: str | None = None) -> None:
         self._url = url
@@ -158,7 +158,7 @@ class PostgresDB:
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresDB]:
-        """The same database over one connection and in one transaction, of which nothing is kept."""
+        """The same database over one connection and in one transaction, which is rolled back."""
         with closing(connect(self._url or database_url())) as open_connection:
             database = PostgresDB(self._url)
             database._transaction = open_connection

@@ -1,4 +1,4 @@
-"""Databases beside the checked one, on its server, for a look at what migrations do; gone when the look is over."""
+"""Databases beside the checked one, on its server, in which migrations are run; dropped afterwards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from contextlib import closing
 from dataclasses import dataclass, replace
 from types import TracebackType
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg2
 from psycopg2.extensions import quote_ident
@@ -30,8 +30,6 @@ where databases.datname ~ ('^' || %s || '[0-9a-f]+_[0-9]+$')
     )
 order by databases.datname
 """
-
-
 # Settings of the checked database, and of this role in it, which win over the role's own.
 SETTINGS_SQL = """
 select settings.setrole <> 0 as is_of_role, split_part(entry, '=', 1) as name,
@@ -62,7 +60,7 @@ DISCONNECT_SQL = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg
 
 @dataclass(frozen=True)
 class ScratchDatabase:
-    """A database of ScratchDatabases, its URL, and the libpq variables (None: unset) that lead to it as well.
+    """A database of ScratchDatabases, its URL, and the libpq variables (None: unset) that lead to it too.
 
     `copied` are the schemas and extensions that the checked database has and a new one has not, `missing` those of
     them that could not be made, with the reasons. `secrets` must not be printed.
@@ -142,12 +140,12 @@ class ScratchDatabases:
             owner = f"role session_user in database {name}" if is_of_role else f"database {name}"
             quoted = ".".join(quote_ident(part, cursor) for part in setting.split("."))
             try:
-                # From the session, as the value is stored in the form that it is shown in, be it a list.
+                # From the session, as the value is stored in the form that it is shown in, also where it is a list.
                 set_sql = f"select pg_catalog.set_config(%s, %s, true); alter {owner} set {quoted} from current"
                 cursor.execute(f"begin; {set_sql}; commit", (setting, value))
             except psycopg2.Error as error:
                 cursor.execute("rollback")
-                if error.pgcode != INSUFFICIENT_PRIVILEGE:  # what only a superuser may set is of the log and the like
+                if error.pgcode != INSUFFICIENT_PRIVILEGE:  # what only a superuser may set concerns logs and the like
                     raise
 
     def _copy_surroundings(self, database: ScratchDatabase) -> ScratchDatabase:
@@ -171,10 +169,8 @@ class ScratchDatabases:
         return replace(database, copied=tuple(copied), missing=tuple(missing))
 
     def _url_of(self, name: str) -> str:
-        parts = urlsplit(self._url)
-        # libpq takes a dbname among the parameters before the one in the path, and it is the checked database's.
-        parameters = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "dbname"]
-        return parts._replace(path=f"/{name}", query=urlencode(parameters, quote_via=quote)).geturl()
+        # database_url() has the database's name in the path, and nowhere else.
+        return urlsplit(self._url)._replace(path=f"/{name}").geturl()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

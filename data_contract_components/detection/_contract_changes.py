@@ -18,7 +18,6 @@ STATUSES = ("retired", "draft", "deprecated", "active")
 DEFAULTS = {"status": "active"}
 SCHEMA_DEFAULTS = {"additionalColumns": True}
 SCHEMA_CLAUSES = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
-LOOSER: tuple[Kind, ...] = ("loosened", "removed")
 _ABSENT = object()
 
 

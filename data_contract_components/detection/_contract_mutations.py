@@ -120,9 +120,9 @@ def _break_primary_key(target: Target, expected: bool) -> list[str]:
 
 def _break_is_nullable(target: Target, expected: bool) -> list[str]:
     if expected:
-        # Where PostgreSQL takes it and enforces nothing, as of a foreign table, it breaks nothing.
-        is_in_vain = "is_nullable" in (target.found["not_enforced"] or {})
-        return [] if is_in_vain else [_alter(target, "set not null")]
+        # Where PostgreSQL accepts it and enforces nothing, as on a foreign table, it breaks nothing.
+        is_unenforced = "is_nullable" in (target.found["not_enforced"] or {})
+        return [] if is_unenforced else [_alter(target, "set not null")]
     drop = _alter(target, "drop not null")
     # The domain may be what is NOT NULL.
     return [f"{_retype(target, target.found['base_type'])}; {drop}" if target.found["domain_name"] else drop]

@@ -1,4 +1,4 @@
-"""Step 2 of the flow: what the database holds, in the words of information_schema, one row a column."""
+"""Step 2 of the flow: what the database holds, in the words of information_schema, one row per column."""
 
 from collections.abc import Collection, Hashable
 from contextlib import suppress
@@ -57,7 +57,7 @@ set local jit = off;
 """
 # Common table expressions that follow one named `attributes`: each type of a column resolved all the way down. The base
 # is what a domain is made of; where that is an array, the element is its own type, and the leaf what that is made of.
-# OFFSET 0, here and below, makes PostgreSQL look up few rows by oid; by its estimates it would read a whole catalog.
+# OFFSET 0, here and below, makes PostgreSQL look up the few rows by oid; by its estimates it would read all of them.
 RESOLVED_TYPES_SQL = """
 type_chains as (
     select distinct
@@ -120,8 +120,8 @@ resolved_types as materialized (
 #     constraint_column_usage shows each NOT NULL as well, and foreign keys by the column they point to;
 #   - length, precision, scale and dimensions of array elements, from the column's type modifier: element_types leaves
 #     them empty, and takes minutes with thousands of tables.
-# A constraint or index that is not valid, validated or enforced, or that has a disabled trigger, counts as missing, and
-# so does one of which this is true in a partition. A deferrable key counts: it is checked when the transaction ends.
+# A constraint or index that is not valid, validated or enforced, or that has a disabled trigger, counts as missing,
+# also when this is so in one partition only. A deferrable key counts: it is checked when the transaction ends.
 # Tables that INHERIT without being partitions take over NOT NULL and no keys: their rows break no key of the parent.
 CATALOG_SQL = f"""
 with recursive relations as materialized (
@@ -193,7 +193,7 @@ types as materialized (
     left join lateral (select * from pg_catalog.pg_type where oid = resolved_types.leaf_oid offset 0) as leaves on true
     left join pg_catalog.pg_namespace as leaf_namespaces on leaf_namespaces.oid = leaves.typnamespace
 ),
--- the tables that a query of a table reads as well: its partitions, and those that inherit from it
+-- the tables that a query of a table also reads: its partitions, and those that inherit from it
 parts as (
     select relations.oid, pg_inherits.inhrelid as part_oid
     from relations
@@ -410,7 +410,6 @@ left join pg_catalog.pg_attrdef
     on pg_attrdef.adrelid = relations.oid and pg_attrdef.adnum = attributes.attnum
 order by relations.table_schema, relations.table_name, attributes.attnum
 """
-
 
 TABLES_SQL = """
 select pg_namespace.nspname::text as table_schema, pg_class.relname::text as table_name

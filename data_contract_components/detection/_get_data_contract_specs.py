@@ -1,4 +1,4 @@
-"""Step 3 of the flow: the contract files of a directory, each read once and found to be a contract."""
+"""Step 3 of the flow: the contract files of a directory, each read once and checked to be a contract."""
 
 import json
 import math
@@ -25,7 +25,7 @@ CONTRACT_LIKE = re.compile(r"contract[\W_]*spec|\.(json|ya?ml)", re.IGNORECASE)
 
 
 def get_data_contract_specs(contract_directory: Path | str = CONTRACT_DIRECTORY) -> dict[str, ContractSpec]:
-    """What get_contracts returns, but of each contract the content only."""
+    """What get_contracts returns, but only the content of each contract."""
     return get_specs(get_contracts(contract_directory))
 
 
@@ -38,7 +38,7 @@ def get_contracts(
 ) -> dict[str, Contract]:
     """The contracts in `contract_directory` and its folders, by file name without its ending, ordered by this name.
 
-    So that none goes unchecked for its name or place, a file that only looks like a contract is a problem.
+    A file that only looks like a contract is a problem, so that none goes unchecked because of its name or place.
     Raises: InvalidContractSpecError with every problem of every file, also when there is no contract at all, unless
     `may_be_none`.
     """

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition._json_text import render_difference
+from data_contract_components.contract_definition._json_text import VALUE_CHARACTERS, cut, render_difference
 from data_contract_components.contract_definition.contract_spec import Contract, Owner
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
@@ -42,7 +42,6 @@ from data_contract_components.errors import (
     escape_controls,
 )
 
-VALUE_LENGTH = 60
 # Title, names of the columns, and rows of cells.
 Section = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
@@ -51,10 +50,9 @@ Section = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 class MigrationComparison:
     """What the pull request itself brings; `base_commit` is where it parted from `base`.
 
-    `violations` are those of this checkout's contracts by this checkout's migrations that the base does not have,
-    `earlier_violations` those that it has. `broken_promises` are those of the base's contracts that this checkout's
-    no longer tell, because a clause was loosened or taken out. `owners` are those of the base's contracts,
-    `head_names` what those that are still there are called now.
+    `violations` are new in this checkout, `earlier_violations` are in the base too. `broken_promises` are violations
+    of the base's contracts that this checkout's do not show, as a clause was loosened or removed. `owners` are those of
+    the base's contracts; `head_names` are the names that contracts of the base have now.
     """
 
     base: str
@@ -130,7 +128,7 @@ def _get_base_contracts(directory: Path, base: str) -> dict[str, Contract]:
     except InvalidContractSpecError as error:
         problems = "\n".join(str(problem).replace(f"{directory}/", "") for problem in error.problems)
         raise ComparisonError(
-            f'contracts of the base "{base}" cannot be read:\n{problems}', "Mend them in the base first."
+            f'contracts of the base "{base}" cannot be read:\n{problems}', "Fix them in the base first."
         ) from error
 
 
@@ -147,7 +145,7 @@ def run_migrations(
     if shared:
         base.begin(database, shared, is_traced=False)
         _, paths = base.end()
-        if not base.has_files_of(head, paths):  # they did the same and read something else
+        if not base.has_files_of(head, paths):  # the same revisions read other files
             database, shared = scratch.create(), 0
     if shared == len(base.paths):
         base_df = get_data_catalog(PostgresDB(database.url), tables)
@@ -177,7 +175,7 @@ def _get_facts(violation: Violation) -> tuple[str, ...]:
 
 
 def render_json(comparison: MigrationComparison) -> str:
-    # JSON leaves DEL as it is, and what print() would make of it is no JSON.
+    # JSON leaves DEL as it is, and its escape by print() is not JSON.
     return json.dumps(dataclasses.asdict(comparison), indent=2).replace("\x7f", "\\u007f")
 
 
@@ -203,7 +201,7 @@ def render_markdown(comparison: MigrationComparison) -> str:
 
 
 def _get_sections(comparison: MigrationComparison) -> list[Section]:
-    """What there is to tell: of the data always, of the rest only where there is something."""
+    """The changes of the data, always; the other sections only where they have rows."""
     since = f"since {comparison.base} ({comparison.base_commit[:12]})"
     violation_names = ("contract", "table", "column", "issue")
     changes: Section = (
@@ -251,7 +249,7 @@ def _render_contract_change(change: ContractChange) -> tuple[str, ...]:
 
 def _render_value(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= VALUE_LENGTH else text[: VALUE_LENGTH - 1] + "…"
+    return cut(text, VALUE_CHARACTERS)
 
 
 def _escape_controls(text: str) -> str:

@@ -123,10 +123,10 @@ class Trace:
     @classmethod
     def from_rows(cls, first: list[Row], steps: list[Any]) -> Trace:
         """A trace from what a worker answers; each of its steps is the fields of a place and pairs of rows."""
-        trace = cls({_key_of(row): row for row in first})
+        trace = cls({column_key_of(row): row for row in first})
         trace.last = dict(trace.first)
         for place, pairs in steps:
-            rows = {_key_of(before or after): (before, after) for before, after in pairs}
+            rows = {column_key_of(before or after): (before, after) for before, after in pairs}
             for key, (_, after) in rows.items():
                 trace.last.pop(key, None)
                 if after:
@@ -135,5 +135,5 @@ class Trace:
         return trace
 
 
-def _key_of(row: Row) -> ColumnKey:
+def column_key_of(row: Row) -> ColumnKey:
     return row["table_oid"], row["column_number"]

@@ -43,7 +43,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
 
     def __enter__(self) -> Migrations:
         if not hasattr(os, "fork"):
-            raise ComparisonError("migrations are not run aside on Windows itself", "Work in WSL.")
+            raise ComparisonError("migrations cannot be run in a scratch database on Windows itself", "Work in WSL.")
         with contextlib.ExitStack() as stack:
             temporary_directory = stack.enter_context(open_temporary_directory("contracts-worker-"))
             self._process = subprocess.Popen(
@@ -86,7 +86,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         self._opened = self._outside_of_versions(answer["opened"])
 
     def count_shared(self, other: Migrations) -> int:
-        """How many revisions from the first on are byte for byte those of `other`, and find the same files."""
+        """How many revisions from the first on are byte for byte those of `other`, and read the same files."""
         if self._other_files != other._other_files or not self.has_files_of(other, self._opened):
             return 0
         pairs = zip(self.paths.items(), other.paths.items(), strict=False)

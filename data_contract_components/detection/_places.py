@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from data_contract_components.detection._migration_trace import ColumnKey, Place, Row, Trace
+from data_contract_components.detection._migration_trace import ColumnKey, Place, Row, Trace, column_key_of
 
 TableName = tuple[str, str]
 # What of a row a question is about.
@@ -23,10 +23,6 @@ def table_name_of(row: Row) -> TableName:
     return row["table_schema"], row["table_name"]
 
 
-def column_key_of(row: Row) -> ColumnKey:
-    return row["table_oid"], row["column_number"]
-
-
 def _find_last(trace: Trace, did: Callable[[ColumnKey, Row | None, Row | None], bool]) -> Place | None:
     """The last call for which `did` is true of a column's key and its rows before and after."""
     steps = (step for step in reversed(trace.steps) for key, rows in step.rows.items() if did(key, *rows))
@@ -40,7 +36,7 @@ def find_creation_of_table(trace: Trace, oid: int) -> Place | None:
 
 
 def find_change_of_column(trace: Trace, row: Row, read: Reader) -> Place | None:
-    """The call that gave it this value of `read`, be it the one that made the column."""
+    """The call that gave it this value of `read`; it may be the one that made the column."""
     return _find_last(
         trace,
         lambda key, before, after: (

@@ -14,11 +14,11 @@ from data_contract_components.detection._migration_trace import (
     Place,
     Row,
     Trace,
+    column_key_of,
 )
 from data_contract_components.detection._places import (
     Reader,
     TableName,
-    column_key_of,
     find_change_of_column,
     find_change_of_table,
     find_creation_of_table,
@@ -52,7 +52,7 @@ class SchemaChange:
     of a domain in a field), "constraint" (of a domain), "domain_default", "generation_expression", "privilege".
     A part that was added or removed has None as `before` or `after`. Parts are compared by definition: a constraint
     that is only renamed, or dropped and added again, is no change (its name matters to ON CONFLICT ON CONSTRAINT and in
-    messages only). A constraint that the keys of its one column tell completely is told by them.
+    messages only). A constraint that the keys of its one column describe completely is reported by them.
     """
 
     change: Literal["added", "removed", "renamed", "replaced", "changed"]
@@ -263,7 +263,7 @@ class _Comparison:
         return self._without_line(origin)
 
     def _without_line(self, place: Place | None) -> Place | None:
-        """A call of the base that is in this checkout no more: its revision, and the file that has it now."""
+        """A call of the base that is no longer in this checkout: its revision, and the file that has it now."""
         return place and Place(place.revision, self.head_paths.get(place.revision, place.path), None, place.statement)
 
     def _change(
@@ -328,10 +328,10 @@ def _shape(table: _Table) -> dict[str, tuple[Any, ...]]:
 
 
 def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, Place]]:
-    """Which names a revision that only the head has took from tables and columns that the base has, and where.
+    """Which tables and columns of the base lost their name by a revision that only the head has, and where.
 
-    Shape: the oid by name of a table, the number by oid and name of a column. What an edited revision does anew is no
-    loss, as it is not run again where the base is.
+    Shape: the oid by name of a table, the number by oid and name of a column. What an edited revision does again is not
+    a loss, as it is not run again on the database of the base.
     """
     base_revisions = {step.place.revision for step in base.steps}
     kept = set(head.first)

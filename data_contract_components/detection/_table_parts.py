@@ -1,12 +1,12 @@
-"""What readers and writers can notice of a table and its columns beside what the catalog has of them: two subqueries.
+"""What readers and writers notice of a table and its columns and the catalog does not show: two subqueries.
 
 Each gives a list of parts; a part is a list of key, name, definition and version. Two parts are the same when they have
 the same definition, whatever their names, or the same version: the row of the system catalog that they come from, which
 stays as it is when a column, table or type that the definition mentions is renamed.
 
-A constraint of one column that the column's own keys tell completely (UNIQUE, PRIMARY KEY, NOT NULL, a plain FOREIGN
-KEY) is no part. Left out, as nobody notices them in what is read or written: the names of constraints and indexes,
-indexes that are not unique, statistics, storage, tablespaces, UNLOGGED, the owner and the owner's own rights.
+A constraint of one column that the column's own keys describe completely (UNIQUE, PRIMARY KEY, NOT NULL, a plain
+FOREIGN KEY) is not a part. Left out, as nobody notices them when reading or writing: the names of constraints and
+indexes, indexes that are not unique, statistics, storage, tablespaces, UNLOGGED, the owner and the owner's own rights.
 """
 
 # Of the table `relations`, in the schema `namespaces`. No per cent sign in here: psycopg2 fills in parameters.
@@ -166,8 +166,8 @@ from (
 ) as parts
 """
 
-# Of the column `attributes`. A type of PostgreSQL's own has nothing beneath that the catalog does not tell, and neither
-# has the first one, its elements or base type but for modifiers and what domains refuse.
+# Of the column `attributes`. The catalog describes PostgreSQL's own types completely. It does the same for the first
+# type, its elements and its base type, except for modifiers and what domains refuse.
 COLUMN_PARTS_SQL = r"""
 with recursive beneath as (
     select

@@ -106,11 +106,7 @@ def make_report(
 
 
 def _make_contract(
-    contract: Contract,
-    effect: Effect,
-    violations: list[Violation],
-    *,
-    is_table_missing: bool,
+    contract: Contract, effect: Effect, violations: list[Violation], *, is_table_missing: bool
 ) -> dict[str, Any]:
     """What a contract says of itself, what became of its clauses, and its violations, with their lines in the file."""
     spec, lines = contract.spec, contract.lines

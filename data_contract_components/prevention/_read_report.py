@@ -12,7 +12,7 @@ COULD_NOT_CHECK = "could not check"
 OUTCOMES = ("passed", "violations", COULD_NOT_CHECK)
 # Of a violation, where nothing was compared with a base.
 NO_CAUSE: dict[str, Any] = {"cause": None, "renamed_to": None, "is_rename_certain": False, "is_earlier": False}
-# What comes of rendering a report that is none.
+# What rendering raises when the file is not a report.
 MALFORMED_REPORT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 

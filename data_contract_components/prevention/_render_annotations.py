@@ -5,7 +5,7 @@ from typing import Any
 from data_contract_components.errors import escape_controls
 from data_contract_components.prevention._render_text import (
     find_harmless_changes,
-    find_told_violations,
+    find_shown_violations,
     render_contract_change,
     render_fate,
     render_harmless_change,
@@ -58,7 +58,7 @@ def _render_causes(contract: dict[str, Any], fate: str, *, is_binding: bool) -> 
     """
     owner = contract["owner"]
     violations_of_column: dict[str, list[dict[str, Any]]] = {}
-    for violation in find_told_violations(contract):
+    for violation in find_shown_violations(contract):
         violations_of_column.setdefault(violation["column_name"], []).append(violation)
     commands = []
     for violations in violations_of_column.values():

@@ -14,7 +14,7 @@ from data_contract_components.prevention._render_text import (
     EXPECTED_WORDS,
     FOUND_WORDS,
     count,
-    find_told_violations,
+    find_shown_violations,
     is_checked,
     render_change,
     render_contract_change,
@@ -108,7 +108,7 @@ def _render_promises(promises: list[dict[str, Any]]) -> str:
         f"{_text(promise['owner']['name'])}, {_mail(promise['owner']['email'])}: "
         f"{_text(render_violation(violation))}</li>"
         for promise in promises
-        for violation in find_told_violations(promise)
+        for violation in find_shown_violations(promise)
     )
     return f"<ul>{items}</ul>" if items else ""
 

@@ -20,7 +20,7 @@ from data_contract_components.prevention._render_text import (
     FOUND_WORDS,
     count,
     find_harmless_changes,
-    find_told_violations,
+    find_shown_violations,
     get_place_words,
     is_checked,
     render_change,
@@ -41,6 +41,7 @@ SHOWN_CONSUMERS = 10
 NOTHING_IS_KNOWN = "This says nothing of the contracts, neither good nor bad. Fix what is named here, and push again."
 NOT_COMPARED = "So it is not known whether a contract was loosened. Fix what is named here, and push again."
 ALL_KEPT = "✅ All data contracts are kept."
+LOOSENED_HEAD = "⚠️ All data contracts are kept, but some were loosened or removed, and their old promises are broken:"
 NOT_COMPARED_HEAD = "⚠️ All data contracts are kept, but they could not be compared with those of the base:"
 FAILS_NOTHING = "What follows does not bind (drafts, and contracts after their sunset), and fails nothing:"
 NEXT_STEPS = """\
@@ -85,7 +86,7 @@ def get_run(environment: Mapping[str, str]) -> Run | None:
 
 
 def render_comment(report: dict[str, Any], log: str, run: Run) -> str:
-    """What the pull request is told of violations, or of a check that could not be made; under 60,000 characters."""
+    """What the pull request shows of violations, or of a check that could not be made; under 60,000 characters."""
     head, parts, tail = _render_findings(report, run)
     return _join(head, parts, [*tail, _render_log(log), _render_source(run)], COMMENT_CHARACTERS)
 
@@ -134,7 +135,7 @@ def _render_findings(report: dict[str, Any], run: Run | None) -> tuple[str, list
     parts += reported
     if report["outcome"] == "passed":
         is_loosened = report["comparison"] and report["comparison"]["broken_promises"]
-        head = "⚠️ All data contracts are kept as they are now, but not as they were:" if is_loosened else ALL_KEPT
+        head = LOOSENED_HEAD if is_loosened else ALL_KEPT
         return head, parts, tail
     if report["outcome"] == "could not check":
         return NOT_COMPARED_HEAD, parts, [NOT_COMPARED]
@@ -175,7 +176,7 @@ def _render_consumers(consumers: list[dict[str, Any]]) -> str:
 
 def _render_violations(contract: dict[str, Any], run: Run | None) -> str:
     """A table, a row a violation; one row for a table that is gone."""
-    violations = find_told_violations(contract)
+    violations = find_shown_violations(contract)
     has_cause = any(violation["cause"] or violation["is_earlier"] for violation in violations)
     rows = [["column", "key", "expected", "found", get_place_words(contract), *(["broken by"] if has_cause else [])]]
     rows.append(["---"] * len(rows[0]))
@@ -256,7 +257,7 @@ def _render_change_row(change: dict[str, Any], run: Run | None) -> str:
 def render_message(contract: dict[str, Any], run: Run | None) -> str:
     """What a developer may send to a contract's owner, as plain text."""
     owner, table = contract["owner"], f"{contract['table_schema']}.{contract['table_name']}"
-    own = [violation for violation in find_told_violations(contract) if not violation["is_earlier"]]
+    own = [violation for violation in find_shown_violations(contract) if not violation["is_earlier"]]
     violations = [f"- {cut(render_violation(violation))}" for violation in own]
     if len(violations) > SHOWN_ROWS:
         violations[SHOWN_ROWS:] = [f"- and {len(violations) - SHOWN_ROWS} more"]

@@ -4,7 +4,7 @@ import textwrap
 from typing import Any
 
 from data_contract_components.command import escape_output
-from data_contract_components.contract_definition._json_text import render_difference, render_value
+from data_contract_components.contract_definition._json_text import cut, render_difference, render_value
 
 WIDTH = 80
 SHOWN_TABLES = 20
@@ -55,7 +55,7 @@ def _render_heading(contract: dict[str, Any]) -> str:
 
 def _render_violations(contract: dict[str, Any]) -> list[str]:
     lines = []
-    for violation in find_told_violations(contract):
+    for violation in find_shown_violations(contract):
         lines.append(f"  {render_violation(violation)}")
         if violation["line"]:
             lines.append(f"    {get_place_words(contract)} {render_place(contract['path'], violation['line'])}")
@@ -106,7 +106,7 @@ def get_place_words(contract: dict[str, Any]) -> str:
     return "loosened in" if "is_deleted" in contract else "promised in"
 
 
-def find_told_violations(contract: dict[str, Any]) -> list[dict[str, Any]]:
+def find_shown_violations(contract: dict[str, Any]) -> list[dict[str, Any]]:
     """The violations; of a table that is gone, one in place of those of its columns."""
     violations: list[dict[str, Any]] = contract["violations"]
     if not contract["is_table_missing"] or not violations or violations[0]["key"] != "column_name":
@@ -165,23 +165,22 @@ def render_contract_change(change: dict[str, Any]) -> str:
 
 
 def _cut_value(value: Any) -> str:
-    text = render_value(value)
-    return text if len(text) <= VALUE_CHARACTERS else f"{text[: VALUE_CHARACTERS - 1]}…"
+    return cut(render_value(value), VALUE_CHARACTERS)
 
 
 def find_harmless_changes(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The changes under contract of whose table or column no violation speaks, each with its text and owner's names."""
+    """The changes under contract whose table or column has no violation, each with the names of its owners."""
     owners = {contract["contract_name"]: contract["owner"]["name"] for contract in report["contracts"]}
-    told: set[tuple[str, str, str | None]] = set()
+    violated: set[tuple[str, str, str | None]] = set()
     for contract in [*report["contracts"], *report["comparison"]["broken_promises"]]:
         table = (contract["table_schema"], contract["table_name"])
-        told |= {(*table, violation["column_name"]) for violation in contract["violations"]}
-        told |= {(*table, None)} if contract["is_table_missing"] else set()
+        violated |= {(*table, violation["column_name"]) for violation in contract["violations"]}
+        violated |= {(*table, None)} if contract["is_table_missing"] else set()
     return [
         change | {"owners": [owners[name] for name in change["contract_names"] if name in owners]}
         for change in report["comparison"]["changes"]
         if change["contract_names"]
-        and (change["table_schema"], change["table_name"], change["column_name"]) not in told
+        and (change["table_schema"], change["table_name"], change["column_name"]) not in violated
     ]
 
 

@@ -20,8 +20,7 @@ def add_changes(report: Report, base: str, loosened: Literal["fail", "report"]) 
     """The report, compared with the git ref `base`; where that cannot be done, it has not passed and says why."""
     try:
         comparison = get_data_migration_changes(base, has_checked_database=report["outcome"] != COULD_NOT_CHECK)
-    # Whatever it is, the violations that were found are still reported.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - the violations that were found are still reported
         outcome = COULD_NOT_CHECK if report["outcome"] == "passed" else report["outcome"]
         return report | {"outcome": outcome, "comparison": NO_CHANGES | {"base": base, "error": render_error(error)}}
     return merge_changes(report, comparison, loosened)

@@ -82,7 +82,7 @@ def post_comment(github: GitHub, run: Run, outcome: str, text: str) -> str:
             f"attempt {newest.age[1]}: left as it is; who wants a new one deletes it"
         )
     if outcome == kept.outcome == "resolved":
-        # It goes on naming the commit that mended it, but an older run that ends late learns of this one.
+        # It goes on naming the commit that fixed it, but an older run that ends late learns of this one.
         body = MARKER_PATTERN.sub(MARKER.format(*age, outcome), kept.comment.body, count=1)
     if not created or created.id != kept.comment.id:
         github.update_comment(kept.comment, body)

@@ -80,7 +80,7 @@ def _check(options: argparse.Namespace) -> Report:
         from data_contract_components.prevention._report_changes import add_changes
 
         report = get_report()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - the report says why there is no other
         return make_failure_report(render_error(error))
     return report if options.base is None else add_changes(report, options.base, options.loosened)
 
