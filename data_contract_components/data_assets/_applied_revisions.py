@@ -195,7 +195,7 @@ def read_record(comment: Any) -> Record | None:
         record = json.loads(comment)
     except (TypeError, ValueError):
         return None
-    return record if isinstance(record, dict) and RECORD_KEYS <= record.keys() else None
+    return record if isinstance(record, dict) and record.keys() >= RECORD_KEYS else None
 
 
 def quote_table(schema: str | None, name: str) -> str:
