@@ -117,6 +117,7 @@ class TestAppliedRevisions(RevisionsTestCase):
             ("versions/later.py", None, "is gone, and its revision later is applied; to keep it, check out the branch"),
             ("sql/more.sql", "select 2", "has not been applied"),
             ("versions/deep/new.py", "", "has not been applied"),
+            ("versions/#new.py", "", "has not been applied"),
         ]:
             with self.subTest(path=path, text=text):
                 file = self.migrations / path
@@ -254,8 +255,12 @@ class TestAppliedRevisions(RevisionsTestCase):
         first = self.migrations / FIRST_PATH
         first.write_text(first.read_text() + "# edited\n")
         self.assertEqual(self.check(), [f"{FIRST_PATH} was edited after it had been applied"])
-        self.database.query("""comment on table a.alembic_version is '{"data_contracts_record": 1}'""")
+        damaged = """comment on table {} is '{{"data_contracts_record": 1}}'"""
+        self.database.query(damaged.format("a.alembic_version"))
         self.assertEqual(self.check(), ['"Other"."V" and "a"."alembic_version" each have a record of what was applied'])
+        self.database.query("comment on table a.alembic_version is null;" + damaged.format('"Other"."V"'))
+        problem = 'the record of what was applied, the comment of "Other"."V", is damaged'
+        self.assertEqual(self.check(), [problem])
 
     def test_a_compiled_file_of_another_content_is_not_run(self) -> None:
         path = self.write("later", "op.execute('create table a ()')")

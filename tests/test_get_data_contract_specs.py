@@ -28,6 +28,7 @@ REFUSED_NAMES = (
         "object_images.json",
     ),
     *("x.json5", "x.yaml", ".x_contract_spec.json", ".x_contract_spec.json.swp", "x_contract_spec.json.py"),
+    *("x", "x.txt", "x_c\u043entract_spec.js\u043en"),
 )
 IGNORED_NAMES = (
     *("notes.txt", "contract_spec.py", "schema/x.schema.json", "__pycache__/contract_spec.cpython-311.pyc"),

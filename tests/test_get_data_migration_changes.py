@@ -686,6 +686,11 @@ class TestBadInput(RepositoryTestCase):
         self.assert_no_comparison('git knows no commit "nowhere"', "git fetch", base="nowhere")
         self.assert_no_comparison('git knows no commit "--all"', base="--all")
 
+    def test_a_name_that_a_tag_shares_with_the_branch(self) -> None:
+        self.git("config", "core.warnAmbiguousRefs", "false")
+        self.git("tag", "main", self.commit())
+        self.assert_no_comparison('"main" is ambiguous in git', "Write it in full: refs/heads/")
+
     def test_a_shallow_clone_that_lacks_the_base(self) -> None:
         base = self.commit()
         self.commit()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the contract tests do without alembic, which takes as long 
 Record = dict[str, Any]
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
 MARKER = "data_contracts_record"
+RECORD_KEYS = {MARKER, "heads", "revisions", "files"}
 DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
 # raw_data/ is what seed_db.py loads, and the template is for revisions to come: no migration reads either.
 NO_MIGRATIONS_INPUT = ("raw_data", "script.py.mako", "__pycache__", "Thumbs.db", "desktop.ini")
@@ -116,7 +117,9 @@ def ensure_applied_revisions_are_current(
         tables = [quote_table(*names) for names in records_df[["table_schema", "table_name"]].to_numpy()]
         if len(tables) > 1:
             raise StaleDatabaseError([f"{' and '.join(tables)} each have a record of what was applied"], [])
-        record = read_record(records_df["record"][0]) or {}
+        record = read_record(records_df["record"][0])
+        if record is None:
+            raise StaleDatabaseError([f"the record of what was applied, the comment of {tables[0]}, is damaged"], [])
         try:
             heads = set(transaction.query(f"select version_num from {tables[0]}")["version_num"])
         except QueryError as error:
@@ -172,11 +175,11 @@ def get_checksums(directory: Path = MIGRATIONS_DIRECTORY, further_paths: Collect
     Also of those of `further_paths` that are elsewhere, as alembic's version_locations may name other directories.
     """
     paths = [path.relative_to(directory) for path in directory.rglob("*")]
-    # Hidden files and backups are an editor's or the system's.
+    # Hidden files and backups are an editor's or the system's; alembic runs none of them.
     names = [
         path.as_posix()
         for path in paths
-        if not any(part in NO_MIGRATIONS_INPUT or part[0] in ".#" or part[-1] == "~" for part in path.parts)
+        if not any(part in NO_MIGRATIONS_INPUT or part[0] == "." or part[-1] in "#~" for part in path.parts)
     ]
     names = sorted(names) + [path for path in further_paths if path.startswith("..")]
     return {name: _get_checksum(directory / name) for name in names if (directory / name).is_file()}
@@ -192,7 +195,7 @@ def read_record(comment: Any) -> Record | None:
         record = json.loads(comment)
     except (TypeError, ValueError):
         return None
-    return record if isinstance(record, dict) and MARKER in record else None
+    return record if isinstance(record, dict) and record.keys() >= RECORD_KEYS else None
 
 
 def quote_table(schema: str | None, name: str) -> str:

@@ -14,8 +14,15 @@ from data_contract_components.errors import ComparisonError, escape_controls
 COMPONENTS = "data_contract_components"
 # git sets these for its hooks; each leads to another repository, index or history.
 HOOK_VARIABLES = ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
-# What git would run or write in the user's repository when an index is written, and what would leave files out.
-OPTIONS = ("core.hooksPath=/dev/null", "core.splitIndex=false", "core.fsmonitor=false", "core.sparseCheckout=false")
+# What git would run or write in the user's repository when an index is written, and what would leave files out; and
+# that it says where a name stands for two commits.
+OPTIONS = (
+    "core.hooksPath=/dev/null",
+    "core.splitIndex=false",
+    "core.fsmonitor=false",
+    "core.sparseCheckout=false",
+    "core.warnAmbiguousRefs=true",
+)
 
 
 @contextmanager
@@ -91,14 +98,15 @@ def find_merge_base(base: str, repository_directory: Path) -> str:
         )
     is_shallow = _text(answer.stdout) == "true"
     deepen = "The clone is shallow: `git fetch --unshallow` (in a workflow, actions/checkout with `fetch-depth: 0`)."
-    base_commit = _git(
-        repository_directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}"
-    )
+    base_commit = _git(repository_directory, "rev-parse", "--verify", "--end-of-options", f"{base}^{{commit}}")
     if base_commit.returncode != 0:
         raise ComparisonError(
             f"git knows no commit {name}",
             deepen if is_shallow else "Name a branch, a tag or a commit; `git fetch` brings those of the remote.",
         )
+    if "is ambiguous" in _text(base_commit.stderr):
+        # A tag comes before the branch of the same name, and may be this very commit.
+        raise ComparisonError(f"{name} is ambiguous in git", "Write it in full: refs/heads/… or refs/tags/….")
     merge_base = _git(repository_directory, "merge-base", _text(base_commit.stdout), "HEAD")
     if merge_base.returncode != 0:
         reason = _text(merge_base.stderr)

@@ -82,9 +82,17 @@ def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
             path = Path(folder, name)
             if name.endswith(NAME_ENDING) and not name.startswith("."):
                 paths.append(path.relative_to(directory))
-            elif CONTRACT_LIKE.search(name) and not _is_known(path, directory):
+            elif (CONTRACT_LIKE.search(name) or _has_version(path)) and not _is_known(path, directory):
                 refuse(path, f"is not read as a contract: rename it to …{NAME_ENDING}, move it elsewhere or delete it")
     return sorted(paths, key=lambda path: (path.stem, path)), sorted(problems, key=lambda problem: problem.path)
+
+
+def _has_version(path: Path) -> bool:
+    """Whether the file holds the key that each contract has, whatever the file's name."""
+    try:
+        return path.is_file() and b'"spec-version"' in path.read_bytes()
+    except OSError:
+        return False
 
 
 def _is_known(path: Path, directory: Path) -> bool:
