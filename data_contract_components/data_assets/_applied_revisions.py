@@ -108,6 +108,8 @@ def ensure_applied_revisions_are_current(
     Raises: StaleDatabaseError with every file that is new, edited or gone since; also where nothing was ever built.
     """
     with (database or PostgresDB()).transaction() as transaction:
+        # Nobody's operators or tables stand in for the system's.
+        transaction.query("set local search_path = pg_catalog")
         records_df = transaction.query(RECORDS_SQL)
         if records_df.empty:
             if transaction.query(RELATIONS_SQL).empty:
