@@ -140,7 +140,7 @@ def _warn(reason: str) -> None:
     # unittest has printed a test's name, and no line end yet.
     print(
         f"\nthe database's origin is not known, as {reason}: migrations that were edited since go unnoticed. "
-        "To be sure, rebuild it: make reset",
+        "To be sure, rebuild it: make reset (with DATABASE_URL: migrate a new, empty database)",
         file=sys.stderr,
     )
 

@@ -57,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, metavar="FILE", help="with --from (default: standard output)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="with --from: the tests' output, for the summary")
     options = parser.parse_args(arguments)
+    if options.source and options.base is not None:
+        parser.error("--base is for a check, and --from renders a report that is there")
     if options.source:
         return _render(options)
     if options.format != "text" or options.output or options.log:
