@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from data_contract_components.contract_definition.generate_contract_spec import generate_contract_spec
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 9

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, database_url
-from data_contract_components.detection._base_checkout import COMPONENTS
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
-from data_contract_components.detection._migrations import CONFIG_PATH, MIGRATIONS_PATH
+from data_contract_components.detection.migration_changes.base_checkout import COMPONENTS
+from data_contract_components.detection.migration_changes.migrations import CONFIG_PATH, MIGRATIONS_PATH
 
 ROUNDS = 3
 LIMIT_SECONDS_OF_TEN = 2.0

@@ -3,24 +3,15 @@
 import functools
 import io
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
-from urllib.parse import unquote
 
-from data_contract_components.errors import DataContractError, escape_controls
-
-
-def escape_output(text: str) -> str:
-    """`text` with its controls escaped, and without a line that is a command to GitHub's runner.
-
-    The runner takes a line that begins with "::", and "##[" anywhere. Source: actions/runner, ActionCommand.cs.
-    """
-    return re.sub(r"(?m)^(\s*)::", r"\1: :", escape_controls(text)).replace("##[", "## [")
+from data_contract_components.errors import DataContractError
+from data_contract_components.escaping import escape_output, hide_passwords
 
 
 class EscapedOutput:
@@ -94,12 +85,3 @@ def render_error(error: Exception) -> str:
         f"unexpected {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}: {text}; "
         "an error in the program: please report it, with what PYTHONDEVMODE=1 prints instead of this line"
     )
-
-
-def hide_passwords(text: str) -> str:
-    """`text` without the passwords and tokens of the environment."""
-    user = os.environ.get("DATABASE_URL", "").partition("://")[2].rpartition("@")[0]
-    password = user.partition(":")[2]
-    for secret in (password, unquote(password), os.environ.get("PGPASSWORD"), os.environ.get("GITHUB_TOKEN")):
-        text = text.replace(secret, "***") if secret else text
-    return text

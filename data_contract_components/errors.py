@@ -1,22 +1,6 @@
 """What "could not check" looks like: every error that a person can fix, with its facts as attributes."""
 
-from __future__ import annotations
-
-import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from data_contract_components.contract_definition.contract_spec import SpecProblem
-
-# C0 but tab and newline, DEL and C1, halves of characters, and what breaks lines or turns the direction of writing.
-CONTROLS = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
-)
-
-
-def escape_controls(text: str) -> str:
-    """`text`, with each character that could steer a terminal as Python writes it; tabs and line ends stay."""
-    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
+from data_contract_components.escaping import escape_controls
 
 
 class DataContractError(Exception):
@@ -86,25 +70,6 @@ class ForeignDatabaseError(DataContractError):
         self.database = database
         self.tables = tables
         self.way_out = way_out
-
-
-class InvalidContractSpecError(DataContractError):
-    """Contract files cannot be read as contracts, so nothing was compared with the catalog."""
-
-    def __init__(self, problems: list[SpecProblem]) -> None:
-        super().__init__("invalid contract files, nothing was checked:\n" + "\n".join(map(str, problems)))
-        self.problems = problems
-
-
-class NoBindingContractError(DataContractError):
-    """No contract can fail the check, for `reasons` by contract, so that it would pass whatever the database is."""
-
-    def __init__(self, reasons: dict[str, str]) -> None:
-        lines = ["no contract binds, so nothing can fail the check:"]
-        lines += [f"  {name}: {reason}" for name, reason in reasons.items()]
-        lines += ['To check one, set its "status" to "active", or its "sunset" to a later day.']
-        super().__init__("\n".join(lines))
-        self.reasons = reasons
 
 
 class ComparisonError(DataContractError):

@@ -24,10 +24,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 
-from data_contract_components.data_assets._embedded_postgres import (
-    start_embedded_postgres,
-    stop_embedded_postgres,
-)
+from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
 
 ROOT = Path(__file__).resolve().parents[1]

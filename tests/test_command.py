@@ -9,12 +9,12 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from data_contract_components.command import escape_output, hide_passwords
+from data_contract_components.escaping import escape_output, hide_passwords
 from tests import CONTRACT_TESTS, ROOT, DatabaseTestCase, ProjectTestCase, run
 
 COMPONENTS = ROOT / "data_contract_components"
 # Run by other programs of this project only.
-NOT_COMMANDS = ("_embedded_postgres.py", "_migration_worker.py")
+NOT_COMMANDS = ("_embedded_postgres.py", "migration_worker.py")
 CONTRACT = "data_contract_components/contract_definition/x_contract_spec.json"
 # Not of latin-1, a colour, a line end, a command to GitHub's runner, a carriage return, a turn of the writing.
 HOSTILE = "表\x1b[31m\n::error::x\r\x9b1m\u202e"
@@ -137,7 +137,7 @@ class TestNames(DatabaseTestCase, ProjectTestCase):
     def test_every_command_prints_it_whatever_the_encoding_and_nobody_takes_it_for_more_than_a_name(self) -> None:
         prefix = "data_contract_components."
         git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
-        generate = [f"{prefix}contract_definition.generate_contract_spec", HOSTILE, "--output", CONTRACT]
+        generate = [f"{prefix}detection.generate_contract_spec", HOSTILE, "--output", CONTRACT]
         generate += ["--owner-name", HOSTILE, "--owner-email", "a@example.org"]
         changes = f"{prefix}detection._get_data_migration_changes"
         report = f"{prefix}prevention.report"
@@ -181,10 +181,10 @@ class TestNames(DatabaseTestCase, ProjectTestCase):
 
 class TestUnthoughtOf(ProjectTestCase):
     def test_an_error_in_the_program_is_could_not_check_in_the_report_too(self) -> None:
-        path = self.project / "data_contract_components/prevention/_get_report.py"
+        path = self.project / "data_contract_components/prevention/contract_report/get_contract_report.py"
         path.write_text(path.read_text().replace("    try:\n", "    raise KeyError('x')\n    try:\n", 1))
         result = run(["data_contract_components.prevention.report"], self.project)
         self.assertEqual((result.returncode, result.stdout.count("\n")), (2, 1), result.stdout)
         report = json.loads(Path(self.project / "contract_report.json").read_text())
         self.assertEqual(report["outcome"], "could not check")
-        self.assertIn("unexpected KeyError at _get_report.py:", report["error"])
+        self.assertIn("unexpected KeyError at get_contract_report.py:", report["error"])

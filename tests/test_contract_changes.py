@@ -4,13 +4,14 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from data_contract_components.contract_definition.contract_spec import Contract, find_spec_problems
-from data_contract_components.detection._contract_changes import (
+from data_contract_components.contract_definition.contract_spec import Contract
+from data_contract_components.contract_definition.spec_problems import find_spec_problems
+from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
+from data_contract_components.detection.migration_changes.contract_changes import (
     find_clause_changes,
     find_contract_changes,
     get_owed_spec,
 )
-from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
 
 ABSENT = object()
 TARGET = {"table_schema": "public", "table_name": "object", "column_name": "object_id"}

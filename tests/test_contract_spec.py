@@ -6,12 +6,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from data_contract_components.contract_definition.contract_spec import SCHEMA_DIRECTORY, find_spec_problems
-from data_contract_components.contract_definition.generate_contract_spec import generate_contract_spec
+from data_contract_components.contract_definition.spec_problems import (
+    SCHEMA_DIRECTORY,
+    InvalidContractSpecError,
+    find_spec_problems,
+)
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
 from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
-from data_contract_components.errors import InvalidContractSpecError
+from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import BINARIES, start_server
 
 CHAPTERS = json.loads((CONTRACT_DIRECTORY / "object_images_contract_spec.json").read_text())

@@ -8,14 +8,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
-from data_contract_components.contract_definition import generate_contract_spec as generator
 from data_contract_components.data_assets._museum_records import TABLES
+from data_contract_components.detection import generate_contract_spec as generator
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from tests import ROOT, DatabaseTestCase, ProjectTestCase, run
 
-MODULE = "data_contract_components.contract_definition.generate_contract_spec"
+MODULE = "data_contract_components.detection.generate_contract_spec"
 OWNER = ["--owner-name", "Data Engineering Team", "--owner-email", "data-eng@museum.org"]
 EVERYTHING_SQL = """
 create type mood as enum ('calm', 'angry');

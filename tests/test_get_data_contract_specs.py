@@ -6,13 +6,17 @@ import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from data_contract_components.contract_definition.contract_spec import Contract, ensure_a_contract_binds
+from data_contract_components.contract_definition.contract_spec import (
+    Contract,
+    NoBindingContractError,
+    ensure_a_contract_binds,
+)
+from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     get_contracts,
     get_data_contract_specs,
 )
-from data_contract_components.errors import InvalidContractSpecError, NoBindingContractError
 from tests import CONTRACT_TESTS, SHARED_DIRECTORY, ProjectTestCase, run
 
 CONTRACT = "object_images_contract_spec"

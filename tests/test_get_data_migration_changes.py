@@ -17,15 +17,15 @@ import psutil
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
-from data_contract_components.detection._contract_changes import ContractChange
 from data_contract_components.detection._get_data_migration_changes import (
     MigrationComparison,
     get_data_migration_changes,
     render_markdown,
     render_table,
 )
-from data_contract_components.detection._schema_changes import SchemaChange, find_cause
 from data_contract_components.detection.contract_violation_detector import Violation
+from data_contract_components.detection.migration_changes.contract_changes import ContractChange
+from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_cause
 from data_contract_components.errors import ComparisonError
 from tests import BINARIES, ENV_TEXT, ROOT, WAIT_SECONDS, run, start_server, wait_until
 

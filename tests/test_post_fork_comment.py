@@ -11,9 +11,9 @@ from unittest import mock
 
 import jsonschema_rs
 
-from data_contract_components.prevention._get_report import get_report
-from data_contract_components.prevention._read_report import make_failure_report
-from data_contract_components.prevention._report_changes import add_changes
+from data_contract_components.prevention.contract_report.contract_report import make_failure_report
+from data_contract_components.prevention.contract_report.get_contract_report import get_report
+from data_contract_components.prevention.contract_report.pull_request_changes import add_changes
 from data_contract_components.prevention.post_fork_comment import LOG_NAME, MAX_BYTES, REPORT_NAME, SCHEMA_PATH, main
 from data_contract_components.prevention.post_pull_request_comment import MARKER
 from tests import DatabaseTestCase

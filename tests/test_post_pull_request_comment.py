@@ -14,13 +14,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from data_contract_components.prevention import _github
-from data_contract_components.prevention.post_pull_request_comment import (
-    MARKER,
-    MARKER_PATTERN,
-    VARIABLES,
-    main,
-)
+from data_contract_components.prevention.github import api as _github
+from data_contract_components.prevention.post_pull_request_comment import MARKER, MARKER_PATTERN, VARIABLES, main
 from tests import ROOT, WAIT_SECONDS, wait_until
 from tests.github_server import (
     BOT,

@@ -9,13 +9,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
-from data_contract_components.contract_definition.generate_contract_spec import generate_contract_spec
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
-from data_contract_components.detection.contract_violation_detector import (
-    COMPARED_KEYS,
-    ContractViolationDetector,
-)
+from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS, ContractViolationDetector
+from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import DatabaseTestCase
 from tests.random_tables import ChangedTable, changed_tables
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
-from data_contract_components.prevention._render_html import LONGEST_TEXT, render_html
+from data_contract_components.prevention.renderings.html_page import LONGEST_TEXT, render_html
 from tests import WAIT_SECONDS
 from tests.test_report import example_comparison
 

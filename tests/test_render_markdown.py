@@ -5,17 +5,17 @@ from typing import Any
 import cmarkgfm
 from cmarkgfm.cmark import Options
 
-from data_contract_components.prevention._markdown_text import escape
-from data_contract_components.prevention._read_report import MALFORMED_REPORT, make_failure_report
-from data_contract_components.prevention._render_annotations import render_annotations
-from data_contract_components.prevention._render_markdown import (
+from data_contract_components.escaping import escape
+from data_contract_components.prevention.contract_report.contract_report import MALFORMED_REPORT, make_failure_report
+from data_contract_components.prevention.github.workflow_run import Run
+from data_contract_components.prevention.renderings.annotations import render_annotations
+from data_contract_components.prevention.renderings.markdown import (
     COMMENT_CHARACTERS,
-    Run,
     render_comment,
     render_resolved,
     render_summary,
 )
-from data_contract_components.prevention._render_text import render_text
+from data_contract_components.prevention.renderings.text import render_text
 from tests.test_report import CONSUMER, CONTRACT, MIGRATION, example_comparison, example_report, example_violation
 
 RUN = Run("https://github.example", "museum/guide", 77, 12, 1, "0123456789abcdef0123456789abcdef01234567")

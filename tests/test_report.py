@@ -4,8 +4,8 @@ import sys
 import unittest
 from typing import Any
 
-from data_contract_components.prevention._render_annotations import render_annotations
-from data_contract_components.prevention._render_text import render_text
+from data_contract_components.prevention.renderings.annotations import render_annotations
+from data_contract_components.prevention.renderings.text import render_text
 from tests import CONTRACT_TESTS, DatabaseTestCase, ProjectTestCase, run
 
 REPORT = ["data_contract_components.prevention.report"]
@@ -264,7 +264,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.report()
         self.report("--from", "contract_report.json", "--format", "html", "--output", "contract_report.html")
         self.assertTrue((self.project / "contract_report.html").exists())
-        path = self.project / "data_contract_components/prevention/_get_report.py"
+        path = self.project / "data_contract_components/prevention/contract_report/get_contract_report.py"
         path.write_text(path.read_text().replace("    try:\n", "    import os; os._exit(9)\n    try:\n", 1))
         self.assertEqual(self.report()[0], 9)
         self.assertEqual(list(self.project.glob("contract_report.*")), [])

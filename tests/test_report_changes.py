@@ -6,11 +6,11 @@ from typing import Any
 import jsonschema_rs
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.prevention._render_annotations import render_annotations
-from data_contract_components.prevention._render_html import render_html
-from data_contract_components.prevention._render_markdown import render_comment, render_summary
-from data_contract_components.prevention._render_text import WIDTH, render_text
 from data_contract_components.prevention.post_fork_comment import SCHEMA_PATH
+from data_contract_components.prevention.renderings.annotations import render_annotations
+from data_contract_components.prevention.renderings.html_page import render_html
+from data_contract_components.prevention.renderings.markdown import render_comment, render_summary
+from data_contract_components.prevention.renderings.text import WIDTH, render_text
 from tests import ROOT, run
 from tests.test_get_data_migration_changes import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
 from tests.test_render_markdown import RUN

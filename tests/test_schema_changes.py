@@ -11,8 +11,12 @@ from unittest import mock
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import run_migrations
-from data_contract_components.detection._migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
-from data_contract_components.detection._schema_changes import SchemaChange, find_cause, find_schema_changes
+from data_contract_components.detection.migration_changes.migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
+from data_contract_components.detection.migration_changes.schema_changes import (
+    SchemaChange,
+    find_cause,
+    find_schema_changes,
+)
 from tests import BINARIES, ENV_TEXT, ROOT, start_server
 
 # The single ones rename in an edited revision what a later one drops or adds.

@@ -6,7 +6,7 @@ import psycopg2
 from psycopg2.extensions import AsIs
 
 from data_contract_components.contract_definition._json_text import render_difference
-from data_contract_components.detection._migration_trace import (
+from data_contract_components.detection.migration_changes.migration_trace import (
     COLUMNS_SQL,
     VERSIONS_SQL,
     ColumnKey,
@@ -15,7 +15,7 @@ from data_contract_components.detection._migration_trace import (
     Step,
     Trace,
 )
-from data_contract_components.detection._schema_changes import SchemaChange, find_schema_changes
+from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_schema_changes
 from tests import BINARIES, start_server
 
 SCHEMA = """

@@ -18,7 +18,7 @@ import yaml
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
 
-from data_contract_components.contract_definition.contract_spec import SCHEMA_DIRECTORY, find_spec_problems
+from data_contract_components.contract_definition.spec_problems import SCHEMA_DIRECTORY, find_spec_problems
 from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY, ProjectTestCase
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from data_contract_components.contract_definition._json_text import find_json_lines
-from data_contract_components.contract_definition.contract_spec import (
-    Contract,
-    ContractSpec,
-    JsonPath,
+from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath
+from data_contract_components.contract_definition.spec_problems import (
+    InvalidContractSpecError,
     SpecProblem,
     find_spec_problems,
 )
-from data_contract_components.errors import InvalidContractSpecError
 
 CONTRACT_DIRECTORY = Path(__file__).resolve().parents[1] / "contract_definition"
 NAME_ENDING = "_contract_spec.json"

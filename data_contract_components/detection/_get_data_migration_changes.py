@@ -18,29 +18,25 @@ import pandas as pd
 from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import VALUE_CHARACTERS, cut, render_difference
 from data_contract_components.contract_definition.contract_spec import Contract, Owner
+from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
-from data_contract_components.detection._base_checkout import open_base_checkout
-from data_contract_components.detection._contract_changes import (
+from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import get_contracts, get_specs, get_tables
+from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
+from data_contract_components.detection.migration_changes.base_checkout import open_base_checkout
+from data_contract_components.detection.migration_changes.contract_changes import (
     CONTRACTS_PATH,
     ContractChange,
     find_contract_changes,
     get_owed_spec,
     match_contracts,
 )
-from data_contract_components.detection._get_data_catalog import get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import get_contracts, get_specs, get_tables
-from data_contract_components.detection._migration_trace import Trace
-from data_contract_components.detection._migrations import Migrations
-from data_contract_components.detection._places import TableName
-from data_contract_components.detection._schema_changes import SchemaChange, find_schema_changes
-from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
-from data_contract_components.errors import (
-    ComparisonError,
-    DataContractError,
-    InvalidContractSpecError,
-    escape_controls,
-)
+from data_contract_components.detection.migration_changes.migration_trace import TableName, Trace
+from data_contract_components.detection.migration_changes.migrations import Migrations
+from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_schema_changes
+from data_contract_components.errors import ComparisonError, DataContractError
+from data_contract_components.escaping import escape_controls
 
 # Title, names of the columns, and rows of cells.
 Section = tuple[str, tuple[str, ...], list[tuple[str, ...]]]

@@ -17,9 +17,9 @@ import jsonschema_rs
 from data_contract_components.command import command
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention import post_pull_request_comment
-from data_contract_components.prevention._github import GitHub, PullRequest
+from data_contract_components.prevention.github.api import GitHub, PullRequest
 
-SCHEMA_PATH = Path(__file__).parent / "contract_report.schema.json"
+SCHEMA_PATH = Path(__file__).parent / "contract_report" / "contract_report.schema.json"
 REPORT_NAME, LOG_NAME = "contract_report.json", "test_output.log"
 MAX_BYTES = 2_000_000
 

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contract_components.command import command, write_escaped
-from data_contract_components.prevention._github import (
+from data_contract_components.prevention.contract_report.contract_report import (
+    COULD_NOT_CHECK,
+    MALFORMED_REPORT,
+    make_failure_report,
+)
+from data_contract_components.prevention.github.api import (
     ATTEMPTS,
     TIMEOUT_SECONDS,
     Comment,
@@ -22,9 +27,9 @@ from data_contract_components.prevention._github import (
     GitHubError,
     UnclearPostError,
 )
-from data_contract_components.prevention._read_report import COULD_NOT_CHECK, MALFORMED_REPORT, make_failure_report
-from data_contract_components.prevention._render_annotations import escape_message
-from data_contract_components.prevention._render_markdown import Run, get_run, render_comment, render_resolved
+from data_contract_components.prevention.github.workflow_run import Run, get_run
+from data_contract_components.prevention.renderings.annotations import escape_message
+from data_contract_components.prevention.renderings.markdown import render_comment, render_resolved
 
 DEADLINE_SECONDS = 180.0
 # What the report calls it, and the comment's first line.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_contract_components.command import command, render_error, write_escaped
-from data_contract_components.prevention._read_report import (
+from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     MALFORMED_REPORT,
     Report,
@@ -20,10 +20,11 @@ from data_contract_components.prevention._read_report import (
     make_failure_report,
     read_report,
 )
-from data_contract_components.prevention._render_annotations import render_annotations
-from data_contract_components.prevention._render_html import render_html
-from data_contract_components.prevention._render_markdown import get_run, render_summary
-from data_contract_components.prevention._render_text import render_text
+from data_contract_components.prevention.github.workflow_run import get_run
+from data_contract_components.prevention.renderings.annotations import render_annotations
+from data_contract_components.prevention.renderings.html_page import render_html
+from data_contract_components.prevention.renderings.markdown import render_summary
+from data_contract_components.prevention.renderings.text import render_text
 
 REPORT_PATH = Path(__file__).resolve().parents[2] / "contract_report.json"
 LOOSENED = ("fail", "report")
@@ -78,8 +79,8 @@ def _check(options: argparse.Namespace) -> Report:
         return make_failure_report(f'--loosened (LOOSENED) is "{options.loosened}"; write {" or ".join(LOOSENED)}.')
     try:
         # Here, as a report is rendered also where nothing is installed.
-        from data_contract_components.prevention._get_report import get_report
-        from data_contract_components.prevention._report_changes import add_changes
+        from data_contract_components.prevention.contract_report.get_contract_report import get_report
+        from data_contract_components.prevention.contract_report.pull_request_changes import add_changes
 
         report = get_report()
     except Exception as error:  # noqa: BLE001 - the report says why there is no other

@@ -2,11 +2,11 @@
 
 import unittest
 
-from data_contract_components.command import escape_output
 from data_contract_components.detection.contract_coverage_detector import ContractCoverageDetector
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from data_contract_components.errors import DataContractError
-from data_contract_components.prevention._current_state import get_current_state
+from data_contract_components.escaping import escape_output
+from data_contract_components.prevention.contract_report.current_state import get_current_state
 
 
 class TestContractViolations(unittest.TestCase):

@@ -9,10 +9,12 @@ from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
     Contract,
     Effect,
+    NoBindingContractError,
     ensure_a_contract_binds,
     find_clauses,
     get_effect,
 )
+from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
 from data_contract_components.detection._get_data_catalog import get_data_catalog, get_table_names
@@ -23,12 +25,14 @@ from data_contract_components.detection._get_data_contract_specs import (
     get_table_key,
     get_tables,
 )
-from data_contract_components.detection.contract_violation_detector import (
-    ContractViolationDetector,
-    Violation,
+from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
+from data_contract_components.errors import DataContractError
+from data_contract_components.prevention.contract_report.contract_report import (
+    COULD_NOT_CHECK,
+    NO_CAUSE,
+    Report,
+    make_failure_report,
 )
-from data_contract_components.errors import DataContractError, InvalidContractSpecError, NoBindingContractError
-from data_contract_components.prevention._read_report import COULD_NOT_CHECK, NO_CAUSE, Report, make_failure_report
 
 
 def get_report(today: datetime.date | None = None) -> Report:

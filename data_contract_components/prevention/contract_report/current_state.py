@@ -4,12 +4,12 @@ import functools
 
 import pandas as pd
 
-from data_contract_components.command import escape_output
 from data_contract_components.contract_definition.contract_spec import ContractSpec, ensure_a_contract_binds
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 from data_contract_components.errors import DataContractError
+from data_contract_components.escaping import escape_output
 
 CurrentState = tuple[dict[str, ContractSpec], pd.DataFrame]
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition.contract_spec import (
+from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
+from data_contract_components.contract_definition.spec_problems import (
     SPEC_VERSIONS,
-    Contract,
-    ContractSpec,
+    InvalidContractSpecError,
     find_spec_problems,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
@@ -25,7 +25,7 @@ from data_contract_components.detection._get_data_contract_specs import (
     read_contract,
     render_json_path,
 )
-from data_contract_components.errors import DataContractError, InvalidContractSpecError
+from data_contract_components.errors import DataContractError
 
 COMMENTS_SQL = """
 select attname::text as column_name, pg_catalog.col_description(attrelid, attnum) as description

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_contract_components.contract_definition._json_text import render_value
-from data_contract_components.prevention._render_text import (
+from data_contract_components.prevention.renderings.text import (
     EXPECTED_WORDS,
     FOUND_WORDS,
     count,
@@ -22,8 +22,8 @@ from data_contract_components.prevention._render_text import (
     render_violation,
 )
 
-STYLE = Path(__file__).with_name("_report_page.css").read_text(encoding="utf-8")
-SCRIPT = Path(__file__).with_name("_report_page.js").read_text(encoding="utf-8")
+STYLE = Path(__file__).with_name("report_page.css").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_name("report_page.js").read_text(encoding="utf-8")
 LONGEST_TEXT = 10_000  # characters
 
 # The states of contracts and of clauses, in the order of the page. Said in words; the style adds a sign and a colour.

@@ -1,10 +1,36 @@
-"""Other people's words as Markdown: none can end its place, become a link or an element, or call somebody."""
+"""Text from files, databases and people, made harmless for a terminal, GitHub's runner, and Markdown."""
 
+import os
 import re
-
-from data_contract_components.errors import escape_controls
+from urllib.parse import unquote
 
 TEXT_CHARACTERS = 200
+# C0 but tab and newline, DEL and C1, halves of characters, and what breaks lines or turns the direction of writing.
+CONTROLS = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+
+
+def escape_controls(text: str) -> str:
+    """`text`, with each character that could steer a terminal as Python writes it; tabs and line ends stay."""
+    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+def escape_output(text: str) -> str:
+    """`text` with its controls escaped, and without a line that is a command to GitHub's runner.
+
+    The runner takes a line that begins with "::", and "##[" anywhere. Source: actions/runner, ActionCommand.cs.
+    """
+    return re.sub(r"(?m)^(\s*)::", r"\1: :", escape_controls(text)).replace("##[", "## [")
+
+
+def hide_passwords(text: str) -> str:
+    """`text` without the passwords and tokens of the environment."""
+    user = os.environ.get("DATABASE_URL", "").partition("://")[2].rpartition("@")[0]
+    password = user.partition(":")[2]
+    for secret in (password, unquote(password), os.environ.get("PGPASSWORD"), os.environ.get("GITHUB_TOKEN")):
+        text = text.replace(secret, "***") if secret else text
+    return text
 
 
 def fold(title: str, text: str) -> str:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase
-from data_contract_components.detection._base_checkout import open_temporary_directory
-from data_contract_components.detection._migration_trace import COLUMNS_SQL, VERSIONS_SQL, Trace
+from data_contract_components.detection.migration_changes.base_checkout import open_temporary_directory
+from data_contract_components.detection.migration_changes.migration_trace import COLUMNS_SQL, VERSIONS_SQL, Trace
 from data_contract_components.errors import ComparisonError
 
 MIGRATIONS_PATH = Path("data_contract_components/data_assets/db_migrations")
 CONFIG_PATH = MIGRATIONS_PATH.parent / "alembic.ini"
-WORKER_PATH = Path(__file__).with_name("_migration_worker.py")
+WORKER_PATH = Path(__file__).with_name("migration_worker.py")
 
 
 class Migrations(contextlib.AbstractContextManager["Migrations"]):

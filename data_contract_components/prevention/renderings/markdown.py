@@ -1,21 +1,13 @@
 """A report as Markdown: the pull request's comment, and the job's summary."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
 from data_contract_components.contract_definition._json_text import render_value
-from data_contract_components.prevention._markdown_text import (
-    TEXT_CHARACTERS,
-    code,
-    cut,
-    cut_middle,
-    escape,
-    fence,
-    fold,
-)
-from data_contract_components.prevention._render_text import (
+from data_contract_components.escaping import TEXT_CHARACTERS, code, cut, cut_middle, escape, fence, fold
+from data_contract_components.prevention.github.workflow_run import Run
+from data_contract_components.prevention.renderings.text import (
     EXPECTED_WORDS,
     FOUND_WORDS,
     count,
@@ -52,37 +44,6 @@ NEXT_STEPS = """\
    everybody has moved.
 3. Or change the contract together: once the owner and those who depend on it agree, the clause is taken out in a pull
    request of its own, and this one follows."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """The run of the workflow that speaks; (number, attempt) says which of two is newer."""
-
-    server_url: str
-    repository: str
-    run_id: int
-    number: int
-    attempt: int
-    sha: str
-
-    @property
-    def url(self) -> str:
-        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}/attempts/{self.attempt}"
-
-
-def get_run(environment: Mapping[str, str]) -> Run | None:
-    """The run that GitHub's variables speak of; None outside of a workflow."""
-    try:
-        return Run(
-            environment["GITHUB_SERVER_URL"],
-            environment["GITHUB_REPOSITORY"],
-            int(environment["GITHUB_RUN_ID"]),
-            int(environment["GITHUB_RUN_NUMBER"]),
-            int(environment["GITHUB_RUN_ATTEMPT"]),
-            environment["GITHUB_SHA"],
-        )
-    except (KeyError, ValueError):
-        return None
 
 
 def render_comment(report: dict[str, Any], log: str, run: Run) -> str:

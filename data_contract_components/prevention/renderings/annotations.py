@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from data_contract_components.errors import escape_controls
-from data_contract_components.prevention._render_text import (
+from data_contract_components.escaping import escape_controls
+from data_contract_components.prevention.renderings.text import (
     find_harmless_changes,
     find_shown_violations,
     render_contract_change,

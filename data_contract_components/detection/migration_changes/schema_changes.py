@@ -7,18 +7,16 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, Literal, TypeVar
 
-from data_contract_components.detection._migration_trace import (
+from data_contract_components.detection.migration_changes.migration_trace import (
     COLUMN_FACTS,
     TABLE_FACTS,
     ColumnKey,
     Place,
+    Reader,
     Row,
+    TableName,
     Trace,
     column_key_of,
-)
-from data_contract_components.detection._places import (
-    Reader,
-    TableName,
     find_change_of_column,
     find_change_of_table,
     find_creation_of_table,

@@ -9,7 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
-from data_contract_components.errors import ComparisonError, escape_controls
+from data_contract_components.errors import ComparisonError
+from data_contract_components.escaping import escape_controls
 
 COMPONENTS = "data_contract_components"
 # git sets these for its hooks; each leads to another repository, index or history.

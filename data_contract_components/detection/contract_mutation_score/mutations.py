@@ -1,4 +1,4 @@
-"""For each key of a contract the statements that break it, of which contract_mutation_score.py runs one; pure."""
+"""For each key of a contract the statements that break it, of which score.py runs one; pure."""
 
 import re
 from collections.abc import Callable

@@ -9,9 +9,9 @@ from data_contract_components.detection._get_data_migration_changes import (
     MigrationComparison,
     get_data_migration_changes,
 )
-from data_contract_components.detection._schema_changes import SchemaChange, find_cause
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.prevention._read_report import COULD_NOT_CHECK, NO_CAUSE, Report
+from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_cause
+from data_contract_components.prevention.contract_report.contract_report import COULD_NOT_CHECK, NO_CAUSE, Report
 
 NO_CHANGES: dict[str, Any] = {"base_commit": None, "changes": [], "contract_changes": [], "broken_promises": []}
 

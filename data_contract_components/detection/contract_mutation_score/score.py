@@ -1,18 +1,12 @@
 """Breaks each clause of each contract, and tells which of them would be noticed."""
 
-import argparse
-import datetime
-import signal
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from textwrap import wrap
 from typing import Literal
 
-from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import (
     ELEMENT_PREFIX,
@@ -23,22 +17,15 @@ from data_contract_components.contract_definition.contract_spec import (
     Effect,
     TableSchema,
     find_clauses,
-    get_effect,
 )
-from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB, database_url
-from data_contract_components.data_assets._scratch_databases import ScratchDatabases
-from data_contract_components.detection._contract_mutations import (
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.detection._get_data_catalog import RESOLVED_TYPES_SQL, get_data_catalog, to_rows
+from data_contract_components.detection.contract_mutation_score.mutations import (
     NEW_NAME,
     Target,
     get_mutations,
     get_mutations_of_copy,
 )
-from data_contract_components.detection._get_data_catalog import RESOLVED_TYPES_SQL, get_data_catalog, to_rows
-from data_contract_components.detection._get_data_contract_specs import (
-    CONTRACT_DIRECTORY,
-    get_data_contract_specs,
-)
-from data_contract_components.detection._migrations import Migrations
 from data_contract_components.detection.contract_violation_detector import (
     COMPARED_KEYS,
     ContractViolationDetector,
@@ -235,61 +222,3 @@ def render_score(verdicts: list[Verdict]) -> str:
     words = [f"{counts['noticed']} of {tried} noticed" + (f", {100 * counts['noticed'] // tried} %" if tried else "")]
     words += [f"{counts['already broken']} already broken"] if counts["already broken"] else []
     return "; ".join(words)
-
-
-@command("nothing was changed")
-def main(arguments: list[str] | None = None) -> int:
-    """0: each clause is noticed when it is broken; 1: one is not; 2: could not be checked, or not all of them."""
-    parser = argparse.ArgumentParser(
-        description="Break each clause of each contract in a scratch database, and tell which would be noticed.",
-        epilog="Exit status: 0 all noticed; 1 something would go unnoticed; 2 something could not be checked.",
-    )
-    parser.add_argument("contract_directory", type=Path, nargs="?", default=CONTRACT_DIRECTORY)
-    parser.add_argument(
-        "--in-place",
-        action="store_true",
-        help="break the tables of the database itself, and undo it; meanwhile nobody else can use them",
-    )
-    options = parser.parse_args(arguments)
-    specs = get_data_contract_specs(options.contract_directory)
-    with nullcontext(database_url()) if options.in_place else _scratch_database() as url:
-        verdicts = _print_verdicts(PostgresDB(url), specs, options.in_place)
-    print(f"mutation score: {render_score(verdicts)}")
-    states = {verdict.state for verdict in verdicts}
-    if "unnoticed" in states:
-        return 1
-    return 2 if "already broken" in states or "noticed" not in states else 0
-
-
-@contextmanager
-def _scratch_database() -> Iterator[str]:
-    """The URL of a database that the migrations have built, and that is gone afterwards."""
-    with ScratchDatabases() as scratch:
-        database = scratch.create()
-        with Migrations(REPOSITORY_DIRECTORY, "this checkout") as migrations:
-            migrations.begin(database, is_traced=False)
-            migrations.end()
-        yield database.url
-
-
-def _print_verdicts(database: PostgresDB, specs: dict[str, ContractSpec], is_in_place: bool) -> list[Verdict]:
-    today = datetime.datetime.now(datetime.UTC).date()
-    all_verdicts: list[Verdict] = []
-    with database.transaction() as transaction:
-        transaction.query("set local lock_timeout = '5s'")
-        table_catalog = str(transaction.query("select current_database()::text as name")["name"][0])
-        for contract_name, spec in specs.items():
-            effect = get_effect(spec, today)
-            if effect == "unchecked":
-                print(f"{contract_name}: retired, so nothing is noticed")
-                continue
-            mutations = ContractMutations(transaction, spec, effect, None if is_in_place else table_catalog)
-            verdicts = mutations.get_verdicts()
-            print(render_verdicts(contract_name, verdicts, mutations.find_unpromised()), flush=True)
-            all_verdicts += verdicts
-    return all_verdicts
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())

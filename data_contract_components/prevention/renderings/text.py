@@ -3,8 +3,8 @@
 import textwrap
 from typing import Any
 
-from data_contract_components.command import escape_output
 from data_contract_components.contract_definition._json_text import cut, render_difference, render_value
+from data_contract_components.escaping import escape_output
 
 WIDTH = 80
 SHOWN_TABLES = 20

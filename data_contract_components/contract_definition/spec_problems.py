@@ -1,0 +1,95 @@
+"""What is wrong with a contract file, and where."""
+
+import functools
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+
+from data_contract_components.contract_definition._column_types import explain_type_name
+from data_contract_components.contract_definition.contract_spec import JsonPath
+from data_contract_components.errors import DataContractError
+
+SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
+SPEC_VERSIONS = ("1.0.0", "1.1.0")
+
+
+@dataclass(frozen=True)
+class SpecProblem:
+    """One thing that is wrong with one contract file."""
+
+    path: Path
+    line: int
+    json_path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.json_path}: {self.message}"
+
+
+class InvalidContractSpecError(DataContractError):
+    """Contract files cannot be read as contracts, so nothing was compared with the catalog."""
+
+    def __init__(self, problems: list[SpecProblem]) -> None:
+        super().__init__("invalid contract files, nothing was checked:\n" + "\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
+    """Where `spec`, the content of a contract file, breaks the schema of its spec-version, and how."""
+    version = spec.get("spec-version") if isinstance(spec, dict) else SPEC_VERSIONS[0]
+    if version not in SPEC_VERSIONS:
+        known = " or ".join(f'"{known}"' for known in SPEC_VERSIONS)
+        found = "it is missing" if version is None else f"found {json.dumps(version)}"
+        return [(("spec-version",), f"expected {known}; {found}")]
+    schema, validator = _load_schema(version)
+    problems: list[tuple[JsonPath, str]] = []
+    rules: list[tuple[JsonPath, str]] = []
+    for error in validator.iter_errors(spec):
+        path = tuple(error.instance_path)
+        rule = _find_part(schema, error).get("errorMessage")
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+            for key in error.kind.unexpected:
+                problems.append(((*path, key), _render_unknown_key(key, schema, error, version)))
+        elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf) and path[-1] == "data_type":
+            known_names = schema["$defs"]["data_type"]["anyOf"][0]["enum"]
+            is_element = path[-2] == "array_element"
+            problems.append((path, explain_type_name(str(error.instance), known_names, is_element=is_element)))
+        elif rule and not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Type):
+            rules.append((path, f"{rule}; found {json.dumps(error.instance, ensure_ascii=False)}"))
+        else:
+            problems.append((path, error.message))
+    # What a type's values can be is said where the type and the value are right by themselves.
+    wrong_paths = {path for path, _ in problems}
+    return problems + [
+        (path, rule) for path, rule in rules if wrong_paths.isdisjoint((path, path[:-1], (*path[:-1], "data_type")))
+    ]
+
+
+@functools.cache
+def _load_schema(version: str) -> tuple[dict[str, Any], jsonschema_rs.Validator]:
+    schema = json.loads((SCHEMA_DIRECTORY / f"contract_spec_{version}.schema.json").read_text(encoding="utf-8"))
+    return schema, jsonschema_rs.validator_for(schema, validate_formats=True)
+
+
+def _render_unknown_key(key: str, schema: dict[str, Any], error: jsonschema_rs.ValidationError, version: str) -> str:
+    if version != SPEC_VERSIONS[-1] and key in _known_keys(_load_schema(SPEC_VERSIONS[-1])[0], error):
+        return f'"{key}" is a key of spec-version {SPEC_VERSIONS[-1]}'
+    known_keys = _known_keys(schema, error)
+    nearest = get_close_matches(key, known_keys, n=1)
+    if nearest:
+        return f'unknown key "{key}"; did you mean "{nearest[0]}"?'
+    return f'unknown key "{key}"; known are {", ".join(known_keys)}, and any that begins with x-'
+
+
+def _known_keys(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[str]:
+    """The keys of the part of `schema` that the error speaks of."""
+    return list(_find_part(schema, error)["properties"])
+
+
+def _find_part(schema: Any, error: jsonschema_rs.ValidationError) -> Any:
+    """The part of `schema` that holds the keyword which the error speaks of."""
+    return functools.reduce(lambda part, step: part[step], error.schema_path[:-1], schema)
