@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
+
+from tests import RUN_DIRECTORY
+
+# Hypothesis keeps what it finds out about the code here, not in the directory that the tests are run in.
+set_hypothesis_home_dir(RUN_DIRECTORY / "hypothesis")
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -39,6 +47,19 @@ OTHERS = ("boolean", "json", "jsonb", "uuid", "bytea", "inet", "xml", "money", "
 UDT_NAMES = {"boolean": "bool"}
 NOT_INDEXABLE = ("json", "xml", "point")
 COLLATIONS = ("", "C", "POSIX", "ucs_basic")
+
+
+def random_settings(*, max_examples: int) -> settings:
+    """The same examples on each run, so many at most; with RANDOM_EXAMPLES=1000, that many that are new on each run."""
+    wanted = os.environ.get("RANDOM_EXAMPLES")
+    return settings(
+        max_examples=int(wanted or max_examples),
+        derandomize=not wanted,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 
 def quote(name: str) -> str:
