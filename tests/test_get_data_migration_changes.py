@@ -24,8 +24,8 @@ from data_contract_components.detection._get_data_migration_changes import (
     render_table,
 )
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.detection.migration_changes.contract_changes import ContractChange
-from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_cause
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
+from data_contract_components.detection.migration_changes.schema_changes import find_cause
 from data_contract_components.errors import ComparisonError
 from tests import BINARIES, ENV_TEXT, ROOT, WAIT_SECONDS, run, start_server, wait_until
 
@@ -339,7 +339,7 @@ class TestScenario(RepositoryTestCase):
         for change in comparison.changes:
             self.assertEqual(change.contract_names, ("object_images_contract_spec",))
             self.assertEqual(
-                (change.revision, change.path, change.line, change.statement),
+                (change.place.revision, change.place.path, change.place.line, change.place.statement),
                 ("00e9b3375a5f", SEED.as_posix(), line, 'op.create_table("object_images", …)'),
             )
         self.assertEqual(
@@ -347,7 +347,7 @@ class TestScenario(RepositoryTestCase):
             [("object_images_contract_spec", name) for name in ("primary_image", "additional_images")],
         )
         cause = find_cause(comparison.changes, "public", "object_images", "primary_image", "column_name")
-        self.assertEqual((cause.after, cause.line), ("image", line))
+        self.assertEqual((cause.after, cause.place.line), ("image", line))
         self.assertEqual((comparison.contract_changes, comparison.is_stopped()), ((), True))
         self.git("revert", "--no-edit", "HEAD")
         comparison = self.compare()
@@ -370,7 +370,7 @@ class TestScenario(RepositoryTestCase):
         (change,) = comparison.changes
         self.assertEqual((brief(change), change.contract_names), ("object_images_normalized added", (path.stem,)))
         self.assertEqual(list(change.after["columns"]), ["object_id", "image", "is_primary_image"])
-        self.assertEqual(change.line, self.line_of(SEED, 'op.create_table(\n        "object_images_normalized"'))
+        self.assertEqual(change.place.line, self.line_of(SEED, 'op.create_table(\n        "object_images_normalized"'))
         (contract_change,) = comparison.contract_changes
         self.assertEqual((contract_change.contract_name, contract_change.kind), (path.stem, "added"))
         self.assertEqual((comparison.violations, comparison.is_stopped()), ((), False))
@@ -382,8 +382,10 @@ class TestScenario(RepositoryTestCase):
         self.git("checkout", "-q", "-b", "other")
         self.write_revision("b", 'op.add_column("object", sa.Column("note", sa.Text, comment="A note."))')
         removed, added = self.compare().changes
-        self.assertEqual((brief(added), added.line), ("object.note added", 9))
-        self.assertEqual((brief(removed), removed.path, removed.line), ("extra removed", path.as_posix(), None))
+        self.assertEqual((brief(added), added.place.line), ("object.note added", 9))
+        self.assertEqual(
+            (brief(removed), removed.place.path, removed.place.line), ("extra removed", path.as_posix(), None)
+        )
 
     def test_an_edited_revision_tells_the_facts_that_changed_of_a_column(self) -> None:
         self.replace(SEED, '"title",\n            sa.Text,', '"title",\n            sa.String(80),')
@@ -401,7 +403,7 @@ class TestScenario(RepositoryTestCase):
         change, default_change = self.compare().changes
         self.assertEqual(brief(change), "object_tags likely renamed to object_labels")
         self.assertEqual(default_change.after, "nextval('object_labels_object_id_seq'::regclass)")
-        self.assertEqual(change.line, self.line_of(SEED, 'op.create_table(\n        "object_labels"'))
+        self.assertEqual(change.place.line, self.line_of(SEED, 'op.create_table(\n        "object_labels"'))
 
 
 class TestLaterRevisions(RepositoryTestCase):
@@ -427,9 +429,11 @@ class TestLaterRevisions(RepositoryTestCase):
                 path = VERSIONS / f"{table}_revision.py"
                 found = [change for change in changes if change.table_name.startswith(table)]
                 self.assertEqual([brief(change).replace(table, "THING") for change in found], expected)
-                self.assertEqual({(change.revision, change.path) for change in found}, {(table, path.as_posix())})
+                self.assertEqual(
+                    {(change.place.revision, change.place.path) for change in found}, {(table, path.as_posix())}
+                )
                 line = self.line_of(path, "# here" if "# here" in body else "def upgrade")
-                marked = [brief(change).replace(table, "THING") for change in found if change.line == line]
+                marked = [brief(change).replace(table, "THING") for change in found if change.place.line == line]
                 self.assertIn(expected[-1], marked)
 
     def test_what_a_call_does_to_other_tables_is_its_own(self) -> None:
@@ -457,7 +461,7 @@ class TestLaterRevisions(RepositoryTestCase):
         )
         changes = [change for change in self.compare().changes if change.table_name == "referring"]
         self.assertEqual(
-            [(change.column_name, change.key, change.line) for change in changes],
+            [(change.column_name, change.key, change.place.line) for change in changes],
             [
                 ("id", "references", self.line_of(path, "op.alter_column")),
                 ("link", "is_nullable", self.line_of(path, 'op.execute("ALTER DOMAIN')),
@@ -480,7 +484,7 @@ class TestLaterRevisions(RepositoryTestCase):
         )
         dropped, renamed = (self.line_of(path, f"op.{call}_column") for call in ("drop", "alter"))
         self.assertEqual(
-            {(brief(change), change.path, change.line) for change in self.compare().changes},
+            {(brief(change), change.place.path, change.place.line) for change in self.compare().changes},
             {
                 ("object.new_title removed", path.as_posix(), renamed),
                 ("object.title replaced", path.as_posix(), dropped),
@@ -502,13 +506,13 @@ class TestLaterRevisions(RepositoryTestCase):
         path = self.write_revision("c", again, "b")
         self.replace(SEED, '"""create met museum seed tables', '"""create the tables')
         (change,) = self.compare().changes
-        self.assertEqual((brief(change), change.path), ("object_tags replaced", path.as_posix()))
-        self.assertEqual(change.line, self.line_of(path, "op.drop_table"))
+        self.assertEqual((brief(change), change.place.path), ("object_tags replaced", path.as_posix()))
+        self.assertEqual(change.place.line, self.line_of(path, "op.drop_table"))
 
     def test_the_call_is_told_in_words(self) -> None:
         self.write_revision("b", 'op.alter_column("object",\n  "title", new_column_name="name", type_=sa.Text())')
         self.assertEqual(
-            self.compare().changes[0].statement, 'op.alter_column("object", "title", new_column_name="name", …)'
+            self.compare().changes[0].place.statement, 'op.alter_column("object", "title", new_column_name="name", …)'
         )
 
     def test_comments_and_defaults_are_changes_that_break_nothing(self) -> None:
@@ -612,7 +616,7 @@ class TestContracts(RepositoryTestCase):
         comparison = self.compare()
         self.assertEqual(self.promises(comparison), ["object_id", "primary_image", "additional_images", "created_at"])
         (change,) = comparison.contract_changes
-        self.assertEqual((change.kind, change.json_path, change.line), ("removed", "$", None))
+        self.assertEqual((change.kind, change.json_path, change.place.line), ("removed", "$", None))
 
     def test_a_contract_that_no_longer_binds_is_stopped_when_the_database_breaks_it(self) -> None:
         self.drop_primary_image()
@@ -671,7 +675,7 @@ class TestContracts(RepositoryTestCase):
         self.assertEqual([v.contract_name for v in comparison.violations], [path.stem])
         self.assertEqual(comparison.broken_promises, ())
         (change,) = comparison.contract_changes
-        self.assertEqual((change.kind, change.before, change.after), ("words", CONTRACT.as_posix(), path.as_posix()))
+        self.assertEqual((change.kind, change.before, change.after), ("wording", CONTRACT.as_posix(), path.as_posix()))
 
 
 class TestBadInput(RepositoryTestCase):
@@ -793,7 +797,7 @@ class TestCommand(RepositoryTestCase):
         result = run([MODULE, "--base", "main", "--format", "json"], self.root, self.url)
         self.assertEqual(result.returncode, 1)
         comparison = json.loads(result.stdout)
-        self.assertEqual(comparison["changes"][0]["path"], path.as_posix())
+        self.assertEqual(comparison["changes"][0]["place"]["path"], path.as_posix())
         result = run([MODULE, "--base", "nowhere"], self.root, self.url)
         self.assertEqual((result.returncode, result.stdout[:19]), (2, "could not compare: "))
         self.assertEqual(self.git("status", "--short"), f"?? {path}")
@@ -857,10 +861,8 @@ class TestRendering(unittest.TestCase):
         return MigrationComparison("main", "0" * 40, changes, **(nothing | more))
 
     def change(self, column_name: str) -> SchemaChange:
-        place = ("b", "b.py", 7, "op.execute(…)")
-        return SchemaChange(
-            "added", "public", "object", column_name, None, None, {}, True, ("a_contract_spec",), *place
-        )
+        place = Place("b.py", 7, "b", "op.execute(…)")
+        return SchemaChange("added", "public", "object", column_name, None, None, {}, True, ("a_contract_spec",), place)
 
     def test_names_cannot_break_out_of_a_table(self) -> None:
         comparison = self.comparison(self.change(self.HOSTILE))
@@ -883,7 +885,9 @@ class TestRendering(unittest.TestCase):
 
     def test_each_section_is_told_where_there_is_something_in_it(self) -> None:
         promise = Violation("a", "public", "t", "c", "column_name", "c", None)
-        change = ContractChange("a", "a.json", 3, "$.status", "loosened", "active", "draft", "Team", "team@museum.org")
+        change = ContractChange(
+            "a", Place("a.json", 3), "$.status", "loosened", "active", "draft", "Team", "team@museum.org"
+        )
         text = render_table(self.comparison(contract_changes=(change,), broken_promises=(promise,)))
         self.assertIn("a         $.status  loosened  active  draft  Team <team@museum.org>", text)
         table = f"  contract  table  column  issue\n  a         t      c       {promise}"

@@ -11,9 +11,9 @@ from unittest import mock
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import run_migrations
+from data_contract_components.detection.migration_changes.changes import SchemaChange
 from data_contract_components.detection.migration_changes.migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
 from data_contract_components.detection.migration_changes.schema_changes import (
-    SchemaChange,
     find_cause,
     find_schema_changes,
 )
@@ -288,7 +288,7 @@ class TestFindSchemaChanges(unittest.TestCase):
                 replaced = {(c.table_name, c.column_name) for c in changes if c.change == "replaced"}
                 self.assertEqual(replaced, self.find_replaced(base, head, changes))
                 for change in changes:
-                    self.assertIsNotNone(change.revision, change)
+                    self.assertIsNotNone(change.place, change)
                     if change.change == "renamed":
                         self.assertEqual(change.is_certain, self.is_the_same(Model(base), Model(head), changes, change))
         # Only a rename is ever uncertain, and of a table only the order of its columns is changed.

@@ -6,6 +6,7 @@ import psycopg2
 from psycopg2.extensions import AsIs
 
 from data_contract_components.contract_definition._json_text import render_difference
+from data_contract_components.detection.migration_changes.changes import SchemaChange
 from data_contract_components.detection.migration_changes.migration_trace import (
     COLUMNS_SQL,
     VERSIONS_SQL,
@@ -15,7 +16,7 @@ from data_contract_components.detection.migration_changes.migration_trace import
     Step,
     Trace,
 )
-from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_schema_changes
+from data_contract_components.detection.migration_changes.schema_changes import find_schema_changes
 from tests import BINARIES, start_server
 
 SCHEMA = """
@@ -378,7 +379,7 @@ class Database:
         finally:
             self.connection.rollback()
         changed = {key: (self.rows.get(key), rows.get(key)) for key in self.rows.keys() | rows}
-        step = Step(Place("r", "r.py", 1, statement), {key: of for key, of in changed.items() if of[0] != of[1]})
+        step = Step(Place("r.py", 1, "r", statement), {key: of for key, of in changed.items() if of[0] != of[1]})
         changes = find_schema_changes(Trace(self.rows, [], self.rows), Trace(self.rows, [step], rows), {}, {})
         return changes, versions != self.versions
 
@@ -402,7 +403,7 @@ class TestParts(unittest.TestCase):
                         changes, is_noticed = database.try_out(statement)
                         self.assertEqual([brief(change) for change in changes], expected)
                         self.assertTrue(is_noticed or not expected)
-                        self.assertTrue(all(change.line == 1 for change in changes))
+                        self.assertTrue(all(change.place.line == 1 for change in changes))
                 for statement, expected in (PARTLY | (PARTLY_FROM_18 if version == "18" else {})).items():
                     with self.subTest(statement, version=version):
                         changes, is_noticed = database.try_out(statement)
