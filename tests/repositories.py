@@ -17,7 +17,7 @@ from data_contract_components.detection._get_data_migration_changes import (
     MigrationComparison,
     get_data_migration_changes,
 )
-from data_contract_components.detection.migration_changes.schema_changes import SchemaChange
+from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 from data_contract_components.errors import ComparisonError
 from tests import BINARIES, ENV_TEXT, ROOT, start_server_until
 
@@ -61,6 +61,11 @@ def render_change(change: SchemaChange) -> str:
     name = change.table_name + (f".{change.column_name}" if change.column_name else "")
     to = f" to {change.after}" if change.change == "renamed" else f" {change.key}" if change.key else ""
     return f"{name} {'' if change.is_certain else 'likely '}{change.change}{to}"
+
+
+def place_of(change: SchemaChange) -> Place:
+    assert change.place
+    return change.place
 
 
 class RepositoryTestCase(unittest.TestCase):

@@ -60,18 +60,18 @@ OTHER_CLAUSES = [
     ("schema.additionalColumns", False, True, "loosened"),
     ("schema.additionalColumns", False, ABSENT, "loosened"),
     ("schema.additionalColumns", ABSENT, False, "tightened"),
-    ("schema.title", ABSENT, "Title", "words"),
-    ("schema.x-team", "a", "b", "words"),
-    ("doc", "Doc.", "Other.", "words"),
-    ("x-note", ABSENT, {"status": "active"}, "words"),
-    ("owner.email", "a@museum.org", "b@museum.org", "words"),
-    ("owner.channel", "#a", ABSENT, "words"),
-    ("consumers", ABSENT, [{"name": "Science", "role": "reader", "reason": "Trains."}], "words"),
-    ("spec-version", "1.1.0", "1.0.0", "words"),
-    ("sunset", ABSENT, "2026-01-31", "words"),
-    ("schema.properties.c.description", "Words.", ABSENT, "words"),
-    ("schema.properties.c.examples", [1], [2], "words"),
-    ("schema.properties.c.constraints.x-why", 1, 2, "words"),
+    ("schema.title", ABSENT, "Title", "wording"),
+    ("schema.x-team", "a", "b", "wording"),
+    ("doc", "Doc.", "Other.", "wording"),
+    ("x-note", ABSENT, {"status": "active"}, "wording"),
+    ("owner.email", "a@museum.org", "b@museum.org", "wording"),
+    ("owner.channel", "#a", ABSENT, "wording"),
+    ("consumers", ABSENT, [{"name": "Science", "role": "reader", "reason": "Trains."}], "wording"),
+    ("spec-version", "1.1.0", "1.0.0", "wording"),
+    ("sunset", ABSENT, "2026-01-31", "wording"),
+    ("schema.properties.c.description", "Words.", ABSENT, "wording"),
+    ("schema.properties.c.examples", [1], [2], "wording"),
+    ("schema.properties.c.constraints.x-why", 1, 2, "wording"),
     ("schema.properties.c.array_element", {"data_type": "text"}, ABSENT, "removed"),
     ("schema.properties.c.array_element", ABSENT, {"data_type": "text"}, "added"),
     ("schema.properties.d", {"constraints": {"data_type": "text"}}, ABSENT, "removed"),
@@ -202,8 +202,8 @@ class TestFindContractChanges(unittest.TestCase):
         text = json.dumps(head, indent=2)
         words, removed = find_contract_changes(contracts(a=base), contracts(a=head))
         lines = text.splitlines()
-        self.assertIn('"doc"', lines[words.line - 1])
-        self.assertIn('"constraints"', lines[removed.line - 1])
+        self.assertIn('"doc"', lines[words.place.line - 1])
+        self.assertIn('"constraints"', lines[removed.place.line - 1])
         self.assertEqual(removed.json_path, "$.schema.properties.c.constraints.is_nullable")
         self.assertEqual((removed.before, removed.after, removed.kind), (False, None, "removed"))
 
@@ -216,10 +216,10 @@ class TestFindContractChanges(unittest.TestCase):
         other = spec_with("name", "other")
         changes = find_contract_changes(contracts(a=spec_with()), contracts(b=other))
         self.assertEqual(
-            [(c.contract_name, c.kind, c.line) for c in changes], [("a", "removed", None), ("b", "added", 1)]
+            [(c.contract_name, c.kind, c.place.line) for c in changes], [("a", "removed", None), ("b", "added", 1)]
         )
         (change,) = find_contract_changes(contracts(a=other), contracts(b=other))
-        self.assertEqual((change.contract_name, change.kind, change.line), ("b", "words", 1))
+        self.assertEqual((change.contract_name, change.kind, change.place.line), ("b", "wording", 1))
 
 
 class TestGetOwedSpec(unittest.TestCase):

@@ -17,8 +17,13 @@ from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection import contract_violation_detector
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
-from data_contract_components.detection.contract_mutation_score import LINE_LENGTH, main
-from data_contract_components.detection.contract_mutation_score.score import ContractMutations, Verdict, render_score
+from data_contract_components.detection.contract_mutation_score.score import (
+    LINE_LENGTH,
+    ContractMutations,
+    Verdict,
+    main,
+    render_score,
+)
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import BINARIES, ROOT, DatabaseTestCase, start_server, wait_until

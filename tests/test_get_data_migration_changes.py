@@ -22,8 +22,8 @@ from data_contract_components.detection._get_data_migration_changes import (
     render_table,
 )
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.detection.migration_changes.contract_changes import ContractChange
-from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_cause
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
+from data_contract_components.detection.migration_changes.schema_changes import find_cause
 from tests import ROOT, WAIT_SECONDS, read_data, run, wait_until
 from tests.repositories import (
     CONTRACT,
@@ -33,6 +33,7 @@ from tests.repositories import (
     SEED,
     VERSIONS,
     RepositoryTestCase,
+    place_of,
     render_change,
     setUpModule,
 )
@@ -70,8 +71,7 @@ class TestScenario(RepositoryTestCase):
         for change in comparison.changes:
             self.assertEqual(change.contract_names, ("object_images_contract_spec",))
             self.assertEqual(
-                (change.revision, change.path, change.line, change.statement),
-                ("00e9b3375a5f", SEED.as_posix(), line, 'op.create_table("object_images", …)'),
+                place_of(change), Place(SEED.as_posix(), line, "00e9b3375a5f", 'op.create_table("object_images", …)')
             )
         self.assertEqual(
             [(v.contract_name, v.column_name) for v in comparison.violations],
@@ -79,7 +79,7 @@ class TestScenario(RepositoryTestCase):
         )
         cause = find_cause(comparison.changes, "public", "object_images", "primary_image", "column_name")
         assert cause
-        self.assertEqual((cause.after, cause.line), ("image", line))
+        self.assertEqual((cause.after, place_of(cause).line), ("image", line))
         self.assertEqual((comparison.contract_changes, comparison.is_stopped()), ((), True))
         self.git("revert", "--no-edit", "HEAD")
         comparison = self.compare()
@@ -104,7 +104,9 @@ class TestScenario(RepositoryTestCase):
             (render_change(change), change.contract_names), ("object_images_normalized added", (path.stem,))
         )
         self.assertEqual(list(change.after["columns"]), ["object_id", "image", "is_primary_image"])
-        self.assertEqual(change.line, self.line_of(SEED, 'op.create_table(\n        "object_images_normalized"'))
+        self.assertEqual(
+            place_of(change).line, self.line_of(SEED, 'op.create_table(\n        "object_images_normalized"')
+        )
         (contract_change,) = comparison.contract_changes
         self.assertEqual((contract_change.contract_name, contract_change.kind), (path.stem, "added"))
         self.assertEqual((comparison.violations, comparison.is_stopped()), ((), False))
@@ -114,8 +116,9 @@ class TestScenario(RepositoryTestCase):
         self.commit_to_main()
         self.write_revision("b", 'op.add_column("object", sa.Column("note", sa.Text, comment="A note."))')
         removed, added = self.compare().changes
-        self.assertEqual((render_change(added), added.line), ("object.note added", 9))
-        self.assertEqual((render_change(removed), removed.path, removed.line), ("extra removed", path.as_posix(), None))
+        self.assertEqual((render_change(added), place_of(added).line), ("object.note added", 9))
+        place = place_of(removed)
+        self.assertEqual((render_change(removed), place.path, place.line), ("extra removed", path.as_posix(), None))
 
     def test_an_edited_revision_tells_the_facts_that_changed_of_a_column(self) -> None:
         self.replace(SEED, '"title",\n            sa.Text,', '"title",\n            sa.String(80),')
@@ -133,7 +136,7 @@ class TestScenario(RepositoryTestCase):
         change, default_change = self.compare().changes
         self.assertEqual(render_change(change), "object_tags likely renamed to object_labels")
         self.assertEqual(default_change.after, "nextval('object_labels_object_id_seq'::regclass)")
-        self.assertEqual(change.line, self.line_of(SEED, 'op.create_table(\n        "object_labels"'))
+        self.assertEqual(place_of(change).line, self.line_of(SEED, 'op.create_table(\n        "object_labels"'))
 
 
 class TestLaterRevisions(RepositoryTestCase):
@@ -156,9 +159,10 @@ class TestLaterRevisions(RepositoryTestCase):
                 table = tables[name]
                 path = VERSIONS / f"{table}_revision.py"
                 found = [change for change in changes if change.table_name.startswith(table)]
-                lines = [(render_change(change).replace(table, "THING"), change.line) for change in found]
+                lines = [(render_change(change).replace(table, "THING"), place_of(change).line) for change in found]
                 self.assertEqual([text for text, _ in lines], revision["changes"])
-                self.assertEqual({(change.revision, change.path) for change in found}, {(table, path.as_posix())})
+                places = {(place_of(change).revision, place_of(change).path) for change in found}
+                self.assertEqual(places, {(table, path.as_posix())})
                 line = self.line_of(path, "# here" if "# here" in revision["body"] else "def upgrade")
                 self.assertIn((revision["changes"][-1], line), lines)
 
@@ -185,7 +189,7 @@ class TestLaterRevisions(RepositoryTestCase):
         )
         changes = [change for change in self.compare().changes if change.table_name == "referring"]
         self.assertEqual(
-            [(change.column_name, change.key, change.line) for change in changes],
+            [(change.column_name, change.key, place_of(change).line) for change in changes],
             [
                 ("id", "references", self.line_of(path, "op.alter_column")),
                 ("link", "is_nullable", self.line_of(path, 'op.execute("ALTER DOMAIN')),
@@ -206,7 +210,10 @@ class TestLaterRevisions(RepositoryTestCase):
         )
         dropped, renamed = (self.line_of(path, f"op.{call}_column") for call in ("drop", "alter"))
         self.assertEqual(
-            {(render_change(change), change.path, change.line) for change in self.compare().changes},
+            {
+                (render_change(change), place_of(change).path, place_of(change).line)
+                for change in self.compare().changes
+            },
             {
                 ("object.new_title removed", path.as_posix(), renamed),
                 ("object.title replaced", path.as_posix(), dropped),
@@ -226,13 +233,14 @@ class TestLaterRevisions(RepositoryTestCase):
         path = self.write_revision("c", again, "b")
         self.replace(SEED, '"""create met museum seed tables', '"""create the tables')
         (change,) = self.compare().changes
-        self.assertEqual((render_change(change), change.path), ("object_tags replaced", path.as_posix()))
-        self.assertEqual(change.line, self.line_of(path, "op.drop_table"))
+        self.assertEqual((render_change(change), place_of(change).path), ("object_tags replaced", path.as_posix()))
+        self.assertEqual(place_of(change).line, self.line_of(path, "op.drop_table"))
 
     def test_the_call_is_told_in_words(self) -> None:
         self.write_revision("b", 'op.alter_column("object",\n  "title", new_column_name="name", type_=sa.Text())')
         self.assertEqual(
-            self.compare().changes[0].statement, 'op.alter_column("object", "title", new_column_name="name", …)'
+            place_of(self.compare().changes[0]).statement,
+            'op.alter_column("object", "title", new_column_name="name", …)',
         )
 
     def test_comments_and_defaults_are_changes_that_break_nothing(self) -> None:
@@ -330,7 +338,7 @@ class TestContracts(RepositoryTestCase):
         comparison = self.compare()
         self.assertEqual(self.promises(comparison), ["object_id", "primary_image", "additional_images", "created_at"])
         (change,) = comparison.contract_changes
-        self.assertEqual((change.kind, change.json_path, change.line), ("removed", "$", None))
+        self.assertEqual((change.kind, change.json_path, change.place.line), ("removed", "$", None))
 
     def test_a_contract_that_no_longer_binds_is_stopped_when_the_database_breaks_it(self) -> None:
         self.drop_primary_image()
@@ -387,7 +395,7 @@ class TestContracts(RepositoryTestCase):
         self.assertEqual([v.contract_name for v in comparison.violations], [path.stem])
         self.assertEqual(comparison.broken_promises, ())
         (change,) = comparison.contract_changes
-        self.assertEqual((change.kind, change.before, change.after), ("words", CONTRACT.as_posix(), path.as_posix()))
+        self.assertEqual((change.kind, change.before, change.after), ("wording", CONTRACT.as_posix(), path.as_posix()))
 
 
 class TestBadInput(RepositoryTestCase):
@@ -496,7 +504,7 @@ class TestCommand(RepositoryTestCase):
         result = run([MODULE, "--base", "main", "--format", "json"], self.root, self.url)
         self.assertEqual(result.returncode, 1)
         comparison = json.loads(result.stdout)
-        self.assertEqual(comparison["changes"][0]["path"], path.as_posix())
+        self.assertEqual(comparison["changes"][0]["place"]["path"], path.as_posix())
         result = run([MODULE, "--base", "nowhere"], self.root, self.url)
         self.assertEqual((result.returncode, result.stdout[:19]), (2, "could not compare: "))
         self.assertEqual(self.git("status", "--short"), f"?? {path}")
@@ -560,10 +568,8 @@ class TestRendering(unittest.TestCase):
         return MigrationComparison("main", "0" * 40, changes, **(nothing | more))
 
     def change(self, column_name: str) -> SchemaChange:
-        place = ("b", "b.py", 7, "op.execute(…)")
-        return SchemaChange(
-            "added", "public", "object", column_name, None, None, {}, True, ("a_contract_spec",), *place
-        )
+        place = Place("b.py", 7, "b", "op.execute(…)")
+        return SchemaChange("added", "public", "object", column_name, None, None, {}, True, ("a_contract_spec",), place)
 
     def test_names_cannot_break_out_of_a_table(self) -> None:
         comparison = self.comparison(self.change(self.HOSTILE))
@@ -586,7 +592,9 @@ class TestRendering(unittest.TestCase):
 
     def test_each_section_is_told_where_there_is_something_in_it(self) -> None:
         promise = Violation("a", "public", "t", "c", "column_name", "c", None)
-        change = ContractChange("a", "a.json", 3, "$.status", "loosened", "active", "draft", "Team", "team@museum.org")
+        change = ContractChange(
+            "a", Place("a.json", 3), "$.status", "loosened", "active", "draft", "Team", "team@museum.org"
+        )
         text = render_table(self.comparison(contract_changes=(change,), broken_promises=(promise,)))
         self.assertIn("a         $.status  loosened  active  draft  Team <team@museum.org>", text)
         table = f"  contract  table  column  issue\n  a         t      c       {promise}"

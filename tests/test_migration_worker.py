@@ -18,6 +18,7 @@ from tests.repositories import (
     SEED,
     VERSIONS,
     RepositoryTestCase,
+    place_of,
     render_change,
     setUpModule,
 )
@@ -417,7 +418,7 @@ class TestBase(RepositoryTestCase):
             ENV, f"{ENV_TEXT}    connection.exec_driver_sql('alter table object drop title')\n    connection.commit()\n"
         )
         (change,) = self.compare().changes
-        self.assertEqual((render_change(change), change.path), ("object.title removed", ENV.as_posix()))
+        self.assertEqual((render_change(change), place_of(change).path), ("object.title removed", ENV.as_posix()))
 
     def test_a_package_of_another_checkout_is_not_taken_for_the_bases(self) -> None:
         self.write(self.with_parent(Path("lib/museum_names.py")), 'COLUMN = "note"\n')
@@ -472,7 +473,7 @@ class TestBase(RepositoryTestCase):
                 )
                 (change,) = self.compare().changes
                 self.assertEqual(
-                    (render_change(change), change.line), ("a added", self.line_of(path, "op.create_table"))
+                    (render_change(change), place_of(change).line), ("a added", self.line_of(path, "op.create_table"))
                 )
                 self.assertEqual(change.after["columns"]["mood"]["enum"], ["calm"])
 

@@ -61,15 +61,11 @@ def example_comparison(text: str = "text", **changes: Any) -> dict[str, Any]:
         "after": text,
         "is_certain": True,
         "contract_names": [text],
-        "revision": text,
-        "path": text,
-        "line": 7,
-        "statement": text,
+        "place": {"path": text, "line": 7, "revision": text, "statement": text},
     }
     contract_change = {
         "contract_name": text,
-        "path": text,
-        "line": 3,
+        "place": {"path": text, "line": 3, "revision": None, "statement": None},
         "json_path": text,
         "kind": "loosened",
         "before": text,
@@ -87,7 +83,7 @@ def example_comparison(text: str = "text", **changes: Any) -> dict[str, Any]:
         "table_schema": text,
         "table_name": text,
         "is_table_missing": False,
-        "violations": [violation | {"cause": {key: change[key] for key in ("path", "line", "revision", "statement")}}],
+        "violations": [violation | {"cause": change["place"]}],
     }
     comparison = {
         "base": text,

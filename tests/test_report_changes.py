@@ -124,7 +124,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         (promise,), (moved, *changes) = (report["comparison"][key] for key in ("broken_promises", "contract_changes"))
         self.assertEqual((status, promise["path"]), (1, path.as_posix()))
         self.assertEqual((moved["before"], moved["after"]), (CONTRACT.as_posix(), path.as_posix()))
-        self.assertEqual({change["path"] for change in changes}, {path.as_posix()})
+        self.assertEqual({change["place"]["path"] for change in changes}, {path.as_posix()})
 
     def test_what_was_broken_before_is_marked_and_a_certain_rename_is_said_as_such(self) -> None:
         self.git("checkout", "-q", "main")

@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import run_migrations
+from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 from data_contract_components.detection.migration_changes.migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
-from data_contract_components.detection.migration_changes.schema_changes import (
-    SchemaChange,
-    find_cause,
-    find_schema_changes,
-)
+from data_contract_components.detection.migration_changes.schema_changes import find_cause, find_schema_changes
 from tests import BINARIES, ENV_TEXT, ROOT, read_data, start_server
 from tests.random_tables import random_settings
 
@@ -288,7 +285,7 @@ class TestFindSchemaChanges(unittest.TestCase):
         replaced = {(c.table_name, c.column_name) for c in changes if c.change == "replaced"}
         self.assertEqual(replaced, self.find_replaced(base, head, changes))
         for change in changes:
-            self.assertIsNotNone(change.revision, change)
+            self.assertIsNotNone(change.place, change)
             if change.change == "renamed":
                 self.assertEqual(change.is_certain, self.is_the_same(Model(base), Model(head), changes, change))
 
@@ -327,7 +324,7 @@ def makes_another(before: Tables, changes: list[SchemaChange], after: Tables) ->
 
 class TestFindCause(unittest.TestCase):
     def change(self, change: Any, column_name: str | None, key: str | None = None) -> SchemaChange:
-        return SchemaChange(change, "public", "t", column_name, key, None, None, True, (), "r", "r.py", 1, None)
+        return SchemaChange(change, "public", "t", column_name, key, None, None, True, (), Place("r.py", 1, "r"))
 
     def cause(self, changes: list[SchemaChange], column_name: str, key: str) -> SchemaChange | None:
         return find_cause(changes, "public", "t", column_name, key)

@@ -25,16 +25,16 @@ from data_contract_components.detection._get_data_catalog import get_data_catalo
 from data_contract_components.detection._get_data_contract_specs import get_contracts, get_specs, get_tables
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
 from data_contract_components.detection.migration_changes.base_checkout import open_base_checkout
+from data_contract_components.detection.migration_changes.changes import ContractChange, SchemaChange
 from data_contract_components.detection.migration_changes.contract_changes import (
     CONTRACTS_PATH,
-    ContractChange,
     find_contract_changes,
     get_owed_spec,
     match_contracts,
 )
 from data_contract_components.detection.migration_changes.migration_trace import TableName, Trace
 from data_contract_components.detection.migration_changes.migrations import Migrations
-from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_schema_changes
+from data_contract_components.detection.migration_changes.schema_changes import find_schema_changes
 from data_contract_components.errors import ComparisonError, DataContractError
 from data_contract_components.escaping import escape_controls
 
@@ -229,7 +229,8 @@ def _render_change(change: SchemaChange) -> tuple[str, ...]:
     if change.change == "changed":
         words = f"{change.key} {render_difference(change.before, change.after)}"
     name = f"{change.table_schema}.{change.table_name}"
-    where = Path(change.path or "").name + (f":{change.line}" if change.line else "")
+    where = Path(change.place.path).name if change.place else ""
+    where += f":{change.place.line}" if change.place and change.place.line else ""
     return name, change.column_name or "", words, ", ".join(change.contract_names), where
 
 

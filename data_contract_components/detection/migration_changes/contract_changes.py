@@ -2,14 +2,13 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, Owner
 from data_contract_components.detection._get_data_contract_specs import get_specs, render_json_path
+from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
-Kind = Literal["tightened", "loosened", "added", "removed", "words"]
 Clause = tuple[JsonPath, Any, Any, Kind]
 
 CONTRACTS_PATH = Path("data_contract_components/contract_definition")
@@ -19,25 +18,6 @@ DEFAULTS = {"status": "active"}
 SCHEMA_DEFAULTS = {"additionalColumns": True}
 SCHEMA_CLAUSES = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
 _ABSENT = object()
-
-
-@dataclass(frozen=True)
-class ContractChange:
-    """One clause of a contract that differs from the base's, or the whole contract, whose `json_path` is "$".
-
-    `line` is None where the file is gone. `before` and `after` are None where there is none. The owner is the one
-    whom the base's contract names: who was promised something is not for the change to say.
-    """
-
-    contract_name: str
-    path: str
-    line: int | None
-    json_path: str
-    kind: Kind
-    before: Any
-    after: Any
-    owner_name: str
-    owner_email: str
 
 
 def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> list[ContractChange]:
@@ -54,7 +34,7 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
         place = (head_names[name], after.path, owner)
         if after.path != before.path:
             paths = [(CONTRACTS_PATH / contract.path).as_posix() for contract in (before, after)]
-            changes.append(_change(*place, 1, (), "words", *paths))
+            changes.append(_change(*place, 1, (), "wording", *paths))
         for json_path, old, new, kind in find_clause_changes(before.spec, after.spec):
             changes.append(_change(*place, after.find_line(json_path), json_path, kind, old, new))
     for name in set(head) - set(head_names.values()):
@@ -113,8 +93,8 @@ def _change(
     before: Any,
     after: Any,
 ) -> ContractChange:
-    place = (name, (CONTRACTS_PATH / path).as_posix(), line, render_json_path(json_path))
-    return ContractChange(*place, kind, before, after, owner["name"], owner["email"])
+    place = Place((CONTRACTS_PATH / path).as_posix(), line)
+    return ContractChange(name, place, render_json_path(json_path), kind, before, after, owner["name"], owner["email"])
 
 
 def _with_defaults(spec: ContractSpec) -> dict[str, Any]:
@@ -144,7 +124,7 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
     is_column = len(path) == 3 and path[:2] == ("schema", "properties")
     is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in SCHEMA_CLAUSES)
     if not is_clause or path[0] != "schema":
-        return "words"
+        return "wording"
     if after is _ABSENT:
         return "removed"
     if before is _ABSENT:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data_contract_components.detection._get_data_catalog import CATALOG_SQL, CONSTRAINT_COLUMNS
+from data_contract_components.detection.migration_changes.changes import Place
 from data_contract_components.detection.migration_changes.table_parts import COLUMN_PARTS_SQL, TABLE_PARTS_SQL
 
 # What two states of a column are compared by; those of a table have a name of their own.
@@ -93,16 +94,6 @@ where owner = 0 or owner >= 16384 and relations.relkind in ('r', 'p', 'v', 'm', 
 group by owner, relations.relname
 order by owner
 """
-
-
-@dataclass(frozen=True)
-class Place:
-    """The call that did something; `path` from the repository's root."""
-
-    revision: str
-    path: str
-    line: int | None
-    statement: str | None
 
 
 @dataclass(frozen=True)

@@ -391,7 +391,7 @@ class Recorder:
     def record_rest(self, connection: Connection, path: str) -> None:
         """What env.py did after the revisions, as another connection sees it."""
         self._connection = connection
-        self._record_at(("env.py", path, None, None))
+        self._record_at((path, None, "env.py", None))
 
     def _before_cursor_execute(self, *_: Any) -> None:
         frame = inspect.currentframe()
@@ -409,9 +409,9 @@ class Recorder:
         # Without a call, when something has passed SQLAlchemy by.
         line, call = self._call or (self._calls.upgrade_line, None)
         statement = self._calls.render(call) if call else None
-        self._record_at((self._revision.revision, self._path, line, statement))
+        self._record_at((self._path, line, self._revision.revision, statement))
 
-    def _record_at(self, place: tuple[str, str, int | None, str | None]) -> None:
+    def _record_at(self, place: tuple[str, int | None, str, str | None]) -> None:
         try:
             # A revision or a pooler may have taken the statements away.
             self._prepared = self._look_at_session(self._connection)

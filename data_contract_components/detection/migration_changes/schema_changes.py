@@ -1,17 +1,17 @@
 """What migrations do to the tables, beside what those of the base do: two traces become a list of changes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import partial
 from operator import itemgetter
 from typing import Any, Literal, TypeVar
 
+from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 from data_contract_components.detection.migration_changes.migration_trace import (
     COLUMN_FACTS,
     TABLE_FACTS,
     ColumnKey,
-    Place,
     Reader,
     Row,
     TableName,
@@ -28,44 +28,6 @@ from data_contract_components.detection.migration_changes.migration_trace import
 
 SIMILAR_NAMES = 0.5
 Name = TypeVar("Name", str, TableName)
-
-
-@dataclass(frozen=True)
-class SchemaChange:
-    """One difference between the tables of the base and those of this checkout.
-
-    Of a table when `column_name` is None. The names are those at the base, but for what was added. `key` names the
-    changed attribute, `before` and `after` are its values; for added or removed tables and columns, all attributes by
-    key. "replaced" is a table or column whose place another one of the same name has taken: it was dropped and created
-    again, rebuilt by a batch, or the two were renamed, so that it holds only what the migration copied.
-    `is_certain` is False for a rename that is only likely. The last four fields say where it was done; `line` is None
-    where this checkout has no line for it, because the call is gone from an edited revision.
-
-    `key` of a table: "table_type", "table_schema", "table_name", "comment", "ordinal_position" (the order of its
-    columns), or one of its parts: "constraint", "trigger", "rule", "view_definition", "function" (that a constraint,
-    default, trigger, policy, rule or view calls), "row security" (off, on, forced), "policy", "partition key",
-    "partition", "inheritance", "option" (of a view or foreign table), "privilege". Of a column: the keys of a contract,
-    "identity_generation", "comment", "column_name", or one of its parts: "physicalType" (a type with a modifier or
-    outside of the search path), "field" (of a composite type), "fields" (their order), "subtype" (beneath a range, or
-    of a domain in a field), "constraint" (of a domain), "domain_default", "generation_expression", "privilege".
-    A part that was added or removed has None as `before` or `after`. Parts are compared by definition: a constraint
-    that is only renamed, or dropped and added again, is no change (its name matters to ON CONFLICT ON CONSTRAINT and in
-    messages only). A constraint that the keys of its one column describe completely is reported by them.
-    """
-
-    change: Literal["added", "removed", "renamed", "replaced", "changed"]
-    table_schema: str
-    table_name: str
-    column_name: str | None
-    key: str | None
-    before: Any
-    after: Any
-    is_certain: bool
-    contract_names: tuple[str, ...]
-    revision: str | None
-    path: str | None
-    line: int | None
-    statement: str | None
 
 
 @dataclass(frozen=True)
@@ -262,7 +224,7 @@ class _Comparison:
 
     def _without_line(self, place: Place | None) -> Place | None:
         """A call of the base that is no longer in this checkout: its revision, and the file that has it now."""
-        return place and Place(place.revision, self.head_paths.get(place.revision, place.path), None, place.statement)
+        return place and replace(place, path=self.head_paths.get(str(place.revision), place.path), line=None)
 
     def _change(
         self,
@@ -286,10 +248,7 @@ class _Comparison:
             after,
             certain,
             tuple(sorted(contract_names)),
-            place.revision if place else None,
-            place.path if place else None,
-            place.line if place else None,
-            place.statement if place else None,
+            place,
         )
 
 

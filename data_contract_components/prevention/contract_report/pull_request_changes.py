@@ -10,7 +10,8 @@ from data_contract_components.detection._get_data_migration_changes import (
     get_data_migration_changes,
 )
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.detection.migration_changes.schema_changes import SchemaChange, find_cause
+from data_contract_components.detection.migration_changes.changes import SchemaChange
+from data_contract_components.detection.migration_changes.schema_changes import find_cause
 from data_contract_components.prevention.contract_report.contract_report import COULD_NOT_CHECK, NO_CAUSE, Report
 
 NO_CHANGES: dict[str, Any] = {"base_commit": None, "changes": [], "contract_changes": [], "broken_promises": []}
@@ -66,9 +67,9 @@ def _find_facts(
 ) -> dict[str, Any]:
     """The line that broke a clause, and what its column or its table is called now."""
     change = find_cause(changes, table_schema, table_name, violation["column_name"], violation["key"])
-    if change is None or change.path is None:
+    if change is None or change.place is None:
         return {}
-    place = {"path": change.path, "line": change.line, "revision": change.revision, "statement": change.statement}
+    place = dataclasses.asdict(change.place)
     if change.change != "renamed":
         return {"cause": place}
     names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
@@ -88,7 +89,9 @@ def _make_broken_promises(comparison: MigrationComparison) -> list[dict[str, Any
             {
                 "contract_name": name,
                 # A promise is broken and not kept by another contract only where its own contract has changed.
-                "path": next(c.path for c in comparison.contract_changes if c.contract_name == (head_name or name)),
+                "path": next(
+                    c.place.path for c in comparison.contract_changes if c.contract_name == (head_name or name)
+                ),
                 "line": _find_line(comparison, head_name or name, "$"),
                 "is_deleted": head_name is None,
                 "owner": {"channel": None} | comparison.owners[name],
@@ -117,7 +120,7 @@ def _make_broken_promises(comparison: MigrationComparison) -> list[dict[str, Any
 def _find_line(comparison: MigrationComparison, contract_name: str, json_path: str) -> int | None:
     """The line of the change of a contract at `json_path` or inside of it, or else of any change of it."""
     lines = [
-        (f"{change.json_path}.".startswith(f"{json_path}."), change.line)
+        (f"{change.json_path}.".startswith(f"{json_path}."), change.place.line)
         for change in comparison.contract_changes
         if change.contract_name == contract_name
     ]

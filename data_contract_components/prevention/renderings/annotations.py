@@ -38,10 +38,12 @@ def render_annotations(report: dict[str, Any]) -> str:
             commands += _render_causes(promise, render_fate(promise), is_binding=report["outcome"] == "violations")
         for change in comparison["contract_changes"]:
             text = render_contract_change(change)
-            commands.append(_render_command("notice", change["path"], change["line"], "Data contract changed", text))
+            place = change["place"]
+            commands.append(_render_command("notice", place["path"], place["line"], "Data contract changed", text))
         for change in find_harmless_changes(report):
             text = render_harmless_change(change)
-            commands.append(_render_command("notice", change["path"], change["line"], "Changed under contract", text))
+            place = change["place"] or {"path": None, "line": None}
+            commands.append(_render_command("notice", place["path"], place["line"], "Changed under contract", text))
     if len(commands) > SHOWN_ANNOTATIONS:
         others = commands[SHOWN_ANNOTATIONS - 1 :]
         # They are in the order of their weight.

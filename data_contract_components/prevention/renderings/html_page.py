@@ -270,7 +270,7 @@ def _render_comparison(comparison: dict[str, Any]) -> str:
 
 
 def _render_change(change: dict[str, Any], render: Callable[[dict[str, Any]], str]) -> str:
-    place = render_place(change["path"], change["line"]) if change["path"] else ""
+    place = render_place(change["place"]["path"], change["place"]["line"]) if change["place"] else ""
     return f"{_text(render(change))}{f' <small>{_text(place)}</small>' if place else ''}"
 
 

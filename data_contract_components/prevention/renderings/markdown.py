@@ -211,7 +211,7 @@ def _render_list(title: str, texts: Iterable[str]) -> str:
 
 
 def _render_change_row(change: dict[str, Any], run: Run | None) -> str:
-    place = _render_cause({"is_earlier": False, "cause": change if change["path"] else None}, run)
+    place = _render_cause({"is_earlier": False, "cause": change["place"]}, run)
     return f"- {escape(render_change(change))}{place and f', {place}'}"
 
 

@@ -1,14 +1,14 @@
 """A report for the terminal."""
 
+import dataclasses
 import textwrap
 from typing import Any
 
-from data_contract_components.contract_definition._json_text import cut, render_difference, render_value
+from data_contract_components.detection.migration_changes.changes import ContractChange, SchemaChange
 from data_contract_components.escaping import escape_output
 
 WIDTH = 80
 SHOWN_TABLES = 20
-VALUE_CHARACTERS = 40
 # What the values are called where a column or table is there or not.
 EXPECTED_WORDS = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
@@ -128,44 +128,15 @@ def render_violation(violation: dict[str, Any]) -> str:
 
 
 def render_change(change: dict[str, Any]) -> str:
-    """What became of a table or column, in words."""
-    name = f"{change['table_schema']}.{change['table_name']}"
-    name += f".{change['column_name']}" if change["column_name"] is not None else ""
-    after = render_value(change["after"])
-    match change["change"], change["key"]:
-        case "added", _:
-            return f"{name} is new"
-        case "removed", _:
-            return f"{name} is gone"
-        case "renamed", "table_schema":
-            return f"{name} is moved to schema {after}"
-        case "renamed", _:
-            return f"{name} {'is' if change['is_certain'] else 'seems'} renamed to {after}"
-        case "replaced", _:
-            what, content = ("table", "rows") if change["column_name"] is None else ("column", "values")
-            return f"{name} is replaced by another {what}; {content} that the migration does not copy are lost"
-    return f"{name}: {change['key']} {render_difference(change['before'], change['after'])}"
+    return str(_change_from(SchemaChange, change))
 
 
 def render_contract_change(change: dict[str, Any]) -> str:
-    """What became of a clause or of the whole contract, and whose it is, in words."""
-    before, after = f"was {_cut_value(change['before'])}", f"is {_cut_value(change['after'])}"
-    is_whole = change["json_path"] == "$"
-    match change["kind"]:
-        case "added":
-            words = "is new" if is_whole else f"added, {after}"
-        case "removed":
-            words = "is gone" if is_whole else f"removed, {before}"
-        case "words":
-            words = f"file renamed, {before}" if is_whole else f"wording, {before}, {after}"
-        case kind:
-            words = f"{kind}, {before}, {after}"
-    clause = "" if is_whole else f", {change['json_path']}"
-    return f"{change['contract_name']}{clause}: {words} (owner: {change['owner_name']}, {change['owner_email']})"
+    return str(_change_from(ContractChange, change))
 
 
-def _cut_value(value: Any) -> str:
-    return cut(render_value(value), VALUE_CHARACTERS)
+def _change_from(kind: Any, change: dict[str, Any]) -> Any:
+    return kind(**{field.name: change[field.name] for field in dataclasses.fields(kind)})
 
 
 def find_harmless_changes(report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,111 @@
+"""What a pull request changes: of tables and columns, and of contracts. Needs Python's own library only."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from data_contract_components.contract_definition._json_text import cut, render_difference, render_value
+
+VALUE_CHARACTERS = 40
+Kind = Literal["tightened", "loosened", "added", "removed", "wording"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a file, `path` from the repository's root; of a migration, the call that did something."""
+
+    path: str
+    line: int | None
+    revision: str | None = None
+    statement: str | None = None
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """One difference between the tables of the base and those of this checkout.
+
+    Of a table when `column_name` is None. The names are those at the base, but for what was added. `key` names the
+    changed attribute, `before` and `after` are its values; for added or removed tables and columns, all attributes by
+    key. "replaced" is a table or column whose place another one of the same name has taken: it was dropped and created
+    again, rebuilt by a batch, or the two were renamed, so that it holds only what the migration copied.
+    `is_certain` is False for a rename that is only likely. `place` is the call that did it, if it was found; its line
+    is None where this checkout has no line for it, because the call is gone from an edited revision.
+
+    `key` of a table: "table_type", "table_schema", "table_name", "comment", "ordinal_position" (the order of its
+    columns), or one of its parts: "constraint", "trigger", "rule", "view_definition", "function" (that a constraint,
+    default, trigger, policy, rule or view calls), "row security" (off, on, forced), "policy", "partition key",
+    "partition", "inheritance", "option" (of a view or foreign table), "privilege". Of a column: the keys of a contract,
+    "identity_generation", "comment", "column_name", or one of its parts: "physicalType" (a type with a modifier or
+    outside of the search path), "field" (of a composite type), "fields" (their order), "subtype" (beneath a range, or
+    of a domain in a field), "constraint" (of a domain), "domain_default", "generation_expression", "privilege".
+    A part that was added or removed has None as `before` or `after`. Parts are compared by definition: a constraint
+    that is only renamed, or dropped and added again, is no change (its name matters to ON CONFLICT ON CONSTRAINT and in
+    messages only). A constraint that the keys of its one column describe completely is reported by them.
+    """
+
+    change: Literal["added", "removed", "renamed", "replaced", "changed"]
+    table_schema: str
+    table_name: str
+    column_name: str | None
+    key: str | None
+    before: Any
+    after: Any
+    is_certain: bool
+    contract_names: tuple[str, ...]
+    place: Place | None
+
+    def __str__(self) -> str:
+        """What became of a table or column, in words."""
+        name = f"{self.table_schema}.{self.table_name}"
+        name += f".{self.column_name}" if self.column_name is not None else ""
+        after = render_value(self.after)
+        match self.change, self.key:
+            case "added", _:
+                return f"{name} is new"
+            case "removed", _:
+                return f"{name} is gone"
+            case "renamed", "table_schema":
+                return f"{name} is moved to schema {after}"
+            case "renamed", _:
+                return f"{name} {'is' if self.is_certain else 'seems'} renamed to {after}"
+            case "replaced", _:
+                what, content = ("table", "rows") if self.column_name is None else ("column", "values")
+                return f"{name} is replaced by another {what}; {content} that the migration does not copy are lost"
+        return f"{name}: {self.key} {render_difference(self.before, self.after)}"
+
+
+@dataclass(frozen=True)
+class ContractChange:
+    """One clause of a contract that differs from the base's, or the whole contract, whose `json_path` is "$".
+
+    The line is None where the file is gone. `before` and `after` are None where there is none. The owner is the one
+    whom the base's contract names: who was promised something is not for the change to say.
+    """
+
+    contract_name: str
+    place: Place
+    json_path: str
+    kind: Kind
+    before: Any
+    after: Any
+    owner_name: str
+    owner_email: str
+
+    def __str__(self) -> str:
+        """What became of a clause or of the whole contract, and whose it is, in words."""
+        before, after = f"was {_cut_value(self.before)}", f"is {_cut_value(self.after)}"
+        is_whole = self.json_path == "$"
+        match self.kind:
+            case "added":
+                words = "is new" if is_whole else f"added, {after}"
+            case "removed":
+                words = "is gone" if is_whole else f"removed, {before}"
+            case "wording":
+                words = f"file renamed, {before}" if is_whole else f"wording, {before}, {after}"
+            case kind:
+                words = f"{kind}, {before}, {after}"
+        clause = "" if is_whole else f", {self.json_path}"
+        return f"{self.contract_name}{clause}: {words} (owner: {self.owner_name}, {self.owner_email})"
+
+
+def _cut_value(value: Any) -> str:
+    return cut(render_value(value), VALUE_CHARACTERS)
