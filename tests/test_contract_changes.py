@@ -10,7 +10,7 @@ from data_contract_components.detection.contract_violation_detector import COMPA
 from data_contract_components.detection.migration_changes.contract_changes import (
     find_clause_changes,
     find_contract_changes,
-    get_owed_spec,
+    with_stronger_clauses,
 )
 
 ABSENT = object()
@@ -226,7 +226,8 @@ class TestGetOwedSpec(unittest.TestCase):
     def test_it_is_the_bases_but_for_what_is_promised_better(self) -> None:
         base, head = spec_with(path_of("is_nullable"), True), spec_with(path_of("is_nullable"), False)
         base["schema"]["properties"]["d"] = {"constraints": {"data_type": "text"}}
-        owed = get_owed_spec(base, head)
+        both = contracts(base=base, head=head)
+        owed: Any = with_stronger_clauses(both["base"], both["head"]).spec
         self.assertFalse(owed["schema"]["properties"]["c"]["constraints"].pop("is_nullable"))
         self.assertTrue(base["schema"]["properties"]["c"]["constraints"].pop("is_nullable"))
         self.assertEqual(owed, base)

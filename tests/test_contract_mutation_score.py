@@ -12,16 +12,17 @@ from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 
+from data_contract_components.contract_definition.contract_spec import Contract
 from data_contract_components.contract_definition.spec_problems import SCHEMA_DIRECTORY
 from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection import contract_violation_detector
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection.contract_mutation_score.__main__ import main
 from data_contract_components.detection.contract_mutation_score.score import (
     LINE_LENGTH,
     ContractMutations,
     Verdict,
-    main,
     render_score,
 )
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
@@ -74,7 +75,7 @@ def generate(database: PostgresDB, table: str, version: str = "1.1.0") -> Any:
 
 def get_verdicts(database: PostgresDB, spec: Any) -> list[Verdict]:
     with database.transaction() as transaction:
-        return ContractMutations(transaction, spec, "binding").get_verdicts()
+        return ContractMutations(transaction, Contract(spec, Path("x"), ""), "binding").get_verdicts()
 
 
 class MutationTestCase(DatabaseTestCase):

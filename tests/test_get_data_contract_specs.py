@@ -5,6 +5,7 @@ import time
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from data_contract_components.contract_definition.contract_spec import (
     Contract,
@@ -14,7 +15,6 @@ from data_contract_components.contract_definition.contract_spec import (
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
-    get_contracts,
     get_data_contract_specs,
 )
 from tests import CONTRACT_TESTS, SHARED_DIRECTORY, ProjectTestCase, run
@@ -62,7 +62,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
         (self.directory / "notes.txt").write_text("no contract")
         specs = get_data_contract_specs(self.directory)
         self.assertEqual(list(specs), ["a_b_contract_spec", "a_contract_spec", "b_contract_spec"])
-        self.assertEqual(specs["b_contract_spec"], spec)
+        self.assertEqual(specs["b_contract_spec"].spec, spec)
 
     def test_a_directory_without_contracts_is_an_error(self) -> None:
         for directory in (self.directory, self.directory / "missing"):
@@ -131,7 +131,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
         path = self.directory / "met" / f"{CONTRACT}.json"
         path.parent.mkdir()
         path.write_bytes(b"\xef\xbb\xbf" + (CONTRACT_DIRECTORY / f"{CONTRACT}.json").read_bytes())
-        contract = get_contracts(self.directory)[CONTRACT]
+        contract = get_data_contract_specs(self.directory)[CONTRACT]
         path.unlink()
         self.assertEqual((contract.spec, contract.path), (self.spec, Path(f"met/{CONTRACT}.json")))
         self.assertEqual(contract.find_line(("schema", "table_name")), 16)
@@ -164,15 +164,18 @@ class TestGetDataContractSpecs(unittest.TestCase):
         )
 
     def test_without_a_contract_that_binds_today_there_is_nothing_that_could_fail(self) -> None:
-        specs = {
-            "a": self.spec | {"status": "draft"},
-            "b": self.spec | {"status": "deprecated", "sunset": "2027-01-31"},
-            "c": self.spec | {"status": "retired"},
+        changes: dict[str, Any] = {
+            "a": {"status": "draft"},
+            "b": {"status": "deprecated", "sunset": "2027-01-31"},
+            "c": {"status": "retired"},
+            "d": {},
         }
-        ensure_a_contract_binds(specs, datetime.date(2027, 1, 31))
-        ensure_a_contract_binds(specs | {"d": self.spec}, datetime.date(2027, 2, 1))
+        contracts = {name: Contract(self.spec | change, Path(name), "") for name, change in changes.items()}
+        binding = {"d": contracts.pop("d")}
+        ensure_a_contract_binds(contracts, datetime.date(2027, 1, 31))
+        ensure_a_contract_binds(contracts | binding, datetime.date(2027, 2, 1))
         with self.assertRaises(NoBindingContractError) as caught:
-            ensure_a_contract_binds(specs, datetime.date(2027, 2, 1))
+            ensure_a_contract_binds(contracts, datetime.date(2027, 2, 1))
         self.assertEqual(
             str(caught.exception),
             "no contract binds, so nothing can fail the check:\n  a: draft\n  b: past its sunset, 2027-01-31\n"

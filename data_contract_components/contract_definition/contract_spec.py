@@ -16,7 +16,7 @@ ELEMENT_PREFIX = "array_element_"
 # What stands for a column's name where the whole table is meant.
 WHOLE_TABLE = "(table)"
 TABLE_KEYS = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
-Effect = Literal["binding", "reported", "unchecked"]
+Enforcement = Literal["binding", "reported", "unchecked"]
 
 
 class Owner(TypedDict):
@@ -68,7 +68,7 @@ ContractSpec = TypedDict(
 )
 
 
-def get_effect(spec: ContractSpec, today: datetime.date) -> Effect:
+def get_enforcement(spec: ContractSpec, today: datetime.date) -> Enforcement:
     """Whether a violation of the contract fails the check, is only reported, or is not looked for."""
     match spec.get("status", "active"):
         case "retired":
@@ -87,6 +87,11 @@ class Contract:
     spec: ContractSpec
     path: Path
     text: str
+
+    @property
+    def table(self) -> tuple[str, str]:
+        """Schema and name of the table under contract."""
+        return self.spec["schema"]["table_schema"], self.spec["schema"]["table_name"]
 
     @functools.cached_property
     def lines(self) -> dict[JsonPath, int]:
@@ -120,13 +125,15 @@ class NoBindingContractError(DataContractError):
         self.reasons = reasons
 
 
-def ensure_a_contract_binds(specs: Mapping[str, ContractSpec], today: datetime.date | None = None) -> None:
+def ensure_a_contract_binds(contracts: Mapping[str, Contract], today: datetime.date | None = None) -> None:
     """Raises NoBindingContractError where no contract can fail the check; None is the day in UTC."""
     today = today or datetime.datetime.now(datetime.UTC).date()
-    if all(get_effect(spec, today) != "binding" for spec in specs.values()):
+    if all(get_enforcement(contract.spec, today) != "binding" for contract in contracts.values()):
         reasons = {
-            name: "past its sunset, " + spec["sunset"] if spec["status"] == "deprecated" else spec["status"]
-            for name, spec in specs.items()
+            name: "past its sunset, " + contract.spec["sunset"]
+            if contract.spec["status"] == "deprecated"
+            else contract.spec["status"]
+            for name, contract in contracts.items()
         }
         raise NoBindingContractError(reasons)
 

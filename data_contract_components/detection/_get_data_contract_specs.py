@@ -22,16 +22,7 @@ NAME_ENDING = "_contract_spec.json"
 CONTRACT_LIKE = re.compile(r"contract[\W_]*spec|\.(json|ya?ml)", re.IGNORECASE)
 
 
-def get_data_contract_specs(contract_directory: Path | str = CONTRACT_DIRECTORY) -> dict[str, ContractSpec]:
-    """What get_contracts returns, but only the content of each contract."""
-    return get_specs(get_contracts(contract_directory))
-
-
-def get_specs(contracts: Mapping[str, Contract]) -> dict[str, ContractSpec]:
-    return {name: contract.spec for name, contract in contracts.items()}
-
-
-def get_contracts(
+def get_data_contract_specs(
     contract_directory: Path | str = CONTRACT_DIRECTORY, *, may_be_none: bool = False
 ) -> dict[str, Contract]:
     """The contracts in `contract_directory` and its folders, by file name without its ending, ordered by this name.
@@ -116,9 +107,9 @@ def get_table_key(spec: ContractSpec) -> dict[str, str]:
     }
 
 
-def get_tables(specs: dict[str, ContractSpec]) -> set[tuple[str, str]]:
+def get_tables(contracts: Mapping[str, Contract]) -> set[tuple[str, str]]:
     """Schema and name of each table under contract."""
-    return {(spec["schema"]["table_schema"], spec["schema"]["table_name"]) for spec in specs.values()}
+    return {contract.table for contract in contracts.values()}
 
 
 def read_contract(directory: Path, path: Path) -> tuple[Contract | None, list[SpecProblem]]:

@@ -22,15 +22,15 @@ from data_contract_components.contract_definition.spec_problems import InvalidCo
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_catalog import get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import get_contracts, get_specs, get_tables
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
 from data_contract_components.detection.migration_changes.base_checkout import open_base_checkout
 from data_contract_components.detection.migration_changes.changes import ContractChange, SchemaChange
 from data_contract_components.detection.migration_changes.contract_changes import (
     CONTRACTS_PATH,
     find_contract_changes,
-    get_owed_spec,
     match_contracts,
+    with_stronger_clauses,
 )
 from data_contract_components.detection.migration_changes.migration_trace import TableName, Trace
 from data_contract_components.detection.migration_changes.migrations import Migrations
@@ -78,9 +78,8 @@ def get_data_migration_changes(
     """
     with open_base_checkout(base, repository_directory) as (base_commit, base_directory):
         base_contracts = _get_base_contracts(base_directory / CONTRACTS_PATH, base)
-        head_contracts = get_contracts(repository_directory / CONTRACTS_PATH, may_be_none=True)
-        base_specs, head_specs = get_specs(base_contracts), get_specs(head_contracts)
-        tables = get_tables(base_specs) | get_tables(head_specs)
+        head_contracts = get_data_contract_specs(repository_directory / CONTRACTS_PATH, may_be_none=True)
+        tables = get_tables(base_contracts) | get_tables(head_contracts)
         with (
             ScratchDatabases() as scratch,
             Migrations(base_directory, f'the base "{base}"', repository_directory) as base_migrations,
@@ -89,22 +88,22 @@ def get_data_migration_changes(
             traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
     # The contracts speak of the checked database.
     base_df, head_df = (catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
-    head_names = match_contracts(base_specs, head_specs)
-    owed_specs = {
-        name: get_owed_spec(base_specs[name], head_specs[head_name]) for name, head_name in head_names.items()
+    head_names = match_contracts(base_contracts, head_contracts)
+    promised_contracts = base_contracts | {
+        name: with_stronger_clauses(base_contracts[name], head_contracts[head_name])
+        for name, head_name in head_names.items()
     }
-    base_violations = ContractViolationDetector(base_specs, base_df).find_violations("binding")
-    owed_violations = ContractViolationDetector(base_specs | owed_specs, head_df).find_violations("binding")
-    head_violations = ContractViolationDetector(head_specs, head_df).find_violations("binding")
+    base_violations = ContractViolationDetector(base_contracts, base_df).find_violations("binding")
+    promised_violations = ContractViolationDetector(promised_contracts, head_df).find_violations("binding")
+    head_violations = ContractViolationDetector(head_contracts, head_df).find_violations("binding")
     if has_checked_database:
         checked_df = get_data_catalog(tables=tables)
-        checked_violations = ContractViolationDetector(base_specs | owed_specs, checked_df).find_violations("binding")
-        known_violations = ContractViolationDetector(head_specs, checked_df).find_violations("binding")
-        owed_violations += _subtract(checked_violations, (*owed_violations, *known_violations))
+        checked_violations = ContractViolationDetector(promised_contracts, checked_df).find_violations("binding")
+        known_violations = ContractViolationDetector(head_contracts, checked_df).find_violations("binding")
+        promised_violations += _subtract(checked_violations, (*promised_violations, *known_violations))
     contract_names: dict[TableName, set[str]] = {}
-    for name, spec in [*base_specs.items(), *head_specs.items()]:
-        schema = spec["schema"]
-        contract_names.setdefault((schema["table_schema"], schema["table_name"]), set()).add(name)
+    for name, contract in [*base_contracts.items(), *head_contracts.items()]:
+        contract_names.setdefault(contract.table, set()).add(name)
     return MigrationComparison(
         base,
         base_commit,
@@ -112,15 +111,15 @@ def get_data_migration_changes(
         tuple(find_contract_changes(base_contracts, head_contracts)),
         violations=_subtract(head_violations, base_violations),
         earlier_violations=_subtract(head_violations, _subtract(head_violations, base_violations)),
-        broken_promises=_subtract(owed_violations, (*head_violations, *base_violations)),
-        owners={name: spec["owner"] for name, spec in base_specs.items()},
+        broken_promises=_subtract(promised_violations, (*head_violations, *base_violations)),
+        owners={name: contract.spec["owner"] for name, contract in base_contracts.items()},
         head_names=head_names,
     )
 
 
 def _get_base_contracts(directory: Path, base: str) -> dict[str, Contract]:
     try:
-        return get_contracts(directory, may_be_none=True)
+        return get_data_contract_specs(directory, may_be_none=True)
     except InvalidContractSpecError as error:
         problems = "\n".join(str(problem).replace(f"{directory}/", "") for problem in error.problems)
         raise ComparisonError(

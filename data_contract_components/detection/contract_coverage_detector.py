@@ -4,7 +4,7 @@ import datetime
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import ContractSpec, get_effect
+from data_contract_components.contract_definition.contract_spec import Contract, get_enforcement
 from data_contract_components.detection._get_data_catalog import TABLE_KEY, get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import (
     get_data_contract_specs,
@@ -21,25 +21,27 @@ class ContractCoverageDetector:
 
     def __init__(
         self,
-        contract_specs: dict[str, ContractSpec] | None = None,
+        contracts: dict[str, Contract] | None = None,
         catalog_df: pd.DataFrame | None = None,
         today: datetime.date | None = None,
     ) -> None:
-        self.contract_specs = get_data_contract_specs() if contract_specs is None else contract_specs
+        self.contracts = get_data_contract_specs() if contracts is None else contracts
         self.catalog_df = catalog_df
         self.today = today or datetime.datetime.now(datetime.UTC).date()
 
     def get_contract_spec_coverage(self) -> list[dict[str, str]]:
         """The table of each contract that binds: a dict with the keys TABLE_KEY, in the order of the contracts."""
         return [
-            get_table_key(spec) for spec in self.contract_specs.values() if get_effect(spec, self.today) == "binding"
+            get_table_key(contract.spec)
+            for contract in self.contracts.values()
+            if get_enforcement(contract.spec, self.today) == "binding"
         ]
 
     def detect_coverage_in_data_catalog(self) -> list[str]:
         """The names of the tables that are under contract and not in the catalog, in the order of the contracts."""
         coverage_df = pd.DataFrame(self.get_contract_spec_coverage(), columns=list(TABLE_KEY), dtype="string")
         if self.catalog_df is None:
-            self.catalog_df = get_data_catalog(tables=get_tables(self.contract_specs))
+            self.catalog_df = get_data_catalog(tables=get_tables(self.contracts))
         key = list(TABLE_KEY)
         merged_df = coverage_df.merge(
             self.catalog_df[key].drop_duplicates(), on=key, how="left", validate="many_to_one", indicator=True

@@ -11,9 +11,10 @@ from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import (
     ELEMENT_PREFIX,
     WHOLE_TABLE,
+    Contract,
     ContractSpec,
-    Effect,
-    get_effect,
+    Enforcement,
+    get_enforcement,
 )
 from data_contract_components.detection._get_data_catalog import (
     COLUMN_KEY,
@@ -69,11 +70,11 @@ class ContractViolationDetector:
 
     def __init__(
         self,
-        contract_specs: dict[str, ContractSpec] | None = None,
+        contracts: dict[str, Contract] | None = None,
         catalog_df: pd.DataFrame | None = None,
         today: datetime.date | None = None,
     ) -> None:
-        self.contract_specs = get_data_contract_specs() if contract_specs is None else contract_specs
+        self.contracts = get_data_contract_specs() if contracts is None else contracts
         self.catalog_df = catalog_df
         self.today = today or datetime.datetime.now(datetime.UTC).date()
 
@@ -86,13 +87,13 @@ class ContractViolationDetector:
         return [
             {
                 "contract_name": contract_name,
-                **get_table_key(spec),
+                **get_table_key(contract.spec),
                 "column_name": column_name,
                 **column["constraints"],
                 **{f"{ELEMENT_PREFIX}{key}": value for key, value in column.get("array_element", {}).items()},
             }
-            for contract_name, spec in self.contract_specs.items()
-            for column_name, column in spec["schema"]["properties"].items()
+            for contract_name, contract in self.contracts.items()
+            for column_name, column in contract.spec["schema"]["properties"].items()
         ]
 
     def detect_constraint_violations(self) -> list[dict[str, str]]:
@@ -110,10 +111,10 @@ class ContractViolationDetector:
             for violation in self.find_violations("binding")
         ]
 
-    def find_violations(self, *effects: Effect) -> list[Violation]:
-        """The same as facts, of the contracts with one of these effects."""
+    def find_violations(self, *enforcements: Enforcement) -> list[Violation]:
+        """The same as facts, of the contracts that are enforced so."""
         if self.catalog_df is None:
-            self.catalog_df = get_data_catalog(tables=get_tables(self.contract_specs))
+            self.catalog_df = get_data_catalog(tables=get_tables(self.contracts))
         contract_rows = self.transform_contract_specs_to_catalog_format()
         catalog_rows = to_rows(self.catalog_df)
         key = list(COLUMN_KEY)
@@ -130,14 +131,13 @@ class ContractViolationDetector:
         return [
             Violation(
                 contract_name,
-                spec["schema"]["table_schema"],
-                spec["schema"]["table_name"],
+                *contract.table,
                 *facts,
-                table_catalog=get_table_key(spec)["table_catalog"],
+                table_catalog=contract.spec["schema"]["table_catalog"],
             )
-            for contract_name, spec in self.contract_specs.items()
-            if get_effect(spec, self.today) in effects
-            for facts in _find_violations(spec, rows_of_contract[contract_name], rows_of_table)
+            for contract_name, contract in self.contracts.items()
+            if get_enforcement(contract.spec, self.today) in enforcements
+            for facts in _find_violations(contract.spec, rows_of_contract[contract_name], rows_of_table)
         ]
 
 

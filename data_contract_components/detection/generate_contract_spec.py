@@ -21,7 +21,7 @@ from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     NAME_ENDING,
     find_problems_between,
-    get_contracts,
+    get_data_contract_specs,
     read_contract,
     render_json_path,
 )
@@ -177,7 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The contract in the file `output` ({} where there is none), and the one to write."""
-    contracts = get_contracts(may_be_none=True)
+    contracts = get_data_contract_specs(may_be_none=True)
     directory = CONTRACT_DIRECTORY if output.resolve().is_relative_to(CONTRACT_DIRECTORY) else output.resolve().parent
     path = output.resolve().relative_to(directory)
     previous: dict[str, Any] = {}

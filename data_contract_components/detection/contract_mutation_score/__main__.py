@@ -10,8 +10,8 @@ from pathlib import Path
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_spec import (
-    ContractSpec,
-    get_effect,
+    Contract,
+    get_enforcement,
 )
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB, database_url
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
@@ -39,9 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="break the tables of the database itself, and undo it; meanwhile nobody else can use them",
     )
     options = parser.parse_args(arguments)
-    specs = get_data_contract_specs(options.contract_directory)
+    contracts = get_data_contract_specs(options.contract_directory)
     with nullcontext(database_url()) if options.in_place else _scratch_database() as url:
-        verdicts = _print_verdicts(PostgresDB(url), specs, options.in_place)
+        verdicts = _print_verdicts(PostgresDB(url), contracts, options.in_place)
     print(f"mutation score: {render_score(verdicts)}")
     states = {verdict.state for verdict in verdicts}
     if "unnoticed" in states:
@@ -60,18 +60,18 @@ def _scratch_database() -> Iterator[str]:
         yield database.url
 
 
-def _print_verdicts(database: PostgresDB, specs: dict[str, ContractSpec], is_in_place: bool) -> list[Verdict]:
+def _print_verdicts(database: PostgresDB, contracts: dict[str, Contract], is_in_place: bool) -> list[Verdict]:
     today = datetime.datetime.now(datetime.UTC).date()
     all_verdicts: list[Verdict] = []
     with database.transaction() as transaction:
         transaction.query("set local lock_timeout = '5s'")
         table_catalog = str(transaction.query("select current_database()::text as name")["name"][0])
-        for contract_name, spec in specs.items():
-            effect = get_effect(spec, today)
-            if effect == "unchecked":
+        for contract_name, contract in contracts.items():
+            enforcement = get_enforcement(contract.spec, today)
+            if enforcement == "unchecked":
                 print(f"{contract_name}: retired, so nothing is noticed")
                 continue
-            mutations = ContractMutations(transaction, spec, effect, None if is_in_place else table_catalog)
+            mutations = ContractMutations(transaction, contract, enforcement, None if is_in_place else table_catalog)
             verdicts = mutations.get_verdicts()
             print(render_verdicts(contract_name, verdicts, mutations.find_unpromised()), flush=True)
             all_verdicts += verdicts

@@ -13,8 +13,8 @@ from data_contract_components.contract_definition.contract_spec import (
     TABLE_KEYS,
     WHOLE_TABLE,
     Clause,
-    ContractSpec,
-    Effect,
+    Contract,
+    Enforcement,
     TableSchema,
     find_clauses,
 )
@@ -98,13 +98,14 @@ class ContractMutations:
     """
 
     def __init__(
-        self, transaction: PostgresDB, spec: ContractSpec, effect: Effect, table_catalog: str | None = None
+        self, transaction: PostgresDB, contract: Contract, enforcement: Enforcement, table_catalog: str | None = None
     ) -> None:
-        schema: TableSchema = {**spec["schema"], "table_catalog": table_catalog or spec["schema"]["table_catalog"]}
-        self._spec: ContractSpec = {**spec, "schema": schema}
-        self._clauses = find_clauses(spec)
-        self._transaction, self._effect = transaction, effect
-        self._table = (schema["table_schema"], schema["table_name"])
+        schema: TableSchema = {**contract.spec["schema"]}
+        schema["table_catalog"] = table_catalog or schema["table_catalog"]
+        self._contract = replace(contract, spec={**contract.spec, "schema": schema})
+        self._clauses = find_clauses(contract.spec)
+        self._transaction, self._enforcement = transaction, enforcement
+        self._table = contract.table
         self._before = self._find_violations()
         self._other_columns: list[str] = []
         self._targets = self._get_targets()
@@ -160,7 +161,7 @@ class ContractMutations:
     def _find_violations(self, statement: str = "select") -> list[Violation]:
         with self._undone(statement):
             catalog_df = get_data_catalog(self._transaction, {self._table})
-        return ContractViolationDetector({"": self._spec}, catalog_df).find_violations(self._effect)
+        return ContractViolationDetector({"": self._contract}, catalog_df).find_violations(self._enforcement)
 
     def _get_targets(self) -> dict[str, Target]:
         """The table as WHOLE_TABLE, and its columns under contract; nothing where there is no such table."""
@@ -177,9 +178,9 @@ class ContractMutations:
             found |= {"primaryKey": name in key_columns, "primary_key_columns": key_columns}
             target = Target(*self._table, row["table_type"], name, found)
             targets.setdefault(WHOLE_TABLE, replace(target, column_name=""))
-            if name in self._spec["schema"]["properties"]:
+            if name in self._contract.spec["schema"]["properties"]:
                 targets[name] = target
-            elif self._spec["schema"].get("additionalColumns", True):
+            elif self._contract.spec["schema"].get("additionalColumns", True):
                 self._other_columns.append(name)
         return targets
 

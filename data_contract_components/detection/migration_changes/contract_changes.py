@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, Owner
-from data_contract_components.detection._get_data_contract_specs import get_specs, render_json_path
+from data_contract_components.detection._get_data_contract_specs import render_json_path
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
 Clause = tuple[JsonPath, Any, Any, Kind]
@@ -23,7 +24,7 @@ _ABSENT = object()
 def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> list[ContractChange]:
     """The changes in the order of the contracts' names."""
     changes: list[ContractChange] = []
-    head_names = match_contracts(get_specs(base), get_specs(head))
+    head_names = match_contracts(base, head)
     for name, before in base.items():
         owner = before.spec["owner"]
         if name not in head_names:
@@ -44,29 +45,30 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
     return sorted(changes, key=lambda change: change.contract_name)
 
 
-def match_contracts(base_specs: Mapping[str, ContractSpec], head_specs: Mapping[str, ContractSpec]) -> dict[str, str]:
+def match_contracts(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> dict[str, str]:
     """The head's name of each contract of the base that is still there: the same file, or else the same identity."""
     identities = {
-        (spec["namespace"], spec["name"]): name for name, spec in head_specs.items() if name not in base_specs
+        (contract.spec["namespace"], contract.spec["name"]): name for name, contract in head.items() if name not in base
     }
     matches: dict[str, str] = {}
-    for name, spec in base_specs.items():
-        head_name = name if name in head_specs else identities.get((spec["namespace"], spec["name"]))
+    for name, contract in base.items():
+        identity = (contract.spec["namespace"], contract.spec["name"])
+        head_name = name if name in head else identities.get(identity)
         if head_name is not None:
             matches[name] = head_name
     return matches
 
 
-def get_owed_spec(base_spec: ContractSpec, head_spec: ContractSpec) -> ContractSpec:
+def with_stronger_clauses(base: Contract, head: Contract) -> Contract:
     """The contract of the base, but with those clauses of the head's that promise all that it did and more."""
-    owed: Any = copy.deepcopy(base_spec)
-    for json_path, _, after, kind in find_clause_changes(base_spec, head_spec):
+    spec: Any = copy.deepcopy(base.spec)
+    for json_path, _, after, kind in find_clause_changes(base.spec, head.spec):
         if kind == "tightened" and _is_column_clause(json_path):
-            part = owed
+            part = spec
             for key in json_path[:-1]:
                 part = part[key]
             part[json_path[-1]] = after
-    return owed  # type: ignore[no-any-return]
+    return replace(base, spec=spec)
 
 
 def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> list[Clause]:

@@ -8,11 +8,11 @@ import pandas as pd
 from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
     Contract,
-    Effect,
+    Enforcement,
     NoBindingContractError,
     ensure_a_contract_binds,
     find_clauses,
-    get_effect,
+    get_enforcement,
 )
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
@@ -20,8 +20,7 @@ from data_contract_components.data_assets._query_postgres_helper import REPOSITO
 from data_contract_components.detection._get_data_catalog import get_data_catalog, get_table_names
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
-    get_contracts,
-    get_specs,
+    get_data_contract_specs,
     get_table_key,
     get_tables,
 )
@@ -41,9 +40,9 @@ def get_report(today: datetime.date | None = None) -> Report:
     Shape: that of contract_report.schema.json; contracts in the order of their files, clauses and violations in theirs.
     """
     try:
-        contracts = get_contracts()
+        contracts = get_data_contract_specs()
         ensure_applied_revisions_are_current()
-        catalog_df = get_data_catalog(tables=get_tables(get_specs(contracts)))
+        catalog_df = get_data_catalog(tables=get_tables(contracts))
         table_names = get_table_names()
     except InvalidContractSpecError as error:
         problems = [
@@ -72,8 +71,7 @@ def make_report(
     today: datetime.date,
 ) -> Report:
     """The report of contracts beside the catalog of their tables; where none of them binds, it could not be checked."""
-    specs = get_specs(contracts)
-    detector = ContractViolationDetector(specs, catalog_df, today)
+    detector = ContractViolationDetector(contracts, catalog_df, today)
     violations: dict[str, list[Violation]] = {}
     for violation in detector.find_violations("binding", "reported"):
         violations.setdefault(violation.contract_name, []).append(violation)
@@ -81,18 +79,18 @@ def make_report(
     contracts_of_report = [
         _make_contract(
             contract,
-            get_effect(contract.spec, today),
+            get_enforcement(contract.spec, today),
             violations.get(name, []),
             is_table_missing=(contract.spec["schema"]["table_schema"], contract.spec["schema"]["table_name"])
             not in found_tables,
         )
         for name, contract in contracts.items()
     ]
-    covered_tables = get_tables({name: spec for name, spec in specs.items() if spec.get("status") != "retired"})
+    covered_tables = {contract.table for contract in contracts.values() if contract.spec.get("status") != "retired"}
     is_broken = any(contract["violations"] for contract in contracts_of_report if contract["effect"] == "binding")
     outcome, reason = "violations" if is_broken else "passed", None
     try:
-        ensure_a_contract_binds(specs, today)
+        ensure_a_contract_binds(contracts, today)
     except NoBindingContractError as error:
         outcome, reason = COULD_NOT_CHECK, str(error)
     return {
@@ -110,7 +108,7 @@ def make_report(
 
 
 def _make_contract(
-    contract: Contract, effect: Effect, violations: list[Violation], *, is_table_missing: bool
+    contract: Contract, effect: Enforcement, violations: list[Violation], *, is_table_missing: bool
 ) -> dict[str, Any]:
     """What a contract says of itself, what became of its clauses, and its violations, with their lines in the file."""
     spec, lines = contract.spec, contract.lines
@@ -168,7 +166,7 @@ def _make_contract(
     }
 
 
-def _find_state(effect: Effect, *, is_missing: bool, is_broken: bool) -> str:
+def _find_state(effect: Enforcement, *, is_missing: bool, is_broken: bool) -> str:
     if effect == "unchecked":
         return "unchecked"
     if is_missing:
