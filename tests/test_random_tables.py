@@ -1,7 +1,4 @@
-import json
 import shutil
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -13,6 +10,7 @@ from data_contract_components.detection._get_data_contract_specs import get_data
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS, ContractViolationDetector
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import DatabaseTestCase
+from tests.contracts import ContractsTestCase, chapters_head
 from tests.random_tables import ChangedTable, changed_tables, random_settings
 
 VERSIONS = ("1.0.0", "1.1.0")
@@ -68,13 +66,10 @@ def find_expected(changed_tables: list[ChangedTable]) -> Found:
     return sorted(expected)
 
 
-class TestRandomTables(DatabaseTestCase):
-    maxDiff = None
-
+class TestRandomTables(ContractsTestCase, DatabaseTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.database.query(f"alter database {self.database_name} set synchronous_commit = off")
-        self.directory = Path(self.enterContext(TemporaryDirectory()))
 
     @random_settings(max_examples=40)
     @given(changed_tables())
@@ -102,19 +97,11 @@ class TestRandomTables(DatabaseTestCase):
             table = (changed.before.schema, changed.before.name)
             table_rows = [row for row in rows if (row["table_schema"], row["table_name"]) == table]
             for version in VERSIONS:
-                words: dict[str, Any] = {
-                    "name": name_contract(index, version),
-                    "namespace": "random",
-                    "dataAssetResourceName": "postgresql://localhost:5432/random",
-                    "doc": "",
-                    "owner": {"name": "", "email": ""},
-                }
+                words = chapters_head(name=name_contract(index, version))
                 if version == "1.1.0":
                     # Two active contracts of one table are refused; this one binds as well.
                     words |= {"status": "deprecated", "sunset": "9999-12-31", "schema": {"additionalColumns": False}}
-                spec = generate_contract_spec(table_rows, {}, version, words)
-                path = self.directory / f"{name_contract(index, version)}.json"
-                path.write_text(json.dumps(spec), encoding="utf-8")
+                self.write(f"{index}-{version}", generate_contract_spec(table_rows, {}, version, words))
 
     def detector(self, catalog_df: pd.DataFrame) -> ContractViolationDetector:
         return ContractViolationDetector(get_data_contract_specs(self.directory), catalog_df)
