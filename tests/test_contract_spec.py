@@ -1,23 +1,20 @@
 import copy
 import json
 import re
-import unittest
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from data_contract_components.contract_definition.spec_problems import (
     SCHEMA_DIRECTORY,
-    InvalidContractSpecError,
     find_spec_problems,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import BINARIES, start_server
+from tests.contracts import ContractsTestCase, chapters_head, chapters_spec
 
-CHAPTERS = json.loads((CONTRACT_DIRECTORY / "object_images_contract_spec.json").read_text())
+CHAPTERS = chapters_spec()
 # Everything that version 1.1.0 can say, at least once.
 FULL: dict[str, Any] = copy.deepcopy(CHAPTERS) | {
     "spec-version": "1.1.0",
@@ -49,7 +46,6 @@ FULL["schema"]["properties"]["additional_images"]["array_element"] |= {
     "udt_name": "text",
     "dimensions": 1,
 }
-WORDS = {key: value for key, value in CHAPTERS.items() if key != "schema"}
 CONSTRAINTS = "schema.properties.created_at.constraints"
 ARRAY = "schema.properties.additional_images.constraints"
 ELEMENT = "schema.properties.additional_images.array_element"
@@ -245,24 +241,7 @@ def changed(location: str, value: Any) -> dict[str, Any]:
     return spec
 
 
-class TestContractSpec(unittest.TestCase):
-    maxDiff = None
-
-    def setUp(self) -> None:
-        temporary_directory = TemporaryDirectory()
-        self.addCleanup(temporary_directory.cleanup)
-        self.directory = Path(temporary_directory.name)
-
-    def write(self, name: str, content: dict[str, Any] | str | bytes) -> None:
-        text = json.dumps(content, indent=2) if isinstance(content, dict) else content
-        path = self.directory / f"{name}_contract_spec.json"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-
-    def problems(self) -> list[str]:
-        with self.assertRaises(InvalidContractSpecError) as caught:
-            get_data_contract_specs(self.directory)
-        return [str(problem).removeprefix(f"{self.directory}/") for problem in caught.exception.problems]
-
+class TestContractSpec(ContractsTestCase):
     def test_everything_that_the_two_versions_can_say_is_understood(self) -> None:
         self.assertEqual(find_spec_problems(CHAPTERS), [])
         self.assertEqual(find_spec_problems(CHAPTERS | {"spec-version": "1.1.0"}), [])
@@ -291,8 +270,8 @@ class TestContractSpec(unittest.TestCase):
             ("", '"" is not the name of a built-in type'),
         ):
             self.assertIn(words, self.problems_of_column({"data_type": name})[0])
-        (problem,) = find_spec_problems(changed(f"{ELEMENT}.data_type", "text[]"))
-        self.assertEqual(problem[1], 'PostgreSQL never prints "text[]" here: write "text"')
+        ((_, message),) = find_spec_problems(changed(f"{ELEMENT}.data_type", "text[]"))
+        self.assertEqual(message, 'PostgreSQL never prints "text[]" here: write "text"')
 
     def test_a_value_that_no_column_can_have_is_a_mistake(self) -> None:
         for constraints, words in IMPOSSIBLE:
@@ -326,7 +305,7 @@ class TestContractSpec(unittest.TestCase):
                 self.assertTrue(rows_of_table)
                 for spec_version in ("1.0.0", "1.1.0"):
                     with self.subTest(table, version=version, spec_version=spec_version):
-                        spec = generate_contract_spec(rows_of_table, {}, spec_version, WORDS)
+                        spec = generate_contract_spec(rows_of_table, {}, spec_version, chapters_head())
                         self.assertEqual(find_spec_problems(spec), [])
         if len(BINARIES) == 4:
             definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]
