@@ -242,7 +242,7 @@ def changed(location: str, value: Any) -> dict[str, Any]:
 
 
 class TestContractSpec(ContractsTestCase):
-    def test_everything_that_the_two_versions_can_say_is_understood(self) -> None:
+    def test_a_contract_with_every_key_of_its_version_is_valid(self) -> None:
         self.assertEqual(find_spec_problems(CHAPTERS), [])
         self.assertEqual(find_spec_problems(CHAPTERS | {"spec-version": "1.1.0"}), [])
         self.assertEqual(find_spec_problems(FULL), [])
@@ -258,7 +258,7 @@ class TestContractSpec(ContractsTestCase):
                 self.assertRegex(problem, r"^a_contract_spec\.json:\d+: \$")
                 self.assertIn(message, problem)
 
-    def test_a_name_that_postgresql_never_prints_is_told_with_the_one_to_write(self) -> None:
+    def test_a_type_name_that_postgresql_never_prints_is_refused_with_the_name_to_write(self) -> None:
         for version in ("1.0.0", "1.1.0"):
             for name, words in ALIASES.items():
                 with self.subTest(name, version=version):
@@ -312,7 +312,7 @@ class TestContractSpec(ContractsTestCase):
             names = {name for name in known_names if not re.fullmatch("pg_[a-z_]+", name)}
             self.assertEqual(names | {"ARRAY", "USER-DEFINED"}, set(definitions["data_type"]["anyOf"][0]["enum"]))
 
-    def test_the_rules_of_the_first_version_are_among_those_of_the_second(self) -> None:
+    def test_both_versions_have_the_same_rules_for_types_and_lengths(self) -> None:
         first, second = (
             json.loads((SCHEMA_DIRECTORY / f"contract_spec_{version}.schema.json").read_text())["$defs"]
             for version in ("1.0.0", "1.1.0")
@@ -320,7 +320,7 @@ class TestContractSpec(ContractsTestCase):
         for name in ("data_type", "character_maximum_length", "numeric_precision", "datetime_precision"):
             self.assertEqual(first[name], second[name])
 
-    def test_the_line_is_that_of_the_key_or_of_what_lacks_it(self) -> None:
+    def test_the_line_of_a_problem_is_that_of_the_key_or_of_what_lacks_it(self) -> None:
         for location in ("owner.name", f"{CONSTRAINTS}.unique", "consumers.0.role", f"{ELEMENT}.dimensions"):
             self.write("a", changed(location, ["wrong"]))
             text = (self.directory / "a_contract_spec.json").read_text()
@@ -330,18 +330,18 @@ class TestContractSpec(ContractsTestCase):
         text = (self.directory / "a_contract_spec.json").read_text()
         self.assertIn(f"json:{text[: text.index('owner')].count(chr(10)) + 1}: $.owner: ", self.problems()[0])
 
-    def test_what_is_no_json_or_more_than_json_can_hold_is_told(self) -> None:
+    def test_a_file_that_is_not_valid_json_is_refused_with_the_reason(self) -> None:
         for content, message in UNPARSED:
             with self.subTest(content[:40]):
                 self.write("a", content)
                 self.assertIn(message, self.problems()[0])
 
-    def test_a_key_of_the_next_version_is_told_as_such(self) -> None:
+    def test_a_key_of_the_next_version_is_refused_with_that_version(self) -> None:
         for key in ("status", "consumers"):
             problems = find_spec_problems(CHAPTERS | {key: FULL[key]})
             self.assertEqual(problems, [((key,), f'"{key}" is a key of spec-version 1.1.0')])
 
-    def test_contracts_that_contradict_each_other_are_told(self) -> None:
+    def test_two_contracts_with_one_name_or_one_table_are_refused(self) -> None:
         self.write("a", CHAPTERS)
         self.write("b", CHAPTERS)
         self.assertEqual(

@@ -69,7 +69,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
             with self.assertRaisesRegex(InvalidContractSpecError, "holds no contract"):
                 get_data_contract_specs(directory)
 
-    def test_a_file_that_looks_like_a_contract_is_read_or_refused_wherever_it_is(self) -> None:
+    def test_a_file_that_looks_like_a_contract_is_read_or_refused_in_every_folder(self) -> None:
         content = json.dumps(self.spec)
         (self.directory / "schema").mkdir()
         (self.directory / "teams/met").mkdir(parents=True)
@@ -91,7 +91,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
             self.assertIn(f"{folder}/t1_contract_spec.json:1: $.spec-version: ", self.problems_of(content)[0])
             path.unlink()
 
-    def test_what_is_no_file_is_refused_and_no_name_is_there_twice(self) -> None:
+    def test_folders_pipes_links_and_duplicate_names_are_refused(self) -> None:
         (self.directory / "met").mkdir()
         content = json.dumps(self.spec)
         (self.directory / "met/t0_contract_spec.json").write_text(content)
@@ -116,7 +116,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
         )
 
     @unittest.skipIf(os.geteuid() == 0, "root may read everything")
-    def test_what_may_not_be_read_is_refused(self) -> None:
+    def test_files_and_folders_without_read_permission_are_refused(self) -> None:
         for name in ("met", "a_contract_spec.json", ".b_contract_spec.json"):
             path = self.directory / name
             path.mkdir() if name == "met" else path.write_text("{}")
@@ -146,7 +146,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
         self.assertLess(time.process_time() - started, 5)
         self.assertEqual(text.splitlines()[lines["schema", "properties", "c3999"] - 1].strip(), '"c3999": {')
 
-    def test_every_problem_of_every_file_is_told_at_once(self) -> None:
+    def test_every_problem_of_every_file_is_reported_at_once(self) -> None:
         text = json.dumps(self.spec, indent=2)
         misspelt = text.replace('"is_nullable"', '"is_nulable"', 1).replace('"email"', '"mail"')
         self.assertEqual(
@@ -163,7 +163,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
             ],
         )
 
-    def test_without_a_contract_that_binds_today_there_is_nothing_that_could_fail(self) -> None:
+    def test_contracts_of_which_none_binds_today_are_an_error(self) -> None:
         changes: dict[str, Any] = {
             "a": {"status": "draft"},
             "b": {"status": "deprecated", "sunset": "2027-01-31"},
@@ -183,7 +183,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
         )
 
     @unittest.skipUnless(SHARED_DIRECTORY.exists(), "the chapter's own files are not beside this repository")
-    def test_the_contract_is_the_chapters_to_the_byte(self) -> None:
+    def test_the_contract_equals_the_chapters_file_byte_for_byte(self) -> None:
         chapters = SHARED_DIRECTORY / "chapter" / f"{CONTRACT}.json"
         self.assertEqual((CONTRACT_DIRECTORY / f"{CONTRACT}.json").read_bytes(), chapters.read_bytes())
 

@@ -137,7 +137,7 @@ class TestRealDatabase(RealDatabaseTestCase):
         where = f"{path}:10 of this checkout"
         self.assertIn(f'{where} opens a connection to the database "real"', self.comparison_error())
 
-    def test_no_command_touches_it(self) -> None:
+    def test_no_command_changes_the_real_database(self) -> None:
         self.copy_project("objects.json")
         self.write(ENV, self.fill(HARD_CODED_TEXT))
         for command in (
@@ -159,7 +159,7 @@ class TestTransactions(RepositoryTestCase):
         self.write_revision("middle", body, "first")
         self.write_revision("last", 'op.create_table("last", sa.Column("id", sa.Integer))', "middle")
 
-    def test_everything_counts_where_a_revision_commits(self) -> None:
+    def test_the_changes_of_a_revision_that_commits_are_all_reported(self) -> None:
         create = 'op.create_table("middle", sa.Column("id", sa.Integer))'
         per_migration = ENV_TEXT.replace(
             "(connection=connection)", "(connection=connection, transaction_per_migration=True)"
@@ -179,11 +179,11 @@ class TestTransactions(RepositoryTestCase):
                 self.write_revision("b", f'{body}op.drop_column("object", "title")')
                 self.assertEqual(self.rendered_changes(), ["object.title removed"])
 
-    def test_a_temporary_table_is_no_change(self) -> None:
+    def test_a_temporary_table_is_not_a_change(self) -> None:
         self.write_revision("b", 'op.execute("create temporary table staging as select * from object")')
         self.assertEqual(self.rendered_changes(), [])
 
-    def test_nothing_is_compared_where_something_was_rolled_back(self) -> None:
+    def test_a_rollback_that_alembic_notices_is_an_error(self) -> None:
         never_commits = ENV_TEXT.replace("    with context.begin_transaction():\n        context", "    context")
         no_row = "revision middle of this checkout fails .* match one row when updating"
         for env_text, body, reason in (
@@ -198,7 +198,7 @@ class TestTransactions(RepositoryTestCase):
                 with self.assertRaisesRegex(ComparisonError, reason):
                     self.compare()
 
-    def test_nothing_is_compared_where_alembic_notices_nothing_of_what_was_rolled_back(self) -> None:
+    def test_a_rollback_that_alembic_does_not_notice_is_an_error(self) -> None:
         self.write_revision("b", 'op.create_table("a", sa.Column("id", sa.Integer))\nop.execute("ROLLBACK")')
         with self.assertRaisesRegex(ComparisonError, "a part of what the revisions did was rolled back"):
             self.compare()
@@ -213,7 +213,7 @@ class TestSurroundings(RealDatabaseTestCase):
         self.commit_to_main()
         self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
 
-    def test_a_promise_broken_in_the_schema_of_a_setting_is_broken(self) -> None:
+    def test_a_promise_is_checked_in_the_schema_of_the_search_path_setting(self) -> None:
         self.real.query('create schema museum; create schema "Other, schema"')
         url = f"{self.real_url}&options=-csearch_path%3Dmuseum"
         for sql, undo, real_url in (
@@ -245,7 +245,7 @@ class TestSurroundings(RealDatabaseTestCase):
                     row = PostgresDB(database.url).query("select current_setting(%s) as value", (name,))
                     self.assertEqual(row["value"][0], value)
 
-    def test_what_a_migration_makes_itself_is_made_by_it(self) -> None:
+    def test_a_schema_or_extension_that_a_migration_creates_is_left_to_the_migration(self) -> None:
         self.real.query(
             "create schema museum; create schema tools; create extension vector schema tools;"
             "alter database real set search_path = museum, tools"
@@ -264,7 +264,7 @@ class TestSurroundings(RealDatabaseTestCase):
                 self.assertEqual(self.rendered_changes(), ["object_images.near added"])
                 self.git("checkout", "-q", SEED.as_posix())
 
-    def test_what_cannot_be_made_is_named_where_a_revision_needs_it(self) -> None:
+    def test_an_extension_that_cannot_be_created_is_named_if_a_revision_needs_it(self) -> None:
         self.server.query("create role plain login createdb; alter database real owner to plain")
         self.addCleanup(self.server.query, "drop owned by plain; drop role plain")
         self.addCleanup(self.server.query, "alter database real owner to postgres")
@@ -285,7 +285,7 @@ class TestBase(RepositoryTestCase):
     def git_files(self) -> dict[str, int]:
         return {str(path): path.lstat().st_mtime_ns for path in (self.root / ".git").rglob("*")}
 
-    def test_every_file_of_the_base_is_there_and_nothing_is_written_into_the_repository(self) -> None:
+    def test_the_base_has_all_its_files_and_the_repository_is_not_written_to(self) -> None:
         self.write(Path(".gitattributes"), "*.json export-ignore\n*.py export-subst\n")
         self.write_contract(dict)
         self.commit_to_main()
@@ -308,7 +308,7 @@ class TestBase(RepositoryTestCase):
         self.assertEqual([change.kind for change in comparison.contract_changes], ["removed"])
         self.assertEqual([v.column_name for v in comparison.broken_promises], ["primary_image"])
 
-    def test_a_package_of_the_project_is_that_of_the_side(self) -> None:
+    def test_each_side_imports_its_own_version_of_a_package(self) -> None:
         places = {
             "module": ("from museum.names import COLUMN", "column = COLUMN"),
             "function": ("", "from museum import names\ncolumn = names.COLUMN"),
@@ -327,7 +327,7 @@ class TestBase(RepositoryTestCase):
                 self.write(names, 'COLUMN = "remark"\n')
                 self.assertEqual(self.rendered_changes(), ["object.note removed", "object.remark added"])
 
-    def test_a_directory_that_a_revision_lists_is_that_of_the_side(self) -> None:
+    def test_each_side_lists_its_own_version_of_a_directory(self) -> None:
         self.write(Path("statements/a.sql"), "alter table object add note text")
         self.write_revision(
             "b",
@@ -338,14 +338,14 @@ class TestBase(RepositoryTestCase):
         self.write(Path("statements/b.sql"), "alter table object drop title")
         self.assertEqual(self.rendered_changes(), ["object.title removed"])
 
-    def test_what_env_py_does_after_the_revisions_is_told(self) -> None:
+    def test_a_change_by_env_py_after_the_revisions_is_reported(self) -> None:
         self.write(
             ENV, f"{ENV_TEXT}    connection.exec_driver_sql('alter table object drop title')\n    connection.commit()\n"
         )
         (change,) = self.compare().changes
         self.assertEqual((render_change(change), place_of(change).path), ("object.title removed", ENV.as_posix()))
 
-    def test_a_package_of_another_checkout_is_not_taken_for_the_bases(self) -> None:
+    def test_the_base_is_refused_if_it_imports_a_package_of_this_checkout(self) -> None:
         self.write(Path("lib/museum_names.py"), 'COLUMN = "note"\n')
         self.write(ENV, f"import sys\nsys.path.append({str(self.root / 'lib')!r})\nimport museum_names\n{ENV_TEXT}")
         self.commit_to_main()
@@ -363,7 +363,7 @@ class TestBase(RepositoryTestCase):
         self.assertEqual(compiled.read_bytes(), content)
         self.assertEqual([path.name for path in self.root.rglob("*.pyc")], [compiled.name])
 
-    def test_alembics_table_is_the_one_that_env_py_names(self) -> None:
+    def test_the_version_table_is_the_one_that_env_py_names(self) -> None:
         options = 'connection=connection, version_table="versions", version_table_schema="history"'
         text = ENV_TEXT.replace("connection=connection", options)
         create = 'connection.exec_driver_sql("create schema if not exists history")\n    connection.commit()\n'
@@ -373,7 +373,7 @@ class TestBase(RepositoryTestCase):
         self.write_revision("b", 'op.add_column("alembic_version", sa.Column("note", sa.Text))', "first")
         self.assertEqual(self.rendered_changes(), ["alembic_version.note added"])
 
-    def test_files_that_are_no_revisions_do_no_harm(self) -> None:
+    def test_files_that_are_not_revisions_are_ignored(self) -> None:
         (self.root / VERSIONS / ".#b_revision.py").symlink_to("somebody@museum.org.1234:567")
         (self.root / VERSIONS / "._b_revision.py").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
         (self.root / VERSIONS / "x.py").mkdir()
@@ -408,7 +408,7 @@ class TestBase(RepositoryTestCase):
 class TestErrors(RepositoryTestCase):
     """A message has what failed, where in the repository, and why; never a password or what a terminal would obey."""
 
-    def test_what_failed_is_named_with_its_line(self) -> None:
+    def test_an_error_of_env_py_or_a_revision_is_reported_with_its_line(self) -> None:
         create_engine = 'sa.engine_from_config(context.config.get_section("alembic"))'
         for env_text, body, expected in (
             (
