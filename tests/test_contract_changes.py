@@ -12,6 +12,7 @@ from data_contract_components.detection.migration_changes.contract_changes impor
     find_contract_changes,
     with_stronger_clauses,
 )
+from tests.contracts import chapters_spec
 
 ABSENT = object()
 TARGET = {"table_schema": "public", "table_name": "object", "column_name": "object_id"}
@@ -77,7 +78,7 @@ OTHER_CLAUSES = [
     ("schema.properties.d", {"constraints": {"data_type": "text"}}, ABSENT, "removed"),
     ("schema.properties.d", ABSENT, {"constraints": {"data_type": "text"}}, "added"),
 ]
-# Of what type a column has to be, so that a contract can say more of it.
+# The type that a column needs, so that a contract may have the key.
 TYPES = {
     "character_maximum_length": "character varying",
     "numeric_precision": "numeric",
@@ -89,21 +90,9 @@ TYPES = {
 
 def spec_with(path: str = "x-nothing", value: Any = None, **more: Any) -> Any:
     """A contract in which `value` stands at `path`, or nothing where it is ABSENT."""
-    spec: Any = {
-        "spec-version": "1.1.0",
-        "name": "images",
-        "namespace": "museum",
-        "dataAssetResourceName": "postgresql://postgres:5432/postgres.object_images",
-        "doc": "Doc.",
-        "owner": {"name": "Data Engineering Team", "email": "data-eng@museum.org"},
-        "schema": {
-            "table_catalog": "postgres",
-            "table_schema": "public",
-            "table_name": "object_images",
-            "properties": {"c": {"constraints": {"data_type": "ARRAY"}, "array_element": {"data_type": "text"}}},
-        },
-        **more,
-    }
+    spec: Any = chapters_spec(**{"spec-version": "1.1.0"}, **more)
+    column = {"constraints": {"data_type": "ARRAY"}, "array_element": {"data_type": "text"}}
+    spec["schema"]["properties"] = {"c": column}
     *keys, last = path.split(".")
     part = spec
     for key in keys:
@@ -200,10 +189,10 @@ class TestFindContractChanges(unittest.TestCase):
     def test_the_line_is_that_of_the_clause_or_of_what_contained_it(self) -> None:
         base, head = spec_with(path_of("is_nullable"), False), spec_with("doc", "Other.")
         text = json.dumps(head, indent=2)
-        words, removed = find_contract_changes(contracts(a=base), contracts(a=head))
+        wording, removed = find_contract_changes(contracts(a=base), contracts(a=head))
         lines = text.splitlines()
-        self.assertIn('"doc"', lines[words.place.line - 1])
-        self.assertIn('"constraints"', lines[removed.place.line - 1])
+        self.assertIn('"doc"', lines[(wording.place.line or 0) - 1])
+        self.assertIn('"constraints"', lines[(removed.place.line or 0) - 1])
         self.assertEqual(removed.json_path, "$.schema.properties.c.constraints.is_nullable")
         self.assertEqual((removed.before, removed.after, removed.kind), (False, None, "removed"))
 

@@ -11,47 +11,18 @@ from data_contract_components.data_assets._query_postgres_helper import Postgres
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
-from tests import BINARIES, start_server
+from tests import BINARIES, read_data, start_server
 from tests.contracts import ContractsTestCase, chapters_head, chapters_spec
 
 CHAPTERS = chapters_spec()
-# Everything that version 1.1.0 can say, at least once.
-FULL: dict[str, Any] = copy.deepcopy(CHAPTERS) | {
-    "spec-version": "1.1.0",
-    "status": "deprecated",
-    "sunset": "2027-01-31",
-    "replacedBy": "object-images-contract-spec",
-    "consumers": [
-        {"name": "Data Science", "role": "reader", "reason": "training", "columns": ["primary_image"], "x-since": 1}
-    ],
-    "x-anything": {"a": [None]},
-}
-FULL["owner"]["channel"] = "#data"
-FULL["schema"] |= {"table_type": "BASE TABLE", "additionalColumns": False}
-FULL["schema"]["properties"]["created_at"]["constraints"] |= {
-    "numeric_scale": None,
-    "interval_type": None,
-    "udt_name": "timestamp",
-    "domain_name": None,
-    "collation_name": None,
-    "column_default": "CURRENT_TIMESTAMP",
-    "is_identity": False,
-    "is_generated": False,
-    "unique": False,
-    "references": {"table_schema": "public", "table_name": "object", "column_name": "object_id"},
-}
-FULL["schema"]["properties"]["additional_images"]["constraints"]["enum"] = []
-FULL["schema"]["properties"]["additional_images"]["array_element"] |= {
-    "numeric_scale": None,
-    "udt_name": "text",
-    "dimensions": 1,
-}
+# Every key of version 1.1.0, at least once.
+FULL: dict[str, Any] = json.loads(read_data("full_contract_spec.json"))
 CONSTRAINTS = "schema.properties.created_at.constraints"
 ARRAY = "schema.properties.additional_images.constraints"
 ELEMENT = "schema.properties.additional_images.array_element"
 DELETED = object()
 VIEWS = ("VIEW", "MATERIALIZED VIEW")
-# Where the full contract is changed, to what, and what is said of it.
+# A path in FULL, the value that is put there, and a part of the problem that is reported.
 BROKEN: list[tuple[str, Any, str]] = [
     ("spec-version", DELETED, '$.spec-version: expected "1.0.0" or "1.1.0"; it is missing'),
     ("spec-version", "1.2.0", '$.spec-version: expected "1.0.0" or "1.1.0"; found "1.2.0"'),
@@ -134,7 +105,7 @@ BROKEN: list[tuple[str, Any, str]] = [
         '.data_type: an "array_element" goes with "data_type": "ARRAY" only; found ',
     ),
 ]
-# What somebody writes as data_type, and what to write.
+# A mistaken data_type, and what the problem asks for in its place.
 ALIASES = {
     **dict.fromkeys(("int", "int4", "INTEGER", "serial"), '"integer"'),
     **dict.fromkeys(("float8", "float(25)"), '"double precision"'),
@@ -160,7 +131,7 @@ ALIASES = {
     "varchar(20)[][3]": '"ARRAY", beside "constraints" an "array_element": '
     '{"data_type": "character varying", "character_maximum_length": 20}',
 }
-# A column's constraints that PostgreSQL reports of no column at all, and why.
+# Constraints that no column of PostgreSQL can have, and a part of the problem.
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"data_type": "numeric", "numeric_precision": -1}, "-1 is less than the minimum of 1"),
     ({"data_type": "numeric", "numeric_precision": 32.5}, "32.5 is not of types"),
@@ -170,7 +141,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"data_type": "interval", "interval_type": "day"}, 'such as "DAY TO SECOND"'),
     ({"data_type": "USER-DEFINED", "enum": ["a", "a"]}, "non-unique"),
 ]
-# These are promises that a database can break: the contract test reports them with both values.
+# Promises that a database can break: they are valid, and the contract tests compare them.
 KEPT_OR_BROKEN: list[dict[str, Any]] = [
     {"data_type": "integer", "numeric_precision": 64},
     {"data_type": "integer", "numeric_precision": None},
