@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 from tests import ROOT
-from tests.test_readme import BLOCK, NOT_OF_THE_PROJECT, README
+from tests.test_docs import BLOCK, NOT_OF_THE_PROJECT, PAGES
 
 COMPOSE = shlex.split(os.environ.get("COMPOSE", ""))
 MIGRATION = "data_contract_components/data_assets/db_migrations/versions/00e9b3375a5f_create_met_museum_seed_tables.py"
@@ -98,7 +98,7 @@ class TestTest(ContainerTestCase):
         self.assertEqual(self.read_report()["outcome"], "passed")
 
     def test_the_chapters_edit_is_1(self) -> None:
-        old, new = (match["text"] for match in list(BLOCK.finditer(README[README.index("<!-- replace in") :]))[:2])
+        old, new = (match["text"] for match in list(BLOCK.finditer(PAGES["docs/tutorial.md"]))[2:4])
         path = self.project / MIGRATION
         path.write_text(path.read_text().replace(old, new))
         status, log = self.check()
