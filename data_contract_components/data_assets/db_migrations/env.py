@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from logging.config import fileConfig
+from pathlib import Path
 from typing import Any
 
 import alembic.script.base
@@ -71,7 +72,9 @@ def run_migrations_online() -> None:
 
 
 if context.config.config_file_name is not None:
-    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+    # In the repository's directory alembic reads pyproject.toml, which cannot configure the log.
+    named, own = Path(context.config.config_file_name), Path(__file__).parents[1] / "alembic.ini"
+    fileConfig(named if named.exists() else own, disable_existing_loggers=False)
 
 # Alembic has loaded no revision yet. Python takes a compiled file for right when the source has the same size and
 # time; here it finds none, and writes none.
