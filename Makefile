@@ -9,13 +9,16 @@ install = @PYTHON="$(PYTHON)" VENV="$(VENV)" sh .ci/install
 # With it, Python would not find the project in the directory that the commands are run in.
 unexport PYTHONSAFEPATH
 
+# alembic puts the path into alembic.ini by ConfigParser, which reads a % in it as the start of a name.
+needs_a_path_without_percent = $(if $(findstring %,$(CURDIR)),$(error alembic cannot read alembic.ini below a directory with a % in its name: rename one of $(CURDIR)))
+
 .PHONY: check report test seed lint reset clean help migrate environment requirements requirements-dev
 
 check: migrate  ## Build the tables and test the data contracts against them
 	@$(RUN) unittest $(COMPONENTS)/prevention/test_data_contract_violations.py -v
 
 migrate: environment
-	@$(RUN) alembic upgrade head
+	$(needs_a_path_without_percent)@$(RUN) alembic -c $(COMPONENTS)/data_assets/alembic.ini upgrade head
 
 report: migrate  ## Check the contracts, and open the report as a page
 	@$(RUN) $(COMPONENTS).prevention.report; status=$$?; \
@@ -34,7 +37,7 @@ lint: requirements-dev  ## Check style and types
 	@$(RUN) mypy --no-error-summary
 
 reset: environment  ## Rebuild the database from nothing, and keep the virtual environment
-	@$(RUN) $(COMPONENTS).data_assets._reset_database
+	$(needs_a_path_without_percent)@$(RUN) $(COMPONENTS).data_assets._reset_database
 	@$(MAKE) --no-print-directory migrate
 
 clean:  ## Stop the embedded database, and remove it, the virtual environment and the reports

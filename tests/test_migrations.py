@@ -1,5 +1,6 @@
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from tests import ROOT, DatabaseTestCase, ProjectTestCase, run
@@ -134,13 +135,22 @@ class TestNewRevision(ProjectTestCase):
             result = run(command, self.project)
             self.assertEqual(result.returncode, 0, result.stdout)
 
-    def test_the_path_may_have_a_percent_sign(self) -> None:
+    def test_alembic_at_the_root_works_below_a_percent_sign(self) -> None:
         root = self.project / "100% here"
         root.mkdir()
         shutil.copy(ROOT / "pyproject.toml", root)
         shutil.move(self.project / "data_contract_components", root)
         heads = run(["alembic", "heads"], root)
         self.assertEqual(heads.stdout, "00e9b3375a5f (head)\n")
+
+    def test_make_names_a_percent_sign_in_the_path(self) -> None:
+        project = self.project / "100% here"
+        shutil.copytree(ROOT / ".ci", project / ".ci")
+        shutil.copy(ROOT / "Makefile", project)
+        command = ["make", "--dry-run", "migrate"]
+        result = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("alembic cannot read alembic.ini below a directory with a % in its name", result.stdout)
 
     def test_there_is_one_head(self) -> None:
         heads = run(["alembic", "heads"], self.project / "data_contract_components/data_assets", check=True)
