@@ -33,7 +33,7 @@ NOT_A_READERS = ("DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "VI
 VARYING = {
     r"(?<=tests in )[\d.]+s": "…",
     r"(?<=since main \()[0-9a-f]{12}": "…",
-    r"[0-9a-f]{12}(?=_add_image_caption|, add image caption)": "…",
+    r"[0-9a-f]{12}(?=_add_image_caption|(?: \(head\))?, add image caption)": "…",
     r"^ +~+\^+\n": "",
     r"[ \t]+$": "",
 }
