@@ -31,7 +31,7 @@ from data_contract_components.detection._get_data_contract_specs import (
 )
 
 # The keys of a contract's column, in the order in which they are compared.
-COMPARED_KEYS = ("data_type", "primaryKey", *CONSTRAINT_COLUMNS)
+COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -172,13 +172,12 @@ def find_column_violations(
     contract_row: dict[str, Any], catalog_row: CatalogRow
 ) -> list[tuple[str, Any, Any, str | None]]:
     """Key, expected, found and reason of what differs between a column under contract and the same in the catalog."""
-    found_row = catalog_row | {"primaryKey": catalog_row["constraint_type"] == "PRIMARY KEY"}
     reasons = catalog_row["not_enforced"] or {}
     return [
         # A foreign key that is not enforced does not explain one where the contract says that there is none.
-        (key, contract_row[key], found_row[key], None if contract_row[key] is None else reasons.get(key))
+        (key, contract_row[key], catalog_row[key], None if contract_row[key] is None else reasons.get(key))
         for key in COMPARED_KEYS
-        if key in contract_row and not _holds(key, contract_row[key], found_row[key])
+        if key in contract_row and not _holds(key, contract_row[key], catalog_row[key])
     ]
 
 
