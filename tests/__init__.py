@@ -62,6 +62,12 @@ with engine.connect() as connection:
         context.run_migrations()
 """
 
+
+def read_data(name: str) -> str:
+    """The text of a file in `tests/data`."""
+    return (ROOT / "tests/data" / name).read_text()
+
+
 _numbers = itertools.count(1)
 
 # What is ignored or blocked here, each child inherits: SIGINT under `nohup setsid make test &`; and where SIGCHLD is
@@ -203,11 +209,16 @@ def copy_server(binaries_directory: Path, directory: Path) -> None:
 
 def start_server(test: unittest.TestCase | types.SimpleNamespace, binaries_directory: Path) -> str:
     """The URL of a new server of the version that `binaries_directory` holds, for this test."""
+    return start_server_until(test.addCleanup, binaries_directory)
+
+
+def start_server_until(add_cleanup: Callable[..., object], binaries_directory: Path) -> str:
+    """The same for as long as what `add_cleanup` is of."""
     directory = Path(tempfile.mkdtemp(prefix="server-", dir=RUN_DIRECTORY)) / "server"
-    test.addCleanup(shutil.rmtree, directory.parent)
+    add_cleanup(shutil.rmtree, directory.parent)
     if binaries_directory in BINARIES.values():
         copy_server(binaries_directory, directory)
-    test.addCleanup(stop_embedded_postgres, directory)
+    add_cleanup(stop_embedded_postgres, directory)
     return start_embedded_postgres(directory, binaries_directory)
 
 

@@ -12,7 +12,7 @@ from data_contract_components.prevention.renderings.html_page import render_html
 from data_contract_components.prevention.renderings.markdown import render_comment, render_summary
 from data_contract_components.prevention.renderings.text import WIDTH, render_text
 from tests import ROOT, run
-from tests.test_get_data_migration_changes import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
+from tests.repositories import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
 from tests.test_render_markdown import RUN
 
 __all__ = ["setUpModule"]
