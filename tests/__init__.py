@@ -14,6 +14,7 @@ import sys
 import tempfile
 import termios
 import time
+import types
 import unittest
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -206,7 +207,7 @@ def copy_server(binaries_directory: Path, directory: Path) -> None:
     subprocess.run(["cp", "-Rp", original, directory], check=True)
 
 
-def start_server(test: unittest.TestCase, binaries_directory: Path) -> str:
+def start_server(test: unittest.TestCase | types.SimpleNamespace, binaries_directory: Path) -> str:
     """The URL of a new server of the version that `binaries_directory` holds, for this test."""
     return start_server_until(test.addCleanup, binaries_directory)
 
