@@ -2,7 +2,7 @@
 
 As whole processes, on an embedded server that runs already. The commands are run in turns, so that whatever else the
 machine does meets all of them; the medians are compared. Prints the table of docs/development.md. datacontract-cli
-(requirements-datacontract-cli.txt) is installed on first use, into a virtual environment of its own.
+(requirements-datacontract-cli.txt) is installed on first use, into its own virtual environment.
 """
 
 import json
@@ -52,7 +52,7 @@ schema:
 
 
 def make_project(directory: Path) -> Path:
-    """A copy of the project, with contracts of its own to come."""
+    """A copy of the project, whose contracts may be replaced."""
     shutil.copytree(ROOT / "data_contract_components", directory / "data_contract_components")
     return directory
 

@@ -40,7 +40,7 @@ class TestContractCoverageDetector(DetectorTestCase):
 
 
 class TestContractViolationDetector(DetectorTestCase):
-    """Which change of a table breaks which clause, the cases say: tests/cases."""
+    """Which change of a table breaks which clause is tested by tests/cases."""
 
     def violations(self) -> list[dict[str, str]]:
         contracts = get_data_contract_specs(self.directory)

@@ -5,7 +5,7 @@ from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS
 from data_contract_components.errors import CatalogHiddenError, QueryError
 from tests import BINARIES, DatabaseTestCase, read_data, start_server
 
-# What the catalog says on purpose where information_schema has the second value.
+# Where the catalog intentionally differs: its value, and that of information_schema.
 DIFFERENCES = {
     ("everything", "ba", "data_type"): ("character varying", "USER-DEFINED"),
     ("everything", "ba", "udt_name"): ("varchar", "short_text"),

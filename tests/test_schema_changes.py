@@ -49,7 +49,7 @@ OPERATIONS = ["create_table", "create_table", *ARGUMENTS_OF_TABLES, *ARGUMENTS_O
 
 
 class Model:
-    """What a history makes of the tables, told without a database."""
+    """The tables after a history, found out without a database."""
 
     def __init__(self, history: History) -> None:
         self.tables: dict[str, dict[str, dict[str, Any]]] = {}
@@ -129,7 +129,7 @@ def render_operation(name: str, *arguments: Any) -> str:
 
 @st.composite
 def bases_and_heads(draw: st.DrawFn) -> tuple[History, History]:
-    """A history, and another that edits some of its revisions and adds some of its own."""
+    """A history, and a copy of it with edited and further revisions."""
     base = _extend(draw, [], draw(st.integers(1, 4)))
     head = base
     for _ in range(draw(st.sampled_from([0, 1, 1, 2]))):
@@ -207,7 +207,7 @@ def write_history(history: History, root: Path) -> None:
 
 
 def apply_changes(tables: Tables, changes: list[SchemaChange]) -> Tables:
-    """What `changes` make of `tables`."""
+    """`tables` after `changes`."""
     tables = copy.deepcopy(tables)
     of_columns = [change for change in changes if change.column_name]
     of_tables = [change for change in changes if not change.column_name]
