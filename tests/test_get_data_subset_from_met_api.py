@@ -290,7 +290,7 @@ class TestDownload(DownloadTestCase):
         lasting: dict[int, tuple[Answer, str, int]] = {
             1: (html(403), "blocked by HTTP 403: Forbidden", block_attempts),
             2: (html(200), "blocked by HTTP 200: OK", block_attempts),
-            3: (cut_off, "HTTP 200, and the answer breaks off", block_attempts),
+            3: (cut_off, "HTTP 200, and the answer is incomplete", block_attempts),
             4: (html(500), "HTTP 500: Internal Server Error", repeats),
             5: (hang, "Read timed out", repeats),
             6: (text(200, json.dumps(record(7))), "the record is that of objectID 7", 1),
@@ -489,7 +489,7 @@ class TestResume(DownloadTestCase):
         process.send_signal(signal.SIGINT)
         output, errors = self.finish(process, 130)
         self.assertEqual(output, "")
-        self.assertTrue(errors.endswith(f"stopped; {PROMISE} goes on where it was\n"), errors)
+        self.assertTrue(errors.endswith(f"stopped; {PROMISE} continues\n"), errors)
         self.download(*options)
         self.assertEqual(self.asked_ids(), [1, 2, 3, 3, 4])
         self.assertEqual(len(self.records()), 4)
@@ -523,7 +523,7 @@ class TestCouldNotRun(DownloadTestCase):
             ([*ids, "--flush-every", "x"], "argument --flush-every: invalid number value: 'x'"),
             ([*ids, "--rate-delay", "nan"], "argument --rate-delay: nan is not between 0 and"),
             ([*ids, "--timeout", "0"], "argument --timeout: 0 is not between 0.001 and"),
-            ([*ids, "--base-url", "example.org"], "'example.org' is no http or https URL"),
+            ([*ids, "--base-url", "example.org"], "'example.org' is not an http or https URL"),
             ([*ids, "--out", str(self.journal)], "must be different files"),
             ([*ids, "--out", ids[1]], "must be different files"),
             ([*ids, "--checkpoint", str(self.failed)], "must be different files"),
@@ -534,15 +534,21 @@ class TestCouldNotRun(DownloadTestCase):
             (["--ids-file", missing], f"{missing}: cannot be read: "),
             (["--ids-file", self.file("empty", b" \n")], "no object ids; nothing was asked or written"),
             (["--ids-file", self.file("bytes", b"\xff\xfe1")], "cannot be read: 'utf-8' codec"),
-            (["--ids-file", self.file("lines", b"1\n\nzwei\n")], "lines, line 3: 'zwei' is no object id"),
-            (["--ids-file", self.file("half", b"[1, 2")], "give a JSON array of ids, or one id a line"),
-            (["--ids-file", self.file("array", b"[1, true]")], "array, element 2: True is no object id"),
-            (["--ids-file", self.file("zero", b"[0]")], "zero, element 1: 0 is no object id"),
-            ([*ids, "--checkpoint", self.file("text", b"a text\n")], "text, line 1: no line of a download's journal"),
-            ([*ids, "--checkpoint", self.file("object", foreign)], "object, line 1: no line of a download's journal"),
+            (["--ids-file", self.file("lines", b"1\n\nzwei\n")], "lines, line 3: 'zwei' is not an object id"),
+            (["--ids-file", self.file("half", b"[1, 2")], "give a JSON array of ids, or one id per line"),
+            (["--ids-file", self.file("array", b"[1, true]")], "array, element 2: True is not an object id"),
+            (["--ids-file", self.file("zero", b"[0]")], "zero, element 1: 0 is not an object id"),
+            (
+                [*ids, "--checkpoint", self.file("text", b"a text\n")],
+                "text, line 1: not a line of a download's journal",
+            ),
+            (
+                [*ids, "--checkpoint", self.file("object", foreign)],
+                "object, line 1: not a line of a download's journal",
+            ),
             (
                 [*ids, "--checkpoint", self.file("other", b'{"objectID": 9, "outcome": "gone"}\n' + foreign + b"\n")],
-                "other, line 2: no line of a download's journal",
+                "other, line 2: not a line of a download's journal",
             ),
         ]
         self.journal.touch()
