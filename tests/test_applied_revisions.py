@@ -1,8 +1,6 @@
 import contextlib
 import io
 import os
-import shutil
-import tempfile
 import unittest
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from data_contract_components.data_assets._applied_revisions import (
     find_stale_files,
 )
 from data_contract_components.errors import StaleDatabaseError
-from tests import CONTRACT_TESTS, ROOT, DatabaseTestCase, run
+from tests import CONTRACT_TESTS, DatabaseTestCase, ProjectTestCase, run
 
 REVISION = "00e9b3375a5f"
 FIRST_PATH = f"versions/{REVISION}_create_met_museum_seed_tables.py"
@@ -34,16 +32,12 @@ def downgrade():
 """
 
 
-class RevisionsTestCase(DatabaseTestCase):
+class RevisionsTestCase(ProjectTestCase, DatabaseTestCase):
     """Each test has a copy of the project, and a database that its migrations built."""
 
     def setUp(self) -> None:
-        super().setUp()
-        parent = Path(tempfile.mkdtemp(prefix="project-"))
-        self.addCleanup(shutil.rmtree, parent)
-        self.project = parent / "project"
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "data_contract_components", self.project / "data_contract_components", ignore=ignored)
+        ProjectTestCase.setUp(self)
+        DatabaseTestCase.setUp(self)
         self.data_assets = self.project / "data_contract_components/data_assets"
         self.migrations = self.data_assets / "db_migrations"
         contract = self.project / "data_contract_components/contract_definition/object_images_contract_spec.json"
