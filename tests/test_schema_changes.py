@@ -10,9 +10,13 @@ from typing import Any
 from unittest import mock
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
-from data_contract_components.detection._get_data_migration_changes import run_migrations
 from data_contract_components.detection.migration_changes.changes import SchemaChange
-from data_contract_components.detection.migration_changes.migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
+from data_contract_components.detection.migration_changes.migrations import (
+    CONFIG_PATH,
+    MIGRATIONS_PATH,
+    Migrations,
+    run_migrations,
+)
 from data_contract_components.detection.migration_changes.schema_changes import (
     find_cause,
     find_schema_changes,
@@ -329,7 +333,7 @@ def makes_another(before: Tables, changes: list[SchemaChange], after: Tables) ->
 
 class TestFindCause(unittest.TestCase):
     def change(self, change: Any, column_name: str | None, key: str | None = None) -> SchemaChange:
-        return SchemaChange(change, "public", "t", column_name, key, None, None, True, (), "r", "r.py", 1, None)
+        return SchemaChange(change, "public", "t", column_name, key, None, None, True, (), None)
 
     def cause(self, changes: list[SchemaChange], column_name: str, key: str) -> SchemaChange | None:
         return find_cause(changes, "public", "t", column_name, key)

@@ -34,7 +34,7 @@ def get_data_contract_specs(
     directory = Path(contract_directory)
     paths, problems = _find_files(directory)
     if not (paths or problems or may_be_none):
-        problems.append(SpecProblem(directory, 1, "$", f"holds no contract (*{NAME_ENDING})"))
+        problems.append(SpecProblem(directory, None, None, f"holds no contract (*{NAME_ENDING})"))
     contracts: list[Contract] = []
     for path in paths:
         contract, problems_of_file = read_contract(directory, path)
@@ -53,7 +53,7 @@ def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
     problems: list[SpecProblem] = []
 
     def refuse(path: Path, message: str) -> None:
-        problems.append(SpecProblem(path, 1, "$", message))
+        problems.append(SpecProblem(path, None, None, message))
 
     def refuse_folder(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -133,25 +133,26 @@ def read_contract(directory: Path, path: Path) -> tuple[Contract | None, list[Sp
     file = directory / path
     try:
         if not file.is_file():
-            return None, [SpecProblem(file, 1, "$", "is not a file, or a link to nowhere: delete it")]
+            return None, [SpecProblem(file, None, None, "is not a file, or a link to nowhere: delete it")]
         text = file.read_text(encoding="utf-8-sig")
         spec = json.loads(text, object_pairs_hook=read_object, parse_constant=refuse_constant, parse_float=read_float)
         if "\\ud" in text.lower():
             json.dumps(spec, ensure_ascii=False).encode()  # half a surrogate pair can be escaped, and is no character
         problems = find_spec_problems(spec)
     except json.JSONDecodeError as error:
-        return None, [SpecProblem(file, error.lineno, "$", f"is not valid JSON: {error.msg}, column {error.colno}")]
+        return None, [SpecProblem(file, error.lineno, None, f"is not valid JSON: {error.msg}, column {error.colno}")]
     except UnicodeError as error:
-        return None, [SpecProblem(file, 1, "$", f"is not UTF-8 text: {error}")]
+        return None, [SpecProblem(file, None, None, f"is not UTF-8 text: {error}")]
     except RecursionError:
-        return None, [SpecProblem(file, 1, "$", "is nested too deeply for a contract")]
+        return None, [SpecProblem(file, None, None, "is nested too deeply for a contract")]
     except (OSError, ValueError) as error:
-        return None, [SpecProblem(file, 1, "$", f"cannot be read: {getattr(error, 'strerror', None) or error}")]
+        return None, [SpecProblem(file, None, None, f"cannot be read: {getattr(error, 'strerror', None) or error}")]
     contract = Contract(spec, path, text)
     if mistakes:
-        problems[:0] = [((), mistake) for mistake in mistakes if mistake]
         problems += _find_duplicate_keys(json_path for json_path, _ in find_json_lines(text))
-    return None if problems else contract, [_locate(directory, contract, *problem) for problem in problems]
+    all_problems = [SpecProblem(file, None, None, mistake) for mistake in mistakes if mistake]
+    all_problems += [_locate(directory, contract, *problem) for problem in problems]
+    return None if all_problems else contract, all_problems
 
 
 def _find_duplicate_keys(json_paths: Iterable[JsonPath]) -> list[tuple[JsonPath, str]]:
@@ -166,24 +167,27 @@ def _find_duplicate_keys(json_paths: Iterable[JsonPath]) -> list[tuple[JsonPath,
 
 def find_problems_between(directory: Path, contracts: Iterable[Contract]) -> list[SpecProblem]:
     """What is wrong with contracts of `directory` that are each right by themselves."""
-    problems: list[tuple[Contract, JsonPath, str]] = []
+    problems: list[SpecProblem] = []
     first: dict[tuple[str, ...], Path] = {}
     for contract in contracts:
         spec, path = contract.spec, contract.path
         if (other := first.setdefault(("file", path.stem), path)) != path:
-            problems.append((contract, (), f"{other} has the same file name: rename one of them"))
+            message = f"{other} has the same file name: rename one of them"
+            problems.append(SpecProblem(directory / path, None, None, message))
         if (other := first.setdefault(("name", spec["namespace"], spec["name"]), path)) != path:
-            problems.append((contract, ("name",), f"{other}, another contract in this namespace, has the same name"))
+            message = f"{other}, another contract in this namespace, has the same name"
+            problems.append(_locate(directory, contract, ("name",), message))
         if spec.get("status", "active") != "active":
             continue
         if (other := first.setdefault(("table", *get_table_key(spec).values()), path)) != path:
-            problems.append((contract, ("schema", "table_name"), f"{other} is an active contract of this table, too"))
+            message = f"{other} is an active contract of this table, too"
+            problems.append(_locate(directory, contract, ("schema", "table_name"), message))
     for contract in contracts:
         namespace, replacement = contract.spec["namespace"], contract.spec.get("replacedBy")
         if replacement is not None and ("name", namespace, replacement) not in first:
             message = f'no contract in namespace "{namespace}" has the name "{replacement}"'
-            problems.append((contract, ("replacedBy",), message))
-    return [_locate(directory, *problem) for problem in problems]
+            problems.append(_locate(directory, contract, ("replacedBy",), message))
+    return problems
 
 
 def _locate(directory: Path, contract: Contract, json_path: JsonPath, message: str) -> SpecProblem:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from data_contract_components.contract_definition._json_text import cut, render_difference, render_value
+from data_contract_components.contract_definition._json_text import render_difference, render_value
+from data_contract_components.escaping import cut
 
 VALUE_CHARACTERS = 40
 Kind = Literal["tightened", "loosened", "added", "removed", "wording"]

@@ -149,8 +149,9 @@ class Worker:
     def _isolate_modules(self) -> None:
         """Modules come from this checkout, from their sources, and which of its files are read is noted."""
         root, other_root = self._root, self._job["other_root"]
-        own = (root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path for path in sys.path)
-        sys.path[:] = [root, *own]
+        paths = (root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path for path in sys.path)
+        # An editable install puts a checkout on the path, whose regular packages win over a namespace package of root.
+        sys.path[:] = [root, *(path for path in paths if not Path(path, "data_contract_components").is_dir())]
         get_stats = SourceFileLoader.path_stats
 
         def path_stats(loader: SourceFileLoader, path: Any) -> Any:

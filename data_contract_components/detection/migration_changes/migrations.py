@@ -11,10 +11,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from data_contract_components.data_assets._scratch_databases import ScratchDatabase
+import pandas as pd
+
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
+from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection.migration_changes.base_checkout import open_temporary_directory
 from data_contract_components.detection.migration_changes.migration_trace import COLUMNS_SQL, VERSIONS_SQL, Trace
 from data_contract_components.errors import ComparisonError
@@ -187,6 +192,34 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         reason = re.sub(r"(\w://)[^\s'\"]*@", r"\1***@", reason)
         reason = re.sub(r"(password\s*=\s*)('[^']*'|\S+)", r"\1***", reason, flags=re.IGNORECASE)
         return reason.replace(f"{self.root_directory}/", "").replace(f"{self._other_directory}/", "")
+
+
+def run_migrations(
+    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[tuple[str, str]]
+) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, ...]]:
+    """What base and head did after the revisions that they share, and the catalogs of `tables` that they built."""
+    database = scratch.create()
+    for side in (base, head):
+        side.begin_reading(database)
+    for side in (base, head):
+        side.end_reading()
+    shared = base.count_shared(head)
+    if shared:
+        base.begin(database, shared, is_traced=False)
+        _, paths = base.end()
+        if not base.has_files_of(head, paths):  # the same revisions read other files
+            database, shared = scratch.create(), 0
+    if shared == len(base.paths):
+        base_df = get_data_catalog(PostgresDB(database.url), tables)
+        head.begin(database)
+        head_trace, _ = head.end()
+        base_trace = Trace(head_trace.first, [], head_trace.first)
+        return (base_trace, head_trace), (base_df, get_data_catalog(PostgresDB(database.url), tables))
+    head_database = scratch.create(database)
+    base.begin(database)
+    head.begin(head_database)
+    traces = base.end()[0], head.end()[0]
+    return traces, tuple(get_data_catalog(PostgresDB(side.url), tables) for side in (database, head_database))
 
 
 def _checksum(path: Path) -> str | None:

@@ -68,8 +68,10 @@ def find_cause(
 
 
 def _order(change: SchemaChange) -> tuple[str, ...]:
-    names = (change.table_schema, change.table_name, change.column_name or "", change.change, change.key or "")
-    return (*names, str(change.before), str(change.after))
+    names = (change.table_schema, change.table_name, change.column_name or "")
+    # Lost rows and new names are more than a changed attribute, so they come before it.
+    kind = ("1" if change.change == "changed" else "0") + change.change
+    return (*names, kind, change.key or "", str(change.before), str(change.after))
 
 
 class _Comparison:
@@ -91,13 +93,15 @@ class _Comparison:
             if name not in {pair[0] for pair in pairs}:
                 # The base may have renamed what this checkout drops.
                 names = {table_name_of(row) for key, row in get_states(self.base) if key[0] == table.oid}
-                place = find_removal_of_table(self.head, names)
-                place = place or self._without_line(find_change_of_table(self.base, table.oid, table_name_of))
+                place = self._choose_place(
+                    find_removal_of_table(self.head, names), find_change_of_table(self.base, table.oid, table_name_of)
+                )
                 yield self._change("removed", name, name, place, before=_table_facts(table))
         for name, table in added.items():
             if name not in {pair[1] for pair in pairs}:
-                place = find_change_of_table(self.head, table.oid, table_name_of)
-                place = place or self._without_line(find_removal_of_table(self.base, {name}))
+                place = self._choose_place(
+                    find_change_of_table(self.head, table.oid, table_name_of), find_removal_of_table(self.base, {name})
+                )
                 yield self._change("added", name, name, place, after=_table_facts(table))
 
     def _pair_tables(
@@ -169,8 +173,10 @@ class _Comparison:
                 yield self._change("removed", name, new_name, place, column, before=before)
         for column in added:
             if column not in {pair[1] for pair in pairs}:
-                place = find_change_of_column(self.head, new_table.columns[column], itemgetter("column_name"))
-                place = place or self._without_line(find_removal_of_column(self.base, table.oid, {column}))
+                place = self._choose_place(
+                    find_change_of_column(self.head, new_table.columns[column], itemgetter("column_name")),
+                    find_removal_of_column(self.base, table.oid, {column}),
+                )
                 after = _column_facts(new_table.columns[column])
                 yield self._change("added", new_name, name, place, column, after=after)
 
@@ -201,30 +207,32 @@ class _Comparison:
         return _pick_pairs(certain, likely)
 
     def _find_change_of_table(self, table: _Table, new_table: _Table, read: Reader) -> Place | None:
-        place = find_change_of_table(self.head, new_table.oid, read)
-        return place or self._without_line(find_change_of_table(self.base, table.oid, read))
+        return self._choose_place(
+            find_change_of_table(self.head, new_table.oid, read), find_change_of_table(self.base, table.oid, read)
+        )
 
     def _find_change_of_column(self, before: Row, after: Row, read: Reader) -> Place | None:
         # The base may have made it already, under a name that this checkout takes away.
         name = itemgetter("column_name")
         place = find_change_of_column(self.head, after, read) or find_change_of_column(self.head, after, name)
-        return place or self._without_line(find_change_of_column(self.base, before, read))
+        return self._choose_place(place, find_change_of_column(self.base, before, read))
 
     def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
         """The call that removed it; where it was never there, the call that makes the table, if it stood there."""
         row = table.columns[column]
         names = {state["column_name"] for key, state in get_states(self.base) if key == column_key_of(row)}
-        if place := find_removal_of_column(self.head, new_table.oid, names):
-            return place
+        place = find_removal_of_column(self.head, new_table.oid, names)
         origin = find_change_of_column(self.base, row, itemgetter("column_name"))
         creation = find_creation_of_table(self.head, new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
-            return creation
-        return self._without_line(origin)
+            place = place or creation
+        return self._choose_place(place, origin)
 
-    def _without_line(self, place: Place | None) -> Place | None:
-        """A call of the base that is no longer in this checkout: its revision, and the file that has it now."""
-        return place and replace(place, path=self.head_paths.get(str(place.revision), place.path), line=None)
+    def _choose_place(self, head_place: Place | None, base_place: Place | None) -> Place | None:
+        """The call of the head, or else that of the base, which is gone: the file with its revision, without a line."""
+        if head_place or not base_place:
+            return head_place
+        return replace(base_place, path=self.head_paths.get(str(base_place.revision), base_place.path), line=None)
 
     def _change(
         self,
