@@ -428,7 +428,7 @@ class TestBase(RepositoryTestCase):
             ENV, f"{ENV_TEXT}    connection.exec_driver_sql('alter table object drop title')\n    connection.commit()\n"
         )
         (change,) = self.compare().changes
-        self.assertEqual((brief(change), change.path), ("object.title removed", ENV.as_posix()))
+        self.assertEqual((brief(change), change.place.path), ("object.title removed", ENV.as_posix()))
 
     def test_a_package_of_another_checkout_is_not_taken_for_the_bases(self) -> None:
         self.write(self.with_parent(Path("lib/museum_names.py")), 'COLUMN = "note"\n')
@@ -482,7 +482,7 @@ class TestBase(RepositoryTestCase):
                     'op.execute("ALTER TABLE a ADD mood mood, ADD r integer REFERENCES object")',
                 )
                 (change,) = self.compare().changes
-                self.assertEqual((brief(change), change.line), ("a added", self.line_of(path, "op.create_table")))
+                self.assertEqual((brief(change), change.place.line), ("a added", self.line_of(path, "op.create_table")))
                 self.assertEqual(change.after["columns"]["mood"]["enum"], ["calm"])
 
 

@@ -18,17 +18,17 @@ from data_contract_components.contract_definition.spec_problems import (
 
 CONTRACT_DIRECTORY = Path(__file__).resolve().parents[1] / "contract_definition"
 NAME_ENDING = "_contract_spec.json"
-# The name of a file that somebody may take for a contract.
+# The name of a file that can be mistaken for a contract.
 CONTRACT_LIKE = re.compile(r"contract[\W_]*spec|\.(json|ya?ml)", re.IGNORECASE)
 
 
 def get_data_contract_specs(
     contract_directory: Path | str = CONTRACT_DIRECTORY, *, may_be_none: bool = False
 ) -> dict[str, Contract]:
-    """The contracts in `contract_directory` and its folders, by file name without its ending, ordered by this name.
+    """The contracts in `contract_directory` and its folders, by file stem, ordered by it.
 
-    A file that only looks like a contract is a problem, so that none goes unchecked because of its name or place.
-    Raises: InvalidContractSpecError with every problem of every file, also when there is no contract at all, unless
+    A file that only looks like a contract is a problem, so that none stays unchecked because of its name or place.
+    Raises: InvalidContractSpecError with every problem of every file; also where there is no contract, unless
     `may_be_none`.
     """
     directory = Path(contract_directory)
@@ -48,7 +48,7 @@ def get_data_contract_specs(
 
 
 def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
-    """The contract files, below `directory` and in the order of their names, and what only looks like one."""
+    """The contract files below `directory`, ordered by name, and a problem for each file that only looks like one."""
     paths: list[Path] = []
     problems: list[SpecProblem] = []
 
@@ -77,7 +77,7 @@ def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
 
 
 def _has_version(path: Path) -> bool:
-    """Whether the file holds the key that each contract has, whatever the file's name."""
+    """Whether the file, of any name, has the key that each contract has."""
     try:
         return path.is_file() and b'"spec-version"' in path.read_bytes()
     except OSError:
@@ -85,7 +85,7 @@ def _has_version(path: Path) -> bool:
 
 
 def _is_known(path: Path, directory: Path) -> bool:
-    """Whether this is a JSON Schema, a Python module, or what an editor or the system keeps beside a file."""
+    """Whether this is a JSON Schema, a Python module, or a helper file of an editor or the operating system."""
     if path.parent == directory / "schema" and path.name.endswith(".schema.json"):
         return True
     if path.name.startswith("."):
@@ -127,7 +127,7 @@ def read_contract(directory: Path, path: Path) -> tuple[Contract | None, list[Sp
         return keys
 
     def read_float(number: str) -> float | str:
-        # The words of the file, where they would be infinity.
+        # As text where it would be infinity.
         return float(number) if math.isfinite(float(number)) else number
 
     file = directory / path
@@ -166,7 +166,7 @@ def _find_duplicate_keys(json_paths: Iterable[JsonPath]) -> list[tuple[JsonPath,
 
 
 def find_problems_between(directory: Path, contracts: Iterable[Contract]) -> list[SpecProblem]:
-    """What is wrong with contracts of `directory` that are each right by themselves."""
+    """Where contracts of `directory`, each valid alone, contradict each other."""
     problems: list[SpecProblem] = []
     first: dict[tuple[str, ...], Path] = {}
     for contract in contracts:

@@ -11,15 +11,7 @@ from data_contract_components.contract_definition.contract_spec import ELEMENT_P
 NEW_NAME = "contract_mutation"
 _COPY_NAME = f"{NEW_NAME}_copy"
 # Only a table can have these, so that they are broken by a table in a view's place.
-_KEYS_OF_TABLES = (
-    "primaryKey",
-    "is_nullable",
-    "column_default",
-    "is_identity",
-    "is_generated",
-    "unique",
-    "references",
-)
+_KEYS_OF_TABLES = ("primaryKey", "is_nullable", "column_default", "is_identity", "is_generated", "unique", "references")
 
 
 @dataclass(frozen=True)
