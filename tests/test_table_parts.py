@@ -218,8 +218,8 @@ NOTICED: dict[str, list[str]] = {
         "ticket.moods physicalType is new: crm.mood",
     ],
     "drop type span cascade; create type span as range (subtype = bigint); alter table ticket add span span": [
-        "ticket.span subtype was integer, is bigint",
         "ticket.span replaced",
+        "ticket.span subtype was integer, is bigint",
     ],
     "alter table ticket drop double, add double integer generated always as (a * 3) stored": [
         "ticket.double generation_expression was (a * 2) STORED, is (a * 3) STORED",
@@ -236,25 +236,25 @@ NOTICED: dict[str, list[str]] = {
         "ticket constraint is gone: CHECK ((a < b))",
         "ticket constraint is gone: FOREIGN KEY (a, b) REFERENCES target(a, b)",
         "ticket constraint is gone: UNIQUE (a, b)",
-        "ticket.a references is gone: public.target.a",
         "ticket.a replaced",
+        "ticket.a references is gone: public.target.a",
         "ticket.b references is gone: public.target.b",
         "ticket.double removed",
     ],
     "drop table booking; create table booking (a integer, b integer, primary key (a, b))": [
-        "booking rule is gone: CREATE RULE quiet AS ON DELETE TO public.booking DO INSTEAD…",
         "booking replaced",
+        "booking rule is gone: CREATE RULE quiet AS ON DELETE TO public.booking DO INSTEAD…",
         "booking.a privilege is gone: reader: SELECT",
     ],
     "create table new (like booking including all); drop table booking; alter table new rename to booking": [
-        "booking rule is gone: CREATE RULE quiet AS ON DELETE TO public.booking DO INSTEAD…",
         "booking replaced",
+        "booking rule is gone: CREATE RULE quiet AS ON DELETE TO public.booking DO INSTEAD…",
         "booking.a privilege is gone: reader: SELECT",
     ],
     "drop table booking; create table booking (b integer, a integer, primary key (a, b))": [
+        "booking replaced",
         "booking ordinal_position has another order, was a, b, is b, a",
         "booking rule is gone: CREATE RULE quiet AS ON DELETE TO public.booking DO INSTEAD…",
-        "booking replaced",
         "booking.a privilege is gone: reader: SELECT",
     ],
     "alter table ticket add f integer check (f > 0) unique": [

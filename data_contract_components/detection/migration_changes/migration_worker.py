@@ -22,7 +22,7 @@ import sys
 import threading
 import tokenize
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import FrameType
@@ -90,9 +90,6 @@ class Worker:
         self._opened: set[str] = set()
         self._opened_before: set[str] = set()
         self._refusals: list[str] = []
-        self._transactions: set[str] = set()
-        self._heads: set[str] = set()
-        self._version_table: int | None = None
 
     def answer(self) -> dict[str, Any]:
         """The result of the job, or an `error` with the reason."""
@@ -300,29 +297,14 @@ class Worker:
             nonlocal recorder
             connection = context.connection
             assert connection is not None
-            table = connection.dialect.identifier_preparer.format_table(context._version)
-            ((self._version_table,),) = _query(
-                connection, f"select pg_catalog.to_regclass({_dollar_quote(table)})::oid::bigint"
-            )
+            recorder = Recorder(connection, context, self._job, heads)
             transaction = connection.get_transaction()
-            if self._job["columns_sql"]:
-                recorder = Recorder(connection, self._job, self._version_table, self._look_at_session)
-
-            def finish(heads: set[str], **_: Any) -> None:
-                self._heads = heads
-                if recorder:
-                    recorder.end()
-                else:
-                    self._look_at_session(connection)
-
-            self._heads = set(heads)
-            context.on_version_apply_callbacks += (finish,)
+            context.on_version_apply_callbacks += (recorder.end,)
             steps = _get_steps(script, heads)[: self._job["count"]]
             self._opened_before, self._opened = self._opened_before | self._opened, set()
             for step in steps:
                 self._revision = step.revision
-                if recorder:
-                    recorder.begin(step.revision, self._path_of(step.revision.path))
+                recorder.begin(step.revision, self._path_of(step.revision.path))
                 yield step
             self._revision = None
             # A revision that committed ended the transaction that env.py will commit, and a new one is open.
@@ -336,27 +318,12 @@ class Worker:
             config.attributes["connection"] = offered_connection
             script.run_env()
             offered_connection.commit()
-        if self._version_table is None:
+        if recorder is None:
             raise IncompleteError("env.py ran no migrations")
         with engine.connect() as connection:
-            heads: set[str] = set()
-            for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
-                heads |= set(connection.exec_driver_sql(sql).scalars())
-            lost = connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one()
-            if recorder:
-                recorder.record_rest(connection, self._path_of(script.env_py_location))
-        if heads != self._heads:
-            found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
-            raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
-        if lost:
-            raise IncompleteError("a part of what the revisions did was rolled back")
-        return recorder.trace if recorder else {}
-
-    def _look_at_session(self, connection: Connection) -> str:
-        """Notes the session's transaction, and returns the names of its prepared statements."""
-        ((transaction, names),) = _query(connection, SESSION_SQL)
-        self._transactions |= {transaction} - {None}
-        return names or ""
+            recorder.ensure_committed(connection)
+            recorder.record_rest(connection, self._path_of(script.env_py_location))
+        return recorder.trace
 
 
 class Recorder:
@@ -365,10 +332,15 @@ class Recorder:
     `trace` has the first rows, and for each call its place and the rows that it changed, before and after.
     """
 
-    def __init__(
-        self, connection: Connection, job: Job, version_table: int | None, look: Callable[[Connection], str]
-    ) -> None:
-        self._connection, self._version_table, self._look_at_session = connection, version_table, look
+    def __init__(self, connection: Connection, context: MigrationContext, job: Job, heads: tuple[str, ...]) -> None:
+        self._connection, self._heads, self._is_traced = connection, set(heads), bool(job["columns_sql"])
+        self._transactions: set[str] = set()
+        table = connection.dialect.identifier_preparer.format_table(context._version)
+        oid_sql = f"select pg_catalog.to_regclass({_dollar_quote(table)})::oid::bigint"
+        ((self._version_table,),) = _query(connection, oid_sql)
+        self.trace: dict[str, Any] = {}
+        if not self._is_traced:
+            return
         # Planning a query takes ten times as long as running it, so it is prepared. The names are unique also in
         # another session that a pooler may switch to.
         token = secrets.token_hex(6)
@@ -378,7 +350,7 @@ class Recorder:
         self._prepared = ""
         self._versions = self._read_versions()
         self._rows = self._read_columns(None)
-        self.trace: dict[str, Any] = {"first": list(self._rows.values()), "steps": []}
+        self.trace = {"first": list(self._rows.values()), "steps": []}
         event.listen(self._connection, "before_cursor_execute", self._before_cursor_execute)
 
     def begin(self, revision: Script, path: str) -> None:
@@ -386,7 +358,9 @@ class Recorder:
         self._calls = _Calls(revision.path)
         self._call: tuple[int, ast.Call | None] | None = None
 
-    def end(self) -> None:
+    def end(self, heads: set[str], **_: Any) -> None:
+        """Alembic's callback after a revision, which `heads` include."""
+        self._heads = heads
         self._record()
         self._call = None
 
@@ -394,6 +368,17 @@ class Recorder:
         """Records what env.py did after the revisions, as another connection sees it."""
         self._connection = connection
         self._record_at((path, None, "env.py", None))
+
+    def ensure_committed(self, connection: Connection) -> None:
+        """Raises: IncompleteError where a part of what was applied is not there, as another connection sees it."""
+        heads: set[str] = set()
+        for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
+            heads |= set(connection.exec_driver_sql(sql).scalars())
+        if heads != self._heads:
+            found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
+            raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
+        if connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one():
+            raise IncompleteError("a part of what the revisions did was rolled back")
 
     def _before_cursor_execute(self, *_: Any) -> None:
         frame = inspect.currentframe()
@@ -416,12 +401,16 @@ class Recorder:
     def _record_at(self, place: tuple[str, int | None, str, str | None]) -> None:
         try:
             # A revision or a pooler may have removed the prepared statements.
-            self._prepared = self._look_at_session(self._connection)
+            ((transaction, names),) = _query(self._connection, SESSION_SQL)
         except Exception as error:
             # A statement failed, and the revision will continue after a rollback, perhaps to a savepoint.
             if ABORTED_TRANSACTION in (getattr(error, "pgcode", None), getattr(error, "sqlstate", None)):
                 return
             raise
+        self._transactions |= {transaction} - {None}
+        self._prepared = names or ""
+        if not self._is_traced:
+            return
         before, self._rows = self._rows, self._read()
         pairs = ((before.get(key), self._rows.get(key)) for key in before | self._rows)
         # Most are the same object, which is faster to see than that they are equal.
