@@ -182,10 +182,10 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         status, output = self.generate("customer", "--schema", "crm", "--spec-version", "1.0.0")
         self.assertEqual((status, path.read_text()), (2, before))
         self.assertIn(f"{path} would be invalid:\n", output)
-        self.assertIn('\n$.status: "status" is a key of spec-version 1.1.0\n', output)
+        self.assertIn('\n$.status: "status" is a key of spec-version 1.1.0: write "spec-version": "1.1.0"\n', output)
         path.write_bytes('{"doc": "é"}'.encode("latin-1"))
         for table, schema in (("customer", "crm"), ("object", "public")):
             status, output = self.generate(table, "--schema", schema)
             self.assertEqual(status, 2)
-            self.assertIn(f"{path.name}:1: $: is not UTF-8 text", output)
+            self.assertIn(f"{path.name}: is not UTF-8 text", output)
         self.assertFalse((self.contracts / "object_contract_spec.json").exists())

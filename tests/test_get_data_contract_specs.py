@@ -69,7 +69,7 @@ class TestGetDataContractSpecs(ContractsTestCase):
                 path = self.directory / "teams" / name
                 path.write_text(content)
                 message = "is not read as a contract: rename it to …_contract_spec.json, move it elsewhere or delete it"
-                self.assertEqual(self.problems_of(content), [f"teams/{name}:1: $: {message}"])
+                self.assertEqual(self.problems_of(content), [f"teams/{name}: {message}"])
                 path.unlink()
         for name in IGNORED_NAMES:
             (self.directory / name).parent.mkdir(exist_ok=True)
@@ -94,11 +94,11 @@ class TestGetDataContractSpecs(ContractsTestCase):
         self.assertEqual(
             self.problems_of(content),
             [
-                "folder_contract_spec.json:1: $: is a folder with the name of a file: rename it",
-                "link:1: $: is a link to a folder, and links are not followed: put the folder itself here",
-                f"nowhere_contract_spec.json:1: $: {is_no_file}",
-                f"pipe_contract_spec.json:1: $: {is_no_file}",
-                "t0_contract_spec.json:1: $: met/t0_contract_spec.json has the same file name: rename one of them",
+                "folder_contract_spec.json: is a folder with the name of a file: rename it",
+                "link: is a link to a folder, and links are not followed: put the folder itself here",
+                f"nowhere_contract_spec.json: {is_no_file}",
+                f"pipe_contract_spec.json: {is_no_file}",
+                "t0_contract_spec.json: met/t0_contract_spec.json has the same file name: rename one of them",
                 "t0_contract_spec.json:1: $.name: met/t0_contract_spec.json, another contract in this namespace, "
                 "has the same name",
                 "t0_contract_spec.json:1: $.schema.table_name: met/t0_contract_spec.json is an active contract of "
@@ -144,12 +144,12 @@ class TestGetDataContractSpecs(ContractsTestCase):
         self.assertEqual(
             self.problems_of('{"name": ', misspelt, b'"\xff"', "[]"),
             [
-                "t0_contract_spec.json:1: $: is not valid JSON: Expecting value, column 10",
+                "t0_contract_spec.json:1: is not valid JSON: Expecting value, column 10",
                 't1_contract_spec.json:7: $.owner: "email" is a required property',
                 't1_contract_spec.json:9: $.owner.mail: unknown key "mail"; did you mean "email"?',
                 "t1_contract_spec.json:27: $.schema.properties.object_id.constraints.is_nulable: "
                 'unknown key "is_nulable"; did you mean "is_nullable"?',
-                "t2_contract_spec.json:1: $: is not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 1: "
+                "t2_contract_spec.json: is not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 1: "
                 "invalid start byte",
                 't3_contract_spec.json:1: $: [] is not of type "object"',
             ],

@@ -12,9 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
-from data_contract_components.detection._get_data_migration_changes import run_migrations
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
-from data_contract_components.detection.migration_changes.migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
+from data_contract_components.detection.migration_changes.migrations import (
+    CONFIG_PATH,
+    MIGRATIONS_PATH,
+    Migrations,
+    run_migrations,
+)
 from data_contract_components.detection.migration_changes.schema_changes import find_cause, find_schema_changes
 from tests import BINARIES, ENV_TEXT, ROOT, read_data, start_server
 from tests.random_tables import random_settings

@@ -1,10 +1,11 @@
 """What to write in place of a type's name that PostgreSQL accepts in a statement, but never prints in the catalog."""
 
-import json
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
+
+from data_contract_components.contract_definition._json_text import render_json
 
 # PostgreSQL manual, "Data Types", and what other databases call them.
 ALIASES = {
@@ -36,7 +37,7 @@ BOUNDS = {
 
 
 def explain_type_name(name: str, known_names: Collection[str], *, is_element: bool) -> str:
-    """That `name` is not one of `known_names`, and what to write instead of it."""
+    """The message that `name` is not one of `known_names`, with what to write instead."""
     text, dimensions = re.subn(r" ?\[\d*\]| array\b", "", " ".join(name.lower().split()).removeprefix("pg_catalog."))
     if text.startswith("_"):
         text, dimensions = text[1:], 1
@@ -52,16 +53,12 @@ def explain_type_name(name: str, known_names: Collection[str], *, is_element: bo
         nearest = get_close_matches(text, names, n=1, cutoff=0.75)
         question = f'did you mean "{names[nearest[0]]}"? ' if nearest else ""
         return (
-            f"{_dumps(name)} is not the name of a built-in type: {question}a type of your own or of an extension is "
-            'written "USER-DEFINED", a domain as its base type'
+            f"{render_json(name)} is not the name of a built-in type: {question}a type of your own or of an extension "
+            'is written "USER-DEFINED", a domain as its base type'
         )
     constraints |= dict(zip(BOUNDS.get(names[text], ()), map(int, bounds), strict=False))
-    words = [_dumps(names[text]), *(f'"{key}": {_dumps(value)}' for key, value in constraints.items())]
+    words = [render_json(names[text]), *(f'"{key}": {render_json(value)}' for key, value in constraints.items())]
     if dimensions and not is_element:
-        element = _dumps({"data_type": names[text]} | constraints)
+        element = render_json({"data_type": names[text]} | constraints)
         words = ['"ARRAY"', f'beside "constraints" an "array_element": {element}']
-    return f"PostgreSQL never prints {_dumps(name)} here: write {', '.join(words)}"
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return f"PostgreSQL never prints {render_json(name)} here: write {', '.join(words)}"

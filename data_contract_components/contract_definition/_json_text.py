@@ -1,10 +1,12 @@
-"""JSON as people meet it: on which line of a file a value stands, and how a value is written in a message."""
+"""JSON for people: on which line of a file a value stands, and how a value is written in a message."""
 
 import itertools
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from data_contract_components.escaping import cut
 
 # Of each value in a difference, and of what two long ones have in common before it.
 VALUE_CHARACTERS = 60
@@ -39,15 +41,19 @@ def find_json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
                 path.append(0 if token == "[" else None)
 
 
+def render_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 def render_value(value: Any) -> str:
-    """A value as a contract has it, words without quotes and 32.0 as 32."""
+    """A value as a contract has it, a string without quotes and 32.0 as 32."""
     if isinstance(value, str):
         return value
-    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, ensure_ascii=False)
+    return render_json(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def render_difference(before: Any, after: Any) -> str:
-    """What changed in a value, in words: of lists, which items are new or gone; of long values, where they differ."""
+    """What changed in a value: of lists, which items are new or gone; of long values, the part where they differ."""
     if before is None or after is None:
         return f"is new: {_render_short(after)}" if before is None else f"is gone: {_render_short(before)}"
     if isinstance(before, list) and isinstance(after, list):
@@ -55,9 +61,9 @@ def render_difference(before: Any, after: Any) -> str:
         words = [f"has new {_render_short(new)}"] if new else []
         words += [f"no longer has {_render_short(gone)}"] if gone else []
         before, after = [item for item in before if item in after], [item for item in after if item in before]
-        order = f"has another order, {render_difference(_render_words(before), _render_words(after))}"
+        order = f"has another order, {render_difference(_render_plain(before), _render_plain(after))}"
         return "; ".join([*words, order] if before != after else words)
-    texts = [_render_words(before), _render_words(after)]
+    texts = [_render_plain(before), _render_plain(after)]
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))
     common = sum(1 for _ in same) - COMMON_CHARACTERS
     if common > 0 and max(map(len, texts)) > VALUE_CHARACTERS:
@@ -65,17 +71,13 @@ def render_difference(before: Any, after: Any) -> str:
     return f"was {_render_short(texts[0])}, is {_render_short(texts[1])}"
 
 
-def _render_words(value: Any) -> str:
+def _render_plain(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_render_words, value))
+        return ", ".join(map(_render_plain, value))
     if isinstance(value, dict):
-        return ".".join(map(_render_words, value.values()))
+        return ".".join(map(_render_plain, value.values()))
     return " ".join(render_value(value).split())
 
 
 def _render_short(value: Any) -> str:
-    return cut(_render_words(value), VALUE_CHARACTERS)
-
-
-def cut(text: str, characters: int) -> str:
-    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+    return cut(_render_plain(value), VALUE_CHARACTERS)

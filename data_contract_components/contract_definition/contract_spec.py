@@ -11,9 +11,9 @@ from data_contract_components.contract_definition._json_text import find_json_li
 from data_contract_components.errors import DataContractError
 
 JsonPath = tuple[str | int, ...]
-# In front of the keys of an array's elements, where they stand beside those of the column.
+# In front of the keys of an array's elements, where they stand beside the keys of the column.
 ELEMENT_PREFIX = "array_element_"
-# What stands for a column's name where the whole table is meant.
+# In place of a column's name where the whole table is meant.
 WHOLE_TABLE = "(table)"
 TABLE_KEYS = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
 Enforcement = Literal["binding", "reported", "unchecked"]
@@ -82,7 +82,7 @@ def get_enforcement(spec: ContractSpec, today: datetime.date) -> Enforcement:
 
 @dataclass(frozen=True)
 class Contract:
-    """A contract as its file, `path` below the contract directory, was when it was read."""
+    """A contract and its file as it was read; `path` is relative to the contract directory."""
 
     spec: ContractSpec
     path: Path
@@ -99,14 +99,14 @@ class Contract:
         return dict(find_json_lines(self.text))
 
     def find_line(self, json_path: JsonPath) -> int:
-        """The line of what is at `json_path`, or of what lacks it: a key that is missing has no line."""
+        """The line of the value at `json_path`; where there is none, the line of the innermost object that lacks it."""
         places = (json_path[:end] for end in range(len(json_path), -1, -1))
         return next(self.lines[place] for place in places if place in self.lines)
 
 
 @dataclass(frozen=True)
 class Clause:
-    """What a contract says of one of its columns, or of the WHOLE_TABLE."""
+    """One promise of a contract, about one of its columns or the WHOLE_TABLE."""
 
     column_name: str
     key: str
@@ -126,7 +126,7 @@ class NoBindingContractError(DataContractError):
 
 
 def ensure_a_contract_binds(contracts: Mapping[str, Contract], today: datetime.date | None = None) -> None:
-    """Raises NoBindingContractError where no contract can fail the check; None is the day in UTC."""
+    """Raises: NoBindingContractError where no contract can fail the check; `today` None is the day in UTC."""
     today = today or datetime.datetime.now(datetime.UTC).date()
     if all(get_enforcement(contract.spec, today) != "binding" for contract in contracts.values()):
         reasons = {
@@ -139,7 +139,7 @@ def ensure_a_contract_binds(contracts: Mapping[str, Contract], today: datetime.d
 
 
 def find_clauses(spec: ContractSpec) -> list[Clause]:
-    """All that a contract says of the database, in its order; a column's first clause is its `column_name`."""
+    """All clauses of a contract, in its order; a column's first clause is its `column_name`."""
     schema = spec["schema"]
     clauses = [Clause(WHOLE_TABLE, key, value, ("schema", key)) for key, value in schema.items() if key in TABLE_KEYS]
     for name, column in schema["properties"].items():

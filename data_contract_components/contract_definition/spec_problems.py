@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from data_contract_components.contract_definition._column_types import explain_type_name
+from data_contract_components.contract_definition._json_text import render_json
 from data_contract_components.contract_definition.contract_spec import JsonPath
 from data_contract_components.errors import DataContractError
 
@@ -19,15 +20,20 @@ SPEC_VERSIONS = ("1.0.0", "1.1.0")
 
 @dataclass(frozen=True)
 class SpecProblem:
-    """One thing that is wrong with one contract file."""
+    """One thing that is wrong with one contract file; line and JSON path are None where it is the whole file."""
 
     path: Path
-    line: int
-    json_path: str
+    line: int | None
+    json_path: str | None
     message: str
 
+    @property
+    def text(self) -> str:
+        """The message, and the JSON path before it where there is one."""
+        return f"{self.json_path}: {self.message}" if self.json_path else self.message
+
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.json_path}: {self.message}"
+        return f"{self.path}:{self.line}: {self.text}" if self.line else f"{self.path}: {self.text}"
 
 
 class InvalidContractSpecError(DataContractError):
@@ -43,7 +49,7 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
     version = spec.get("spec-version") if isinstance(spec, dict) else SPEC_VERSIONS[0]
     if version not in SPEC_VERSIONS:
         known = " or ".join(f'"{known}"' for known in SPEC_VERSIONS)
-        found = "it is missing" if version is None else f"found {json.dumps(version)}"
+        found = "it is missing" if version is None else f"found {render_json(version)}"
         return [(("spec-version",), f"expected {known}; {found}")]
     schema, validator = _load_schema(version)
     problems: list[tuple[JsonPath, str]] = []
@@ -59,10 +65,10 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
             is_element = path[-2] == "array_element"
             problems.append((path, explain_type_name(str(error.instance), known_names, is_element=is_element)))
         elif rule and not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Type):
-            rules.append((path, f"{rule}; found {json.dumps(error.instance, ensure_ascii=False)}"))
+            rules.append((path, f"{rule}; found {render_json(error.instance)}"))
         else:
             problems.append((path, error.message))
-    # What a type's values can be is said where the type and the value are right by themselves.
+    # Whether a value suits its type is checked only where both are right by themselves.
     wrong_paths = {path for path, _ in problems}
     return problems + [
         (path, rule) for path, rule in rules if wrong_paths.isdisjoint((path, path[:-1], (*path[:-1], "data_type")))
@@ -77,7 +83,7 @@ def _load_schema(version: str) -> tuple[dict[str, Any], jsonschema_rs.Validator]
 
 def _render_unknown_key(key: str, schema: dict[str, Any], error: jsonschema_rs.ValidationError, version: str) -> str:
     if version != SPEC_VERSIONS[-1] and key in _known_keys(_load_schema(SPEC_VERSIONS[-1])[0], error):
-        return f'"{key}" is a key of spec-version {SPEC_VERSIONS[-1]}'
+        return f'"{key}" is a key of spec-version {SPEC_VERSIONS[-1]}: write "spec-version": "{SPEC_VERSIONS[-1]}"'
     known_keys = _known_keys(schema, error)
     nearest = get_close_matches(key, known_keys, n=1)
     if nearest:
@@ -86,10 +92,10 @@ def _render_unknown_key(key: str, schema: dict[str, Any], error: jsonschema_rs.V
 
 
 def _known_keys(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[str]:
-    """The keys of the part of `schema` that the error speaks of."""
+    """The keys of the part of `schema` that the error is about."""
     return list(_find_part(schema, error)["properties"])
 
 
 def _find_part(schema: Any, error: jsonschema_rs.ValidationError) -> Any:
-    """The part of `schema` that holds the keyword which the error speaks of."""
+    """The part of `schema` with the keyword that the error is about."""
     return functools.reduce(lambda part, step: part[step], error.schema_path[:-1], schema)

@@ -18,23 +18,23 @@ from data_contract_components.contract_definition.spec_problems import (
 
 CONTRACT_DIRECTORY = Path(__file__).resolve().parents[1] / "contract_definition"
 NAME_ENDING = "_contract_spec.json"
-# The name of a file that somebody may take for a contract.
+# The name of a file that can be mistaken for a contract.
 CONTRACT_LIKE = re.compile(r"contract[\W_]*spec|\.(json|ya?ml)", re.IGNORECASE)
 
 
 def get_data_contract_specs(
     contract_directory: Path | str = CONTRACT_DIRECTORY, *, may_be_none: bool = False
 ) -> dict[str, Contract]:
-    """The contracts in `contract_directory` and its folders, by file name without its ending, ordered by this name.
+    """The contracts in `contract_directory` and its folders, by file stem, ordered by it.
 
-    A file that only looks like a contract is a problem, so that none goes unchecked because of its name or place.
-    Raises: InvalidContractSpecError with every problem of every file, also when there is no contract at all, unless
+    A file that only looks like a contract is a problem, so that none stays unchecked because of its name or place.
+    Raises: InvalidContractSpecError with every problem of every file; also where there is no contract, unless
     `may_be_none`.
     """
     directory = Path(contract_directory)
     paths, problems = _find_files(directory)
     if not (paths or problems or may_be_none):
-        problems.append(SpecProblem(directory, 1, "$", f"holds no contract (*{NAME_ENDING})"))
+        problems.append(SpecProblem(directory, None, None, f"holds no contract (*{NAME_ENDING})"))
     contracts: list[Contract] = []
     for path in paths:
         contract, problems_of_file = read_contract(directory, path)
@@ -48,12 +48,12 @@ def get_data_contract_specs(
 
 
 def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
-    """The contract files, below `directory` and in the order of their names, and what only looks like one."""
+    """The contract files below `directory`, ordered by name, and a problem for each file that only looks like one."""
     paths: list[Path] = []
     problems: list[SpecProblem] = []
 
     def refuse(path: Path, message: str) -> None:
-        problems.append(SpecProblem(path, 1, "$", message))
+        problems.append(SpecProblem(path, None, None, message))
 
     def refuse_folder(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -77,7 +77,7 @@ def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
 
 
 def _has_version(path: Path) -> bool:
-    """Whether the file holds the key that each contract has, whatever the file's name."""
+    """Whether the file, of any name, has the key that each contract has."""
     try:
         return path.is_file() and b'"spec-version"' in path.read_bytes()
     except OSError:
@@ -85,7 +85,7 @@ def _has_version(path: Path) -> bool:
 
 
 def _is_known(path: Path, directory: Path) -> bool:
-    """Whether this is a JSON Schema, a Python module, or what an editor or the system keeps beside a file."""
+    """Whether this is a JSON Schema, a Python module, or a helper file of an editor or the operating system."""
     if path.parent == directory / "schema" and path.name.endswith(".schema.json"):
         return True
     if path.name.startswith("."):
@@ -127,31 +127,32 @@ def read_contract(directory: Path, path: Path) -> tuple[Contract | None, list[Sp
         return keys
 
     def read_float(number: str) -> float | str:
-        # The words of the file, where they would be infinity.
+        # As text where it would be infinity.
         return float(number) if math.isfinite(float(number)) else number
 
     file = directory / path
     try:
         if not file.is_file():
-            return None, [SpecProblem(file, 1, "$", "is not a file, or a link to nowhere: delete it")]
+            return None, [SpecProblem(file, None, None, "is not a file, or a link to nowhere: delete it")]
         text = file.read_text(encoding="utf-8-sig")
         spec = json.loads(text, object_pairs_hook=read_object, parse_constant=refuse_constant, parse_float=read_float)
         if "\\ud" in text.lower():
             json.dumps(spec, ensure_ascii=False).encode()  # half a surrogate pair can be escaped, and is no character
         problems = find_spec_problems(spec)
     except json.JSONDecodeError as error:
-        return None, [SpecProblem(file, error.lineno, "$", f"is not valid JSON: {error.msg}, column {error.colno}")]
+        return None, [SpecProblem(file, error.lineno, None, f"is not valid JSON: {error.msg}, column {error.colno}")]
     except UnicodeError as error:
-        return None, [SpecProblem(file, 1, "$", f"is not UTF-8 text: {error}")]
+        return None, [SpecProblem(file, None, None, f"is not UTF-8 text: {error}")]
     except RecursionError:
-        return None, [SpecProblem(file, 1, "$", "is nested too deeply for a contract")]
+        return None, [SpecProblem(file, None, None, "is nested too deeply for a contract")]
     except (OSError, ValueError) as error:
-        return None, [SpecProblem(file, 1, "$", f"cannot be read: {getattr(error, 'strerror', None) or error}")]
+        return None, [SpecProblem(file, None, None, f"cannot be read: {getattr(error, 'strerror', None) or error}")]
     contract = Contract(spec, path, text)
     if mistakes:
-        problems[:0] = [((), mistake) for mistake in mistakes if mistake]
         problems += _find_duplicate_keys(json_path for json_path, _ in find_json_lines(text))
-    return None if problems else contract, [_locate(directory, contract, *problem) for problem in problems]
+    all_problems = [SpecProblem(file, None, None, mistake) for mistake in mistakes if mistake]
+    all_problems += [_locate(directory, contract, *problem) for problem in problems]
+    return None if all_problems else contract, all_problems
 
 
 def _find_duplicate_keys(json_paths: Iterable[JsonPath]) -> list[tuple[JsonPath, str]]:
@@ -165,25 +166,28 @@ def _find_duplicate_keys(json_paths: Iterable[JsonPath]) -> list[tuple[JsonPath,
 
 
 def find_problems_between(directory: Path, contracts: Iterable[Contract]) -> list[SpecProblem]:
-    """What is wrong with contracts of `directory` that are each right by themselves."""
-    problems: list[tuple[Contract, JsonPath, str]] = []
+    """Where contracts of `directory`, each valid alone, contradict each other."""
+    problems: list[SpecProblem] = []
     first: dict[tuple[str, ...], Path] = {}
     for contract in contracts:
         spec, path = contract.spec, contract.path
         if (other := first.setdefault(("file", path.stem), path)) != path:
-            problems.append((contract, (), f"{other} has the same file name: rename one of them"))
+            message = f"{other} has the same file name: rename one of them"
+            problems.append(SpecProblem(directory / path, None, None, message))
         if (other := first.setdefault(("name", spec["namespace"], spec["name"]), path)) != path:
-            problems.append((contract, ("name",), f"{other}, another contract in this namespace, has the same name"))
+            message = f"{other}, another contract in this namespace, has the same name"
+            problems.append(_locate(directory, contract, ("name",), message))
         if spec.get("status", "active") != "active":
             continue
         if (other := first.setdefault(("table", *get_table_key(spec).values()), path)) != path:
-            problems.append((contract, ("schema", "table_name"), f"{other} is an active contract of this table, too"))
+            message = f"{other} is an active contract of this table, too"
+            problems.append(_locate(directory, contract, ("schema", "table_name"), message))
     for contract in contracts:
         namespace, replacement = contract.spec["namespace"], contract.spec.get("replacedBy")
         if replacement is not None and ("name", namespace, replacement) not in first:
             message = f'no contract in namespace "{namespace}" has the name "{replacement}"'
-            problems.append((contract, ("replacedBy",), message))
-    return [_locate(directory, *problem) for problem in problems]
+            problems.append(_locate(directory, contract, ("replacedBy",), message))
+    return problems
 
 
 def _locate(directory: Path, contract: Contract, json_path: JsonPath, message: str) -> SpecProblem:

@@ -53,6 +53,11 @@ class Violation:
         return f"{text} ({self.reason})" if self.reason else text
 
 
+def render_finding(violation: Violation) -> str:
+    """The violation on one line, with its contract, table and column."""
+    return f"{violation.contract_name}, {violation.table_name}.{violation.column_name}: {violation}"
+
+
 class ContractViolationDetector(ContractDetector):
     """Finds the clauses that the catalog does not keep."""
 
@@ -154,8 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _detect(contracts: dict[str, Contract]) -> list[str]:
-    violations = ContractViolationDetector(contracts).find_violations("binding")
-    return [f"{v.contract_name}, {v.table_name}.{v.column_name}: {v}" for v in violations]
+    return [render_finding(v) for v in ContractViolationDetector(contracts).find_violations("binding")]
 
 
 if __name__ == "__main__":

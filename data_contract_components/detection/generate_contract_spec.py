@@ -1,4 +1,7 @@
-"""Writes the contract that describes a table as it stands: python -m …generate_contract_spec TABLE [--schema S]."""
+"""Writes the contract that describes a table as it is now.
+
+python -m data_contract_components.detection.generate_contract_spec TABLE [--schema SCHEMA]
+"""
 
 import argparse
 import json
@@ -9,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from data_contract_components.command import command
+from data_contract_components.contract_definition._json_text import render_json
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
 from data_contract_components.contract_definition.spec_problems import (
     SPEC_VERSIONS,
@@ -16,7 +20,7 @@ from data_contract_components.contract_definition.spec_problems import (
     find_spec_problems,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
-from data_contract_components.detection._get_data_catalog import get_data_catalog, get_table_names, to_rows
+from data_contract_components.detection._get_data_catalog import CatalogRow, get_data_catalog, get_table_names, to_rows
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
     NAME_ENDING,
@@ -29,7 +33,7 @@ from data_contract_components.detection._read_sql import read_sql
 from data_contract_components.errors import DataContractError
 
 COLUMN_COMMENTS_SQL = read_sql(Path(__file__).with_name("column_comments.sql"))
-# Keys that say something of columns of some types only, in both versions, and the types; null is said from 1.1.0 on.
+# The keys that have a value for some types only, and these types. Without a value, 1.0.0 omits them, 1.1.0 has null.
 TYPE_KEYS = {
     "character_maximum_length": ("character", "character varying", "bit", "bit varying"),
     "numeric_precision": ("smallint", "integer", "bigint", "real", "double precision", "numeric"),
@@ -56,11 +60,11 @@ class NoContractError(DataContractError):
 
 
 def generate_contract_spec(
-    catalog_rows: list[dict[Any, Any]], descriptions: dict[str, str], spec_version: str, previous: dict[str, Any]
+    catalog_rows: list[CatalogRow], descriptions: dict[str, str], spec_version: str, previous: dict[str, Any]
 ) -> dict[str, Any]:
-    """The contract of the table that `catalog_rows` describe; every word of `previous` that is not the database's.
+    """The contract of the table in `catalog_rows`, with everything in `previous` that the database does not decide.
 
-    Without `previous`, the keys that only a person can say (`owner`, `doc` and the like) are missing.
+    Without `previous`, the keys that only a person can fill in (`owner`, `doc` and the like) are missing.
     """
     previous_schema = previous.get("schema", {})
     previous_columns = previous_schema.get("properties", {})
@@ -78,7 +82,7 @@ def generate_contract_spec(
 
 
 def _generate_column(
-    row: dict[Any, Any], descriptions: dict[str, str], spec_version: str, previous: dict[str, Any] | None
+    row: CatalogRow, descriptions: dict[str, str], spec_version: str, previous: dict[str, Any] | None
 ) -> dict[str, Any]:
     column: dict[str, Any] = {}
     if previous is None and row["column_name"] in descriptions:
@@ -94,7 +98,7 @@ def _own_keys(previous: dict[str, Any] | None, part: str) -> dict[str, Any]:
     return {key: value for key, value in (previous or {}).get(part, {}).items() if key.startswith("x-")}
 
 
-def _generate_constraints(row: dict[Any, Any], spec_version: str) -> dict[str, Any]:
+def _generate_constraints(row: CatalogRow, spec_version: str) -> dict[str, Any]:
     constraints = {key: row[key] for key in KEYS_OF_1_0 if row[key] is not None}
     if spec_version == SPEC_VERSIONS[0]:
         return constraints
@@ -104,7 +108,7 @@ def _generate_constraints(row: dict[Any, Any], spec_version: str) -> dict[str, A
     return constraints | ({"enum": row["enum"]} if row["enum"] is not None else {})
 
 
-def _generate_element(row: dict[Any, Any], spec_version: str) -> dict[str, Any]:
+def _generate_element(row: CatalogRow, spec_version: str) -> dict[str, Any]:
     prefix = "array_element_"
     element = {"data_type": row[f"{prefix}data_type"]}
     values = _type_values(element["data_type"], row, prefix)
@@ -114,16 +118,16 @@ def _generate_element(row: dict[Any, Any], spec_version: str) -> dict[str, Any]:
     return element | values | {"udt_name": udt_name} | ({"dimensions": dimensions} if dimensions else {})
 
 
-def _type_values(data_type: str, row: dict[Any, Any], prefix: str) -> dict[str, Any]:
-    """The values of those keys that speak of this type, null included."""
+def _type_values(data_type: str, row: CatalogRow, prefix: str) -> dict[str, Any]:
+    """The values of those keys that apply to this type, null included."""
     kind = data_type.removesuffix(" with time zone").removesuffix(" without time zone")
     return {key: row[prefix + key] for key, types in TYPE_KEYS.items() if kind in types and prefix + key in row}
 
 
 def find_changes(before: Any, after: Any, path: str = "") -> list[str]:
-    """What differs between two contracts, a line each, in the order of the first and then the second."""
+    """What differs between two contracts, one line per difference, in the order of the first and then the second."""
     if not isinstance(before, dict) or not isinstance(after, dict):
-        return [] if before == after else [f"{path}: {_dumps(before)} -> {_dumps(after)}"]
+        return [] if before == after else [f"{path}: {render_json(before)} -> {render_json(after)}"]
     lines = []
     for key in dict.fromkeys([*before, *after]):
         place = f"{path}.{key}" if path else str(key)
@@ -136,16 +140,12 @@ def find_changes(before: Any, after: Any, path: str = "") -> list[str]:
     return lines
 
 
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 @command("no contract written")
 def main(arguments: list[str] | None = None) -> int:
-    """0: the contract is written, or was right already; 2: it could not be."""
+    """0: the contract is written, or was correct; 2: it could not be written."""
     parser = argparse.ArgumentParser(
-        description="Write the contract that describes a table as it stands.",
-        epilog="A contract that is there keeps its words; one of another table or owner is not overwritten.",
+        description="Write the contract that describes a table as it is now.",
+        epilog="An existing contract keeps its texts; one of another table or owner is not overwritten.",
     )
     parser.add_argument("table")
     parser.add_argument("--schema", default="public")
@@ -186,7 +186,7 @@ def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dic
         raise NoContractError("a contract has an owner: give --owner-name and --owner-email")
     namespaces = {contract.spec["namespace"] for contract in contracts.values()}
     catalog, url = rows[0]["table_catalog"], urlsplit(database_url())
-    first_words = {
+    defaults = {
         "spec-version": "",
         "name": f"{name.replace('_', '-')}-contract-spec",
         "namespace": namespaces.pop() if len(namespaces) == 1 else catalog,
@@ -195,14 +195,14 @@ def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dic
         "doc": f"Data contract for the {name} table.",
     }
     version = options.spec_version or previous.get("spec-version", SPEC_VERSIONS[-1])
-    spec = generate_contract_spec(rows, descriptions, version, first_words | previous | {"owner": owner})
+    spec = generate_contract_spec(rows, descriptions, version, defaults | previous | {"owner": owner})
     beside = list(contracts.values()) if directory == CONTRACT_DIRECTORY else None
     if mistakes := _find_mistakes(spec, path, beside):
         raise NoContractError("\n".join([f"{output} would be invalid:", *mistakes]))
     return previous, spec
 
 
-def _read_table(table_schema: str, table_name: str) -> tuple[list[dict[Any, Any]], dict[str, str]]:
+def _read_table(table_schema: str, table_name: str) -> tuple[list[CatalogRow], dict[str, str]]:
     """The catalog's rows of the table, and the comments of its columns."""
     database = PostgresDB()
     rows = to_rows(get_data_catalog(database, tables={(table_schema, table_name)}))
@@ -217,8 +217,8 @@ def _read_table(table_schema: str, table_name: str) -> tuple[list[dict[Any, Any]
     return rows, dict(comments_df.itertuples(index=False, name=None))
 
 
-def _ensure_same(output: Path, previous: dict[str, Any], row: dict[Any, Any], options: argparse.Namespace) -> None:
-    """Raises NoContractError where the contract `previous` is another table's or another owner's."""
+def _ensure_same(output: Path, previous: dict[str, Any], row: CatalogRow, options: argparse.Namespace) -> None:
+    """Raises: NoContractError where `previous` is the contract of another table or owner."""
     if not previous:
         return
     keys = ("table_catalog", "table_schema", "table_name")

@@ -1,4 +1,7 @@
-"""Breaks each clause of each contract, and tells which of them would be noticed."""
+"""Breaks each clause of each contract, and prints which of them would be noticed.
+
+python -m data_contract_components.detection.contract_mutation_score [CONTRACT_DIRECTORY]
+"""
 
 import argparse
 import datetime
@@ -9,10 +12,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition.contract_spec import (
-    Contract,
-    get_enforcement,
-)
+from data_contract_components.contract_definition.contract_spec import Contract, get_enforcement
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB, database_url
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
@@ -27,16 +27,17 @@ from data_contract_components.detection.migration_changes.migrations import Migr
 
 @command("nothing was changed")
 def main(arguments: list[str] | None = None) -> int:
-    """0: each clause is noticed when it is broken; 1: one is not; 2: could not be checked, or not all of them."""
+    """0: each broken clause is noticed; 1: one is not; 2: not all of them could be checked."""
     parser = argparse.ArgumentParser(
-        description="Break each clause of each contract in a scratch database, and tell which would be noticed.",
+        prog="python -m data_contract_components.detection.contract_mutation_score",
+        description="Break each clause of each contract in a scratch database, and print which would be noticed.",
         epilog="Exit status: 0 all noticed; 1 something would go unnoticed; 2 something could not be checked.",
     )
     parser.add_argument("contract_directory", type=Path, nargs="?", default=CONTRACT_DIRECTORY)
     parser.add_argument(
         "--in-place",
         action="store_true",
-        help="break the tables of the database itself, and undo it; meanwhile nobody else can use them",
+        help="break the tables of the database itself, and undo it; nobody else can use them meanwhile",
     )
     options = parser.parse_args(arguments)
     contracts = get_data_contract_specs(options.contract_directory)
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextmanager
 def _scratch_database() -> Iterator[str]:
-    """The URL of a database that the migrations have built, and that is gone afterwards."""
+    """The URL of a database that the migrations have built; it is dropped afterwards."""
     with ScratchDatabases() as scratch:
         database = scratch.create()
         with Migrations(REPOSITORY_DIRECTORY, "this checkout") as migrations:

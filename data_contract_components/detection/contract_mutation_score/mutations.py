@@ -1,4 +1,4 @@
-"""For each key of a contract the statements that break it, of which score.py runs one; pure."""
+"""For each key of a contract, the statements that break it; score.py runs the first that PostgreSQL accepts."""
 
 import re
 from collections.abc import Callable
@@ -11,22 +11,14 @@ from data_contract_components.contract_definition.contract_spec import ELEMENT_P
 NEW_NAME = "contract_mutation"
 _COPY_NAME = f"{NEW_NAME}_copy"
 # Only a table can have these, so that they are broken by a table in a view's place.
-_KEYS_OF_TABLES = (
-    "primaryKey",
-    "is_nullable",
-    "column_default",
-    "is_identity",
-    "is_generated",
-    "unique",
-    "references",
-)
+_KEYS_OF_TABLES = ("primaryKey", "is_nullable", "column_default", "is_identity", "is_generated", "unique", "references")
 
 
 @dataclass(frozen=True)
 class Target:
-    """A table or one of its columns, and in `found` what the database knows of it.
+    """A table or one of its columns, and in `found` how the database describes it.
 
-    `found` has the values of its row of the catalog and of column_facts.sql, and `primary_key_columns`. `brackets` are
+    `found` has the values of its rows of the catalog and of targets.sql, and `primary_key_columns`. `brackets` are
     those of the array whose element is meant.
     """
 

@@ -1,4 +1,4 @@
-"""Breaks each clause of each contract, and tells which of them would be noticed."""
+"""Breaks each clause of a contract in an open transaction, and finds out whether the detector notices it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -38,16 +38,16 @@ from data_contract_components.errors import DataContractError, QueryError
 LINE_LENGTH = 80
 # SQL states that are not about the statement: connection, rights, resources, locks, the operator, the server itself.
 SURROUNDINGS = ("08", "25", "42501", "53", "55P03", "57", "58", "XX")
-COLUMN_FACTS_SQL = read_sql(Path(__file__).with_name("column_facts.sql"))
+TARGETS_SQL = read_sql(Path(__file__).with_name("targets.sql"))
 
 
 class RefusedError(DataContractError):
-    """PostgreSQL does not do this to this table."""
+    """PostgreSQL does not run the statement on this table."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether it is noticed when the clause is broken, and the statement that broke it, or why none does."""
+    """Whether the broken clause is noticed, and the statement that broke it, or why there is none."""
 
     clause: Clause
     state: Literal["noticed", "unnoticed", "already broken", "cannot break"]
@@ -57,7 +57,7 @@ class Verdict:
 class ContractMutations:
     """A contract and its table in an open transaction, where each change is undone as soon as it is judged.
 
-    `table_catalog` is the name of the database, where it only stands for the one that the contract names.
+    `table_catalog` is the name of a scratch database, in place of the one that the contract names.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class ContractMutations:
         self._targets = self._get_targets()
 
     def get_verdicts(self) -> list[Verdict]:
-        """One of each clause, in the contract's order. Raises: QueryError when the database does not do its part."""
+        """One verdict per clause, in the contract's order. Raises: QueryError, for example without the rights."""
         return [self._get_verdict(clause) for clause in self._clauses]
 
     def find_unpromised(self) -> dict[str, list[str]]:
-        """What the contract does not mention and nobody notices when it changes: keys, with the columns of each."""
+        """What can change unnoticed, as the contract does not mention it: for each key, the columns."""
         mentioned = {(clause.column_name, clause.key) for clause in self._clauses}
         unpromised: dict[str, list[str]] = {"column_name": self._other_columns} if self._other_columns else {}
         for name, target in self._targets.items():
@@ -93,9 +93,9 @@ class ContractMutations:
         return unpromised
 
     def _get_verdict(self, clause: Clause) -> Verdict:
-        marks = {(clause.column_name, clause.key)}
+        expected = {(clause.column_name, clause.key)}
         if clause.key in ("table_schema", "table_name"):
-            marks = {(name, "column_name") for name in self._targets if name != WHOLE_TABLE}
+            expected = {(name, "column_name") for name in self._targets if name != WHOLE_TABLE}
         for violation in self._before:
             is_missing = violation.key == "column_name" and violation.column_name == clause.column_name
             is_same = violation.key == clause.key and clause.column_name in (WHOLE_TABLE, violation.column_name)
@@ -108,7 +108,7 @@ class ContractMutations:
         if clause.key == "additionalColumns":
             if clause.expected:
                 return Verdict(clause, "cannot break", "true promises nothing")
-            marks = {(NEW_NAME, clause.key)}
+            expected = {(NEW_NAME, clause.key)}
         target, reason = self._targets[clause.column_name], "no statement is known for it"
         for get_statements in (get_mutations, get_mutations_of_copy):
             for statement in get_statements(target, clause.key, clause.expected):
@@ -118,7 +118,7 @@ class ContractMutations:
                     reason = str(error)
                     continue
                 found = {(violation.column_name, violation.key) for violation in violations}
-                return Verdict(clause, "noticed" if marks and marks <= found else "unnoticed", statement)
+                return Verdict(clause, "noticed" if expected and expected <= found else "unnoticed", statement)
         return Verdict(clause, "cannot break", reason)
 
     def _find_violations(self, statement: str = "select") -> list[Violation]:
@@ -129,15 +129,15 @@ class ContractMutations:
     def _get_targets(self) -> dict[str, Target]:
         """The table as WHOLE_TABLE, and its columns under contract; nothing where there is no such table."""
         rows = to_rows(get_data_catalog(self._transaction, {self._table}))
-        # So that each type is named with its schema. Only here, as it changes what the catalog says of defaults.
+        # So that each type is named with its schema. Only here, as it changes how the catalog prints defaults.
         with self._undone("set local search_path = ''"):
-            facts_rows = to_rows(self._transaction.query(COLUMN_FACTS_SQL, self._table))
-        facts = {row["column_name"]: row for row in facts_rows}
+            target_rows = to_rows(self._transaction.query(TARGETS_SQL, self._table))
+        names_of_columns = {row["column_name"]: row for row in target_rows}
         key_columns = [row["column_name"] for row in rows if row["primaryKey"]]
         targets: dict[str, Target] = {}
         for row in rows:
             name = row["column_name"]
-            found = row | facts[name] | {"primary_key_columns": key_columns}
+            found = row | names_of_columns[name] | {"primary_key_columns": key_columns}
             target = Target(*self._table, row["table_type"], name, found)
             targets.setdefault(WHOLE_TABLE, replace(target, column_name=""))
             if name in self._contract.spec["schema"]["properties"]:

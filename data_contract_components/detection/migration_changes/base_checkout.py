@@ -1,4 +1,4 @@
-"""The state of the repository that a pull request is compared with, taken out of git; nothing is left in it."""
+"""Checks out the commit that a pull request is compared with, into a temporary directory."""
 
 import os
 import shutil
@@ -15,8 +15,8 @@ from data_contract_components.escaping import escape_controls
 COMPONENTS = "data_contract_components"
 # git sets these for its hooks; each leads to another repository, index or history.
 HOOK_VARIABLES = ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
-# What git would run or write in the user's repository when an index is written, and what would leave files out; and
-# that it says where a name stands for two commits.
+# Off: what git would run or write in the user's repository with an index, and what would leave files out. On: the
+# warning where a name stands for two commits.
 OPTIONS = (
     "core.hooksPath=/dev/null",
     "core.splitIndex=false",
@@ -28,20 +28,20 @@ OPTIONS = (
 
 @contextmanager
 def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECTORY) -> Iterator[tuple[str, Path]]:
-    """The commit at which HEAD and `base`, a git ref, parted, and a directory with all files of it.
+    """The commit at which HEAD and `base`, a git ref, parted, and a directory with its files, which is then removed.
 
-    Submodules are empty. The directory is gone afterwards. Raises: ComparisonError.
+    Submodules are empty. Raises: ComparisonError; git's own files are as before.
     """
     commit = find_merge_base(base, repository_directory)
     if not _git_output(repository_directory, "ls-tree", commit, COMPONENTS):
         raise ComparisonError(
-            f"{_quote(base)} (commit {commit[:12]}) has no {COMPONENTS}/",
+            f"{_render_ref(base)} (commit {commit[:12]}) has no {COMPONENTS}/",
             "Name a base that has the migrations.",
         )
     with open_temporary_directory("contracts-checkout-") as directory:
         checkout_directory = directory / "checkout"
         checkout_directory.mkdir()
-        # With a work tree of its own, it is the base's .gitattributes that count.
+        # With a work tree of its own, git applies the base's .gitattributes.
         answer = os.fsdecode(_git_output(repository_directory, "rev-parse", "--absolute-git-dir", "--show-prefix"))
         git_directory, prefix = answer.split("\n")[:2]
         environment = {
@@ -56,9 +56,9 @@ def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECT
 
 @contextmanager
 def open_temporary_directory(prefix: str) -> Iterator[Path]:
-    """A new directory that is gone afterwards; if this process is killed, the next that asks for `prefix` removes it.
+    """A new directory, which is then removed; if this process is killed, by the next that uses `prefix`.
 
-    That it is in use is known to the kernel alone, as the lock on it, which ends with this process.
+    A lock marks it as in use, because the kernel releases it when this process ends.
     """
     for leftover in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with suppress(OSError), _locked(leftover):
@@ -66,7 +66,7 @@ def open_temporary_directory(prefix: str) -> Iterator[Path]:
     with ExitStack() as stack:
         while True:
             directory = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
-            # Another process may find it before it is locked, and take it for left behind.
+            # Before it is locked, another process may remove it as left behind.
             with suppress(FileNotFoundError, BlockingIOError):
                 stack.enter_context(_locked(directory))
                 if directory.exists():
@@ -77,7 +77,7 @@ def open_temporary_directory(prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Raises: OSError when somebody else has the lock, or the directory is not there."""
+    """Raises: OSError where another process has the lock, or the directory is missing."""
     import fcntl  # not on Windows, where there is no comparison
 
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -90,12 +90,12 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def find_merge_base(base: str, repository_directory: Path) -> str:
     """The commit, 40 digits, at which HEAD and `base` parted. Raises: ComparisonError."""
-    name = _quote(base)
+    name = _render_ref(base)
     answer = _git(repository_directory, "rev-parse", "--is-shallow-repository")
     if answer.returncode != 0:
         raise ComparisonError(
             f"git finds no repository in {repository_directory}: {_text(answer.stderr)}",
-            "A comparison takes a clone of the repository, with its .git.",
+            "A comparison needs a clone of the repository, with its .git.",
         )
     is_shallow = _text(answer.stdout) == "true"
     deepen = "The clone is shallow: `git fetch --unshallow` (in a workflow, actions/checkout with `fetch-depth: 0`)."
@@ -130,21 +130,21 @@ def _git_output(directory: Path, *arguments: str, **environment: str) -> bytes:
 def _git(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     hook_variables = {f"GIT_{name}" for name in HOOK_VARIABLES}
     variables = {name: value for name, value in os.environ.items() if name not in hook_variables}
-    # Nothing stands in for a commit: neither `git replace` nor its predecessor.
+    # No commit is replaced by another, neither by `git replace` nor by a graft.
     variables |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull} | environment
-    # The code of this checkout runs here anyway; git's own doubt about its owner protects from nothing more, and
-    # would stop every check in a container.
+    # The code of this checkout runs anyway, so git's check of its owner protects from nothing, and it would stop every
+    # comparison in a container.
     options = [word for option in ("safe.directory=*", *OPTIONS) for word in ("-c", option)]
     try:
         return subprocess.run(["git", *options, *arguments], cwd=directory, env=variables, capture_output=True)
     except FileNotFoundError as error:
-        raise ComparisonError("git is not installed", "Install git; a comparison takes the base out of it.") from error
+        raise ComparisonError("git is not installed", "Install git; a comparison needs it to read the base.") from error
 
 
 def _text(output: bytes) -> str:
     return output.decode(errors="replace").strip()
 
 
-def _quote(ref: str) -> str:
-    """A git ref on one line, which a terminal only shows."""
+def _render_ref(ref: str) -> str:
+    """A git ref in quotation marks, on one line and without control characters."""
     return f'"{escape_controls(ref)}"'.replace("\n", "\\n")

@@ -1,9 +1,10 @@
-"""What a pull request changes: of tables and columns, and of contracts. Needs Python's own library only."""
+"""The types of what a pull request changes, in tables and in contracts. Needs only Python's standard library."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from data_contract_components.contract_definition._json_text import cut, render_difference, render_value
+from data_contract_components.contract_definition._json_text import render_difference, render_value
+from data_contract_components.escaping import cut
 
 VALUE_CHARACTERS = 40
 Kind = Literal["tightened", "loosened", "added", "removed", "wording"]
@@ -11,7 +12,7 @@ Kind = Literal["tightened", "loosened", "added", "removed", "wording"]
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file, `path` from the repository's root; of a migration, the call that did something."""
+    """A line of a file, `path` from the repository's root; in a migration, the call that stands there."""
 
     path: str
     line: int | None
@@ -25,8 +26,8 @@ class SchemaChange:
 
     Of a table when `column_name` is None. The names are those at the base, but for what was added. `key` names the
     changed attribute, `before` and `after` are its values; for added or removed tables and columns, all attributes by
-    key. "replaced" is a table or column whose place another one of the same name has taken: it was dropped and created
-    again, rebuilt by a batch, or the two were renamed, so that it holds only what the migration copied.
+    key. "replaced" is a table or column in whose place is another one of the same name, because it was dropped and
+    created again, rebuilt by a batch, or renamed: the new one holds only what the migration copied.
     `is_certain` is False for a rename that is only likely. `place` is the call that did it, if it was found; its line
     is None where this checkout has no line for it, because the call is gone from an edited revision.
 
@@ -54,7 +55,7 @@ class SchemaChange:
     place: Place | None
 
     def __str__(self) -> str:
-        """What became of a table or column, in words."""
+        """The change in words."""
         name = f"{self.table_schema}.{self.table_name}"
         name += f".{self.column_name}" if self.column_name is not None else ""
         after = render_value(self.after)
@@ -77,8 +78,8 @@ class SchemaChange:
 class ContractChange:
     """One clause of a contract that differs from the base's, or the whole contract, whose `json_path` is "$".
 
-    The line is None where the file is gone. `before` and `after` are None where there is none. The owner is the one
-    whom the base's contract names: who was promised something is not for the change to say.
+    The line is None where the file is gone. `before` and `after` are None where there is none. The owner is the one in
+    the base's contract, as the change itself must not decide who has to agree to it.
     """
 
     contract_name: str
@@ -91,7 +92,7 @@ class ContractChange:
     owner_email: str
 
     def __str__(self) -> str:
-        """What became of a clause or of the whole contract, and whose it is, in words."""
+        """The change in words, with the owner."""
         before, after = f"was {_cut_value(self.before)}", f"is {_cut_value(self.after)}"
         is_whole = self.json_path == "$"
         match self.kind:

@@ -1,19 +1,18 @@
-"""What became of the contracts of the base: clause by clause, and whether somebody is promised less than before."""
+"""How the contracts differ from those of the base, clause by clause, and whether they promise less."""
 
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, Owner
 from data_contract_components.detection._get_data_contract_specs import render_json_path
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
-Clause = tuple[JsonPath, Any, Any, Kind]
-
 CONTRACTS_PATH = Path("data_contract_components/contract_definition")
-# How much a contract binds.
+# From the least to the most binding.
 STATUSES = ("retired", "draft", "deprecated", "active")
 DEFAULTS = {"status": "active"}
 SCHEMA_DEFAULTS = {"additionalColumns": True}
@@ -21,32 +20,51 @@ SCHEMA_CLAUSES = ("table_catalog", "table_schema", "table_name", "table_type", "
 _ABSENT = object()
 
 
+class ClauseChange(NamedTuple):
+    """One difference between two states of a contract; `before` or `after` is None where there is none."""
+
+    json_path: JsonPath
+    before: Any
+    after: Any
+    kind: Kind
+
+
 def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> list[ContractChange]:
     """The changes in the order of the contracts' names."""
     changes: list[ContractChange] = []
     head_names = match_contracts(base, head)
     for name, before in base.items():
-        owner = before.spec["owner"]
+        make = partial(_make_change, owner=before.spec["owner"])
         if name not in head_names:
-            table_name = before.spec["schema"]["table_name"]
-            changes.append(_change(name, before.path, owner, None, (), "removed", table_name, None))
+            change = ClauseChange((), before.spec["schema"]["table_name"], None, "removed")
+            changes.append(make(name, before.path, None, change))
             continue
-        after = head[head_names[name]]
-        place = (head_names[name], after.path, owner)
+        head_name = head_names[name]
+        after = head[head_name]
         if after.path != before.path:
-            paths = [(CONTRACTS_PATH / contract.path).as_posix() for contract in (before, after)]
-            changes.append(_change(*place, 1, (), "wording", *paths))
-        for json_path, old, new, kind in find_clause_changes(before.spec, after.spec):
-            changes.append(_change(*place, after.find_line(json_path), json_path, kind, old, new))
+            change = ClauseChange((), _render_path(before.path), _render_path(after.path), "wording")
+            changes.append(make(head_name, after.path, 1, change))
+        for change in find_clause_changes(before.spec, after.spec):
+            changes.append(make(head_name, after.path, after.find_line(change.json_path), change))
     for name in set(head) - set(head_names.values()):
         spec = head[name].spec
-        table_name = spec["schema"]["table_name"]
-        changes.append(_change(name, head[name].path, spec["owner"], 1, (), "added", None, table_name))
+        change = ClauseChange((), None, spec["schema"]["table_name"], "added")
+        changes.append(_make_change(name, head[name].path, 1, change, spec["owner"]))
     return sorted(changes, key=lambda change: change.contract_name)
 
 
+def _make_change(name: str, path: Path, line: int | None, change: ClauseChange, owner: Owner) -> ContractChange:
+    json_path, before, after, kind = change
+    place = Place(_render_path(path), line)
+    return ContractChange(name, place, render_json_path(json_path), kind, before, after, owner["name"], owner["email"])
+
+
+def _render_path(path: Path) -> str:
+    return (CONTRACTS_PATH / path).as_posix()
+
+
 def match_contracts(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> dict[str, str]:
-    """The head's name of each contract of the base that is still there: the same file, or else the same identity."""
+    """The head's name of each contract of the base that the head has: in the same file, or with the same identity."""
     identities = {
         (contract.spec["namespace"], contract.spec["name"]): name for name, contract in head.items() if name not in base
     }
@@ -60,7 +78,7 @@ def match_contracts(base: Mapping[str, Contract], head: Mapping[str, Contract]) 
 
 
 def with_stronger_clauses(base: Contract, head: Contract) -> Contract:
-    """The contract of the base, but with those clauses of the head's that promise all that it did and more."""
+    """The contract of the base, with those clauses of the head that promise at least as much."""
     spec: Any = copy.deepcopy(base.spec)
     for json_path, _, after, kind in find_clause_changes(base.spec, head.spec):
         if kind == "tightened" and _is_column_clause(json_path):
@@ -71,11 +89,11 @@ def with_stronger_clauses(base: Contract, head: Contract) -> Contract:
     return replace(base, spec=spec)
 
 
-def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> list[Clause]:
-    """The path, both values (None where there is none) and the kind of each difference, in the order of the base."""
+def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> list[ClauseChange]:
+    """Each difference, in the order of the base."""
     before, after = _with_defaults(base_spec), _with_defaults(head_spec)
     return [
-        (
+        ClauseChange(
             path,
             None if old is _ABSENT else old,
             None if new is _ABSENT else new,
@@ -83,20 +101,6 @@ def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> lis
         )
         for path, old, new in _find_differences((), before, after)
     ]
-
-
-def _change(
-    name: str,
-    path: Path,
-    owner: Owner,
-    line: int | None,
-    json_path: JsonPath,
-    kind: Kind,
-    before: Any,
-    after: Any,
-) -> ContractChange:
-    place = Place((CONTRACTS_PATH / path).as_posix(), line)
-    return ContractChange(name, place, render_json_path(json_path), kind, before, after, owner["name"], owner["email"])
 
 
 def _with_defaults(spec: ContractSpec) -> dict[str, Any]:
@@ -117,7 +121,7 @@ def _is_column_clause(path: JsonPath) -> bool:
 
 
 def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any], head_spec: dict[str, Any]) -> Kind:
-    """Whether the difference promises less ("loosened": something that was promised need not hold any more)."""
+    """The kind of the difference; "loosened" means that something that was promised need not hold any more."""
     if path == ("status",):
         return "loosened" if STATUSES.index(after) < STATUSES.index(before) else "tightened"
     if path == ("sunset",) and "deprecated" in (base_spec["status"], head_spec["status"]):
@@ -140,10 +144,10 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
 
 
 def _is_stronger(key: str, before: Any, after: Any, *, is_for_writers: bool) -> bool:
-    """Whether everything that the clause let its consumers rely on still holds.
+    """Whether everything that consumers could rely on by the clause still holds.
 
-    To a reader, a clause says which values may come, so that fewer are no loss; whoever writes loses by each.
-    Where it cannot be told, as with another type, it does not hold.
+    For a reader, a clause limits the values that may come, so that fewer are no loss; a writer loses each of them.
+    Where it is not known, as with another type, the answer is no.
     """
     match key:
         case "is_updatable":

@@ -11,10 +11,10 @@ from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLU
 from data_contract_components.detection._read_sql import read_sql
 from data_contract_components.detection.migration_changes.changes import Place
 
-# What two states of a column are compared by; those of a table have a name of their own.
-COLUMN_FACTS = {key: key for key in ("data_type", *CONSTRAINT_COLUMNS, "identity_generation", "comment")}
-TABLE_FACTS = {"table_type": "table_type", "comment": "table_comment"}
-# A column keeps its number, and its table the oid, whatever they are called.
+# The attributes by which two states are compared, and their names in a row.
+COLUMN_ATTRIBUTES = {key: key for key in ("data_type", *CONSTRAINT_COLUMNS, "identity_generation", "comment")}
+TABLE_ATTRIBUTES = {"table_type": "table_type", "comment": "table_comment"}
+# The table's oid and the column's number, which a rename does not change.
 ColumnKey = tuple[int, int]
 Row = dict[str, Any]
 
@@ -24,7 +24,7 @@ VERSIONS_SQL = read_sql(Path(__file__).with_name("versions.sql"))
 
 @dataclass(frozen=True)
 class Step:
-    """What one call did: of each column that is another now, the row before and after it, None where there is none."""
+    """What one call did: the row before and after it of each column that it changed, None where there is none."""
 
     place: Place
     rows: dict[ColumnKey, tuple[Row | None, Row | None]]
@@ -58,12 +58,12 @@ def column_key_of(row: Row) -> ColumnKey:
 
 
 TableName = tuple[str, str]
-# What of a row a question is about.
+# Reads from a row what is compared.
 Reader = Callable[[Row], Any]
 
 
 def get_states(trace: Trace) -> Iterator[tuple[ColumnKey, Row]]:
-    """Every row that a column ever was."""
+    """Every state of every column."""
     yield from trace.first.items()
     for step in trace.steps:
         for key, (_, after) in step.rows.items():
@@ -88,7 +88,7 @@ def find_creation_of_table(trace: Trace, oid: int) -> Place | None:
 
 
 def find_change_of_column(trace: Trace, row: Row, read: Reader) -> Place | None:
-    """The call that gave it this value of `read`; it may be the one that made the column."""
+    """The last call that changed what `read` gives, which may be the one that made the column."""
     return _find_last(
         trace,
         lambda key, before, after: (

@@ -1,8 +1,9 @@
-"""A program that runs the migrations of one checkout on a scratch database; _migrations.py starts it as a file.
+"""A program that runs the migrations of one checkout on a scratch database; migrations.py starts it as a file.
 
-It imports nothing of this package, whose name means that checkout's own code here. Each line on standard input is a
-job, done in a process of its own, so that none sees what another imported, opened or left behind. The answer is a JSON
-file; a line on standard output says that the job's process has ended. It ends with the process that started it.
+It imports nothing of this package: here, the package's name stands for the code of that checkout. Each line on standard
+input is a job, which runs in a process of its own, so that no job is affected by what another imported or opened. The
+answer is a JSON file, and the exit status of the job's process a line on standard output. The program ends with the
+process that started it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 import threading
 import tokenize
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import FrameType
@@ -40,7 +41,7 @@ from sqlalchemy.pool import NullPool, Pool
 
 STATEMENT_LENGTH = 120
 POSTGRES_URL = re.compile(r"\s*postgres\w*(\+\w+)?://")
-# Those parameters of a URL that say which database it is; a driver that is not libpq's knows the last two.
+# The parameters of a URL that identify the database; a driver that does not use libpq knows the last two.
 PLACE_KEYS = ("user", "password", "passfile", "hostaddr", "dbname", "database", "service", "host", "port")
 LIBPQ_DRIVERS = ("postgres", "postgresql", "psycopg2", "psycopg", "psycopg_async", "psycopg2cffi")
 IDENTITY_SQL = """
@@ -58,7 +59,7 @@ select count(*)
 from unnest(%s::text[]) as transactions (id)
 where pg_catalog.pg_xact_status(transactions.id::xid8) is distinct from 'committed'
 """
-# By the table's number, as the session of the migrations may have found it by a search_path of its own.
+# By the table's oid, as the session of the migrations may have found it by a search_path of its own.
 HEADS_SQL = """
 select pg_catalog.format('select version_num from %%I.%%I', namespaces.nspname, relations.relname)
 from pg_catalog.pg_class as relations
@@ -72,7 +73,7 @@ ColumnKey = tuple[int, int]
 
 
 class RefusedConnectionError(Exception):
-    """A connection to something else than the scratch database; nothing was run over it."""
+    """A connection to another database than the scratch database; nothing was run over it."""
 
 
 class IncompleteError(Exception):
@@ -89,12 +90,9 @@ class Worker:
         self._opened: set[str] = set()
         self._opened_before: set[str] = set()
         self._refusals: list[str] = []
-        self._transactions: set[str] = set()
-        self._heads: set[str] = set()
-        self._version_table: int | None = None
 
     def answer(self) -> dict[str, Any]:
-        """What the job asks for, or as `error` why there is none."""
+        """The result of the job, or an `error` with the reason."""
         self._isolate_modules()
         self._guard_connections()
         self._set_environment()
@@ -120,7 +118,7 @@ class Worker:
         chain = [error]
         while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
             chain.append(cause)
-        # env.py may tell of an error and leave the program.
+        # env.py may print an error and then exit.
         error = next((link for link in chain if not isinstance(link, SystemExit)), error)
         reason = str(error) if isinstance(error, IncompleteError) else f"{type(error).__name__}: {error}"
         if isinstance(error, DBAPIError):
@@ -147,14 +145,15 @@ class Worker:
         return os.path.relpath(os.path.realpath(path), self._root)
 
     def _isolate_modules(self) -> None:
-        """Modules come from this checkout, from their sources, and which of its files are read is noted."""
+        """Modules come from this checkout and are compiled again; the files that are read are noted."""
         root, other_root = self._root, self._job["other_root"]
-        own = (root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path for path in sys.path)
-        sys.path[:] = [root, *own]
+        paths = (root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path for path in sys.path)
+        # An editable install puts a checkout on the path, whose regular packages win over a namespace package of root.
+        sys.path[:] = [root, *(path for path in paths if not Path(path, "data_contract_components").is_dir())]
         get_stats = SourceFileLoader.path_stats
 
         def path_stats(loader: SourceFileLoader, path: Any) -> Any:
-            # A compiled file passes for current when size and time are the source's; without them none is used.
+            # Python takes a compiled file as current when its source has the same size and time.
             if _is_of(os.path.realpath(path), root):
                 raise OSError("no compiled file is used")
             return get_stats(loader, path)
@@ -168,9 +167,9 @@ class Worker:
         sys.addaudithook(note)
 
     def _guard_connections(self) -> None:
-        """No connection is handed out, by SQLAlchemy or by a driver, before it has proved to be the scratch database's.
+        """SQLAlchemy and the drivers return a connection only if it is one to the scratch database.
 
-        The server is the right one when the database of that name, which is random, has that oid there.
+        It is if the database has the right name, which is random, and the right oid.
         """
 
         def check(connection: Any, *_: Any) -> None:
@@ -198,19 +197,19 @@ class Worker:
             self._guard_asyncpg(importlib.import_module("asyncpg"))
 
     def _make_way(self, connection: Connection, _: Any, sql: str, parameters: Any, *__: Any) -> tuple[str, Any]:
-        """For a statement that makes what was copied from the checked database, this is dropped, or left if in use."""
+        """Drops, unless in use, a copied schema or extension that the statement creates."""
         for kind, name in self._job["copied"]:
             pattern = rf'\bcreate\s+{kind}\s+(?:if\s+not\s+exists\s+)?(?="?{re.escape(name)}(?!\w))'
             sql, count = re.subn(pattern, f"create {kind} if not exists ", sql, flags=re.IGNORECASE)
             if count:
                 quoted = name.replace('"', '""')
                 body = f'begin drop {kind} "{quoted}"; exception when others then null; end'
-                _query(connection, f"do {_quote(body)}")
+                _query(connection, f"do {_dollar_quote(body)}")
         return sql, parameters
 
     def _guard_psycopg(self, psycopg: Any) -> None:
         def check(connection: Any) -> Any:
-            # By libpq, as this is the same for both kinds of connections, and begins no transaction.
+            # By libpq, which is the same for both kinds of connections and begins no transaction.
             result = connection.pgconn.exec_(IDENTITY_SQL.encode())
             self._check(connection.pgconn, [(result.get_value(0, n) or b"").decode() for n in range(2)], "finish")
             return connection
@@ -256,7 +255,7 @@ class Worker:
                 os.environ[name] = value
 
     def _set_urls(self, config: Config) -> None:
-        """Every URL of the configuration leads to the scratch database; there is one where there was none."""
+        """Every URL of the configuration is that of the scratch database, also sqlalchemy.url where it was missing."""
         file_config = config.file_config
         if not file_config.has_option(config.config_ini_section, "sqlalchemy.url"):
             config.set_main_option(
@@ -280,7 +279,7 @@ class Worker:
     def _get_revisions(self, script: ScriptDirectory) -> dict[str, Any]:
         revisions = [step.revision for step in _get_steps(script, ())]
         for revision in revisions:
-            # What its functions import is imported as well, so that those files are among the opened.
+            # What its functions import is imported here, so that these files are noted too.
             source = _read(revision.path)
             if re.search(r"^[ \t]+(import|from)\b", source, re.MULTILINE):
                 for node in ast.walk(ast.parse(source)):
@@ -291,39 +290,24 @@ class Worker:
         return {"heads": sorted(script.get_heads()), "revisions": pairs}
 
     def _apply(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
-        """The next `count` revisions are applied, and the trace of them returned where there is SQL for it."""
+        """Applies the next `count` revisions; returns their trace where the job has `columns_sql`."""
         recorder: Recorder | None = None
 
         def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             nonlocal recorder
             connection = context.connection
             assert connection is not None
-            table = connection.dialect.identifier_preparer.format_table(context._version)
-            ((self._version_table,),) = _query(
-                connection, f"select pg_catalog.to_regclass({_quote(table)})::oid::bigint"
-            )
+            recorder = Recorder(connection, context, self._job, heads)
             transaction = connection.get_transaction()
-            if self._job["columns_sql"]:
-                recorder = Recorder(connection, self._job, self._version_table, self._look_at_session)
-
-            def finish(heads: set[str], **_: Any) -> None:
-                self._heads = heads
-                if recorder:
-                    recorder.end()
-                else:
-                    self._look_at_session(connection)
-
-            self._heads = set(heads)
-            context.on_version_apply_callbacks += (finish,)
+            context.on_version_apply_callbacks += (recorder.end,)
             steps = _get_steps(script, heads)[: self._job["count"]]
             self._opened_before, self._opened = self._opened_before | self._opened, set()
             for step in steps:
                 self._revision = step.revision
-                if recorder:
-                    recorder.begin(step.revision, self._path_of(step.revision.path))
+                recorder.begin(step.revision, self._path_of(step.revision.path))
                 yield step
             self._revision = None
-            # A revision that committed ended the transaction that env.py commits; what came after has another.
+            # A revision that committed ended the transaction that env.py will commit, and a new one is open.
             if connection.in_transaction() and connection.get_transaction() is not transaction:
                 connection.commit()
 
@@ -334,41 +318,31 @@ class Worker:
             config.attributes["connection"] = offered_connection
             script.run_env()
             offered_connection.commit()
-        if self._version_table is None:
+        if recorder is None:
             raise IncompleteError("env.py ran no migrations")
         with engine.connect() as connection:
-            heads: set[str] = set()
-            for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
-                heads |= set(connection.exec_driver_sql(sql).scalars())
-            lost = connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one()
-            if recorder:
-                recorder.record_rest(connection, self._path_of(script.env_py_location))
-        if heads != self._heads:
-            found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
-            raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
-        if lost:
-            raise IncompleteError("a part of what the revisions did was rolled back")
-        return recorder.trace if recorder else {}
-
-    def _look_at_session(self, connection: Connection) -> str:
-        """The names of its prepared statements; its transaction is remembered."""
-        ((transaction, names),) = _query(connection, SESSION_SQL)
-        self._transactions |= {transaction} - {None}
-        return names or ""
+            recorder.ensure_committed(connection)
+            recorder.record_rest(connection, self._path_of(script.env_py_location))
+        return recorder.trace
 
 
 class Recorder:
-    """Compares the columns whenever another call of a revision is about to change something.
+    """Compares the columns each time that another call of a revision is about to run a statement.
 
-    `trace` has the rows at first, and of each call the place and the rows that it changed, before and after.
+    `trace` has the first rows, and for each call its place and the rows that it changed, before and after.
     """
 
-    def __init__(
-        self, connection: Connection, job: Job, version_table: int | None, look: Callable[[Connection], str]
-    ) -> None:
-        self._connection, self._version_table, self._look_at_session = connection, version_table, look
-        # Planning the queries takes as long as they do. No other statement has the names, be it in another session
-        # that a pooler lends this one.
+    def __init__(self, connection: Connection, context: MigrationContext, job: Job, heads: tuple[str, ...]) -> None:
+        self._connection, self._heads, self._is_traced = connection, set(heads), bool(job["columns_sql"])
+        self._transactions: set[str] = set()
+        table = connection.dialect.identifier_preparer.format_table(context._version)
+        oid_sql = f"select pg_catalog.to_regclass({_dollar_quote(table)})::oid::bigint"
+        ((self._version_table,),) = _query(connection, oid_sql)
+        self.trace: dict[str, Any] = {}
+        if not self._is_traced:
+            return
+        # Planning a query takes ten times as long as running it, so it is prepared. The names are unique also in
+        # another session that a pooler may switch to.
         token = secrets.token_hex(6)
         self._versions_sql = (f"contracts_{token}_versions", job["versions_sql"])
         columns_sql = f"select to_json(rows)::text from ({job['columns_sql']}) as rows"
@@ -376,7 +350,7 @@ class Recorder:
         self._prepared = ""
         self._versions = self._read_versions()
         self._rows = self._read_columns(None)
-        self.trace: dict[str, Any] = {"first": list(self._rows.values()), "steps": []}
+        self.trace = {"first": list(self._rows.values()), "steps": []}
         event.listen(self._connection, "before_cursor_execute", self._before_cursor_execute)
 
     def begin(self, revision: Script, path: str) -> None:
@@ -384,18 +358,31 @@ class Recorder:
         self._calls = _Calls(revision.path)
         self._call: tuple[int, ast.Call | None] | None = None
 
-    def end(self) -> None:
+    def end(self, heads: set[str], **_: Any) -> None:
+        """Alembic's callback after a revision, which `heads` include."""
+        self._heads = heads
         self._record()
         self._call = None
 
     def record_rest(self, connection: Connection, path: str) -> None:
-        """What env.py did after the revisions, as another connection sees it."""
+        """Records what env.py did after the revisions, as another connection sees it."""
         self._connection = connection
         self._record_at((path, None, "env.py", None))
 
+    def ensure_committed(self, connection: Connection) -> None:
+        """Raises: IncompleteError where a part of what was applied is not there, as another connection sees it."""
+        heads: set[str] = set()
+        for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
+            heads |= set(connection.exec_driver_sql(sql).scalars())
+        if heads != self._heads:
+            found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
+            raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
+        if connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one():
+            raise IncompleteError("a part of what the revisions did was rolled back")
+
     def _before_cursor_execute(self, *_: Any) -> None:
         frame = inspect.currentframe()
-        # The innermost: in a function that several calls share, it is its `op.…` line that did it.
+        # The innermost frame: in a function that several calls share, the `op.…` line.
         while frame and frame.f_code.co_filename != self._revision.module.__file__:
             frame = frame.f_back
         if frame is None:
@@ -406,29 +393,33 @@ class Recorder:
         self._call = call
 
     def _record(self) -> None:
-        # Without a call, when something has passed SQLAlchemy by.
+        # There is no call where a statement did not go through SQLAlchemy.
         line, call = self._call or (self._calls.upgrade_line, None)
         statement = self._calls.render(call) if call else None
         self._record_at((self._path, line, self._revision.revision, statement))
 
     def _record_at(self, place: tuple[str, int | None, str, str | None]) -> None:
         try:
-            # A revision or a pooler may have taken the statements away.
-            self._prepared = self._look_at_session(self._connection)
+            # A revision or a pooler may have removed the prepared statements.
+            ((transaction, names),) = _query(self._connection, SESSION_SQL)
         except Exception as error:
-            # A statement failed, and the revision goes on by a rollback, perhaps to a savepoint.
+            # A statement failed, and the revision will continue after a rollback, perhaps to a savepoint.
             if ABORTED_TRANSACTION in (getattr(error, "pgcode", None), getattr(error, "sqlstate", None)):
                 return
             raise
+        self._transactions |= {transaction} - {None}
+        self._prepared = names or ""
+        if not self._is_traced:
+            return
         before, self._rows = self._rows, self._read()
         pairs = ((before.get(key), self._rows.get(key)) for key in before | self._rows)
-        # Most are the same object, which dicts do not see for themselves.
+        # Most are the same object, which is faster to see than that they are equal.
         changed = [(old, new) for old, new in pairs if old is not new and old != new]
         if changed:
             self.trace["steps"].append((place, changed))
 
     def _read(self) -> dict[ColumnKey, Row]:
-        """The columns as they are now; those that did not change are not asked for."""
+        """The columns as they are now; only those of changed tables are read again."""
         before, after = self._versions, self._read_versions()
         self._versions = after
         changed = [oid for oid in before | after if before.get(oid) != after.get(oid)]
@@ -437,7 +428,7 @@ class Recorder:
         if 0 in changed:
             return self._read_columns(None)
         names = {versions[oid][0] for versions in (before, after) for oid in changed if oid in versions}
-        # What a table refers to by its name is part of the table's own columns.
+        # The columns of a table contain the names of the tables that it refers to.
         names |= {
             row["table_name"]
             for row in self._rows.values()
@@ -455,8 +446,8 @@ class Recorder:
         names = "null"
         if table_names is not None:
             escaped = (re.sub(r'(["\\])', r"\\\1", name) for name in table_names)
-            names = _quote("{" + ",".join(f'"{name}"' for name in escaped) + "}")
-        # As JSON, because each driver makes other values of arrays.
+            names = _dollar_quote("{" + ",".join(f'"{name}"' for name in escaped) + "}")
+        # As JSON, because drivers convert arrays differently.
         rows = (json.loads(text) for (text,) in self._execute(self._columns_sql, f"({names})"))
         return {
             (row["table_oid"], row["column_number"]): row for row in rows if row["table_oid"] != self._version_table
@@ -523,22 +514,22 @@ def _is_of(path: str, root: str) -> bool:
     return path.startswith(f"{root}/") and "/site-packages/" not in path and path != os.path.realpath(__file__)
 
 
-def _quote(text: str) -> str:
+def _dollar_quote(text: str) -> str:
     tag = f"$q{secrets.token_hex(6)}$"
     return f"{tag}{text}{tag}"
 
 
 def _query(connection: Connection, sql: str) -> list[Any]:
-    # Not by SQLAlchemy, which would tell the recorder of this.
+    # Not by SQLAlchemy, whose events the recorder listens to.
     with contextlib.closing(connection.connection.cursor()) as cursor:
         cursor.execute(sql)
         return list(cursor.fetchall()) if cursor.description else []
 
 
 def _execute_batches_at_once() -> None:
-    """Each call of a batch is executed at once, and not at the end of `with`, where its line is not known.
+    """Each call of a batch is executed at once, not at the end of `with`, where its line is not known.
 
-    But for a batch that makes the table anew, which takes them together.
+    A batch that recreates the table still executes them together.
     """
     original = BatchOperations.invoke
 
@@ -554,7 +545,7 @@ def _execute_batches_at_once() -> None:
 
 
 def _skip_files_of_macos() -> None:
-    """What macOS writes beside a file on a foreign disk is no revision, though it is called ._*.py."""
+    """The files ._*.py, which macOS writes beside others on a foreign disk, are not revisions."""
     original = Script._from_path
 
     def from_path(script: ScriptDirectory, path: Any) -> Script | None:
@@ -564,7 +555,7 @@ def _skip_files_of_macos() -> None:
 
 
 def _work(line: str, control: IO[str]) -> None:
-    """Does the job of `line` and ends the process, at once when nobody waits for the answer any more."""
+    """Does the job of `line` and ends the process, at once where the parent process has ended."""
 
     def end_with_parent() -> None:
         os.read(control.fileno(), 1)
@@ -582,7 +573,7 @@ def main() -> None:
     control, report = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    sys.stdout = sys.stderr  # what a revision prints is none of the command's output
+    sys.stdout = sys.stderr  # what a revision prints is not part of the command's output
     logging.disable(logging.INFO)
     for line in control:
         process_id = os.fork()

@@ -1,4 +1,4 @@
-"""What migrations do to the tables, beside what those of the base do: two traces become a list of changes."""
+"""How the tables of this checkout differ from those of the base: two traces become a list of changes; pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 from data_contract_components.detection.migration_changes.migration_trace import (
-    COLUMN_FACTS,
-    TABLE_FACTS,
+    COLUMN_ATTRIBUTES,
+    TABLE_ATTRIBUTES,
     ColumnKey,
     Reader,
     Row,
@@ -48,7 +48,7 @@ def find_schema_changes(
     head_paths: Mapping[str, str],
     contract_names: Mapping[TableName, Iterable[str]],
 ) -> list[SchemaChange]:
-    """The changes that make the last tables of `base` those of `head`, each once, ordered by table and column.
+    """The differences between the last tables of `base` and those of `head`, ordered by table and column.
 
     `head_paths` are the files of the head's revisions, `contract_names` the contracts of either side by table.
     """
@@ -58,7 +58,7 @@ def find_schema_changes(
 def find_cause(
     changes: Iterable[SchemaChange], table_schema: str, table_name: str, column_name: str, key: str
 ) -> SchemaChange | None:
-    """The change that made `key` of a column, or the column itself, another than a contract says."""
+    """The change that broke a contract's `key` of a column: of the key, else of the column, else of the table."""
     of_table = [c for c in changes if (c.table_schema, c.table_name) == (table_schema, table_name)]
     gone = ("removed", "renamed")
     of_key = (c for c in of_table if c.change == "changed" and (c.column_name, c.key) == (column_name, key))
@@ -68,8 +68,21 @@ def find_cause(
 
 
 def _order(change: SchemaChange) -> tuple[str, ...]:
-    names = (change.table_schema, change.table_name, change.column_name or "", change.change, change.key or "")
-    return (*names, str(change.before), str(change.after))
+    names = (change.table_schema, change.table_name, change.column_name or "")
+    # Lost rows and new names are more than a changed attribute, so they come before it.
+    kind = ("1" if change.change == "changed" else "0") + change.change
+    return (*names, kind, change.key or "", str(change.before), str(change.after))
+
+
+class _Names:
+    """All names that each table, by oid, and each column had in a trace, first to last."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.of_tables: dict[int, set[TableName]] = {}
+        self.of_columns: dict[ColumnKey, set[str]] = {}
+        for key, row in get_states(trace):
+            self.of_tables.setdefault(key[0], set()).add(table_name_of(row))
+            self.of_columns.setdefault(key, set()).add(row["column_name"])
 
 
 class _Comparison:
@@ -78,6 +91,7 @@ class _Comparison:
     ) -> None:
         self.base, self.head, self.head_paths, self.contract_names = base, head, head_paths, contract_names
         self.losses = _find_losses(base, head)
+        self.base_names, self.head_names = _Names(base), _Names(head)
 
     def find_changes(self) -> Iterator[SchemaChange]:
         base_tables, head_tables = _get_tables(self.base), _get_tables(self.head)
@@ -90,31 +104,29 @@ class _Comparison:
         for name, table in removed.items():
             if name not in {pair[0] for pair in pairs}:
                 # The base may have renamed what this checkout drops.
-                names = {table_name_of(row) for key, row in get_states(self.base) if key[0] == table.oid}
-                place = find_removal_of_table(self.head, names)
-                place = place or self._without_line(find_change_of_table(self.base, table.oid, table_name_of))
-                yield self._change("removed", name, name, place, before=_table_facts(table))
+                place = self._choose_place(
+                    find_removal_of_table(self.head, self.base_names.of_tables[table.oid]),
+                    find_change_of_table(self.base, table.oid, table_name_of),
+                )
+                yield self._change("removed", name, name, place, before=_table_attributes(table))
         for name, table in added.items():
             if name not in {pair[1] for pair in pairs}:
-                place = find_change_of_table(self.head, table.oid, table_name_of)
-                place = place or self._without_line(find_removal_of_table(self.base, {name}))
-                yield self._change("added", name, name, place, after=_table_facts(table))
+                place = self._choose_place(
+                    find_change_of_table(self.head, table.oid, table_name_of), find_removal_of_table(self.base, {name})
+                )
+                yield self._change("added", name, name, place, after=_table_attributes(table))
 
     def _pair_tables(
         self, removed: dict[TableName, _Table], added: dict[TableName, _Table]
     ) -> list[tuple[TableName, TableName, bool]]:
         """Which of `added` are which of `removed` under another name, and whether that is certain."""
-        former_names = {
-            new_name: {table_name_of(row) for key, row in get_states(self.head) if key[0] == table.oid}
-            for new_name, table in added.items()
-        }
-        head_names = {table_name_of(row) for _, row in get_states(self.head)}
+        head_names = set().union(*self.head_names.of_tables.values())
         certain = {
             (name, new)
             for name, table in removed.items()
             for new, new_table in added.items()
             # They are one database, or clones of one, and a server gives out no oid twice.
-            if name in former_names[new] or table.oid == new_table.oid
+            if name in self.head_names.of_tables[new_table.oid] or table.oid == new_table.oid
         }
         likely = {
             (name, new): _similarity(name[1], new[1])
@@ -134,7 +146,9 @@ class _Comparison:
             if old != new:
                 place = self._find_change_of_table(table, new_table, itemgetter(key))
                 yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
-        for key, old, new, read in _find_differences(table.first_row, new_table.first_row, TABLE_FACTS, "table_parts"):
+        for key, old, new, read in _find_differences(
+            table.first_row, new_table.first_row, TABLE_ATTRIBUTES, "table_parts"
+        ):
             place = self._find_change_of_table(table, new_table, read)
             yield self._change("changed", name, new_name, place, key=key, before=old, after=new)
         removed = [column for column in table.columns if column not in new_table.columns]
@@ -159,28 +173,28 @@ class _Comparison:
                 yield self._change(
                     "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
                 )
-            for key, old, new, read in _find_differences(before_row, after_row, COLUMN_FACTS, "column_parts"):
+            for key, old, new, read in _find_differences(before_row, after_row, COLUMN_ATTRIBUTES, "column_parts"):
                 place = self._find_change_of_column(before_row, after_row, read)
                 yield self._change("changed", name, new_name, place, column, key, old, new)
         for column in removed:
             if column not in {pair[0] for pair in pairs}:
                 place = self._find_removal(table, column, new_table)
-                before = _column_facts(table.columns[column])
+                before = _column_attributes(table.columns[column])
                 yield self._change("removed", name, new_name, place, column, before=before)
         for column in added:
             if column not in {pair[1] for pair in pairs}:
-                place = find_change_of_column(self.head, new_table.columns[column], itemgetter("column_name"))
-                place = place or self._without_line(find_removal_of_column(self.base, table.oid, {column}))
-                after = _column_facts(new_table.columns[column])
+                place = self._choose_place(
+                    find_change_of_column(self.head, new_table.columns[column], itemgetter("column_name")),
+                    find_removal_of_column(self.base, table.oid, {column}),
+                )
+                after = _column_attributes(new_table.columns[column])
                 yield self._change("added", new_name, name, place, column, after=after)
 
     def _pair_columns(
         self, table: _Table, removed: list[str], new_table: _Table, added: list[str]
     ) -> list[tuple[str, str, bool]]:
         """Which of `added` are which of `removed` under another name, and whether that is certain."""
-        names: dict[ColumnKey, set[str]] = {}
-        for key, row in get_states(self.head):
-            names.setdefault(key, set()).add(row["column_name"])
+        names = self.head_names.of_columns
         head_names = {name for key, known in names.items() if key[0] == new_table.oid for name in known}
         certain = {
             (column, new)
@@ -201,30 +215,31 @@ class _Comparison:
         return _pick_pairs(certain, likely)
 
     def _find_change_of_table(self, table: _Table, new_table: _Table, read: Reader) -> Place | None:
-        place = find_change_of_table(self.head, new_table.oid, read)
-        return place or self._without_line(find_change_of_table(self.base, table.oid, read))
+        return self._choose_place(
+            find_change_of_table(self.head, new_table.oid, read), find_change_of_table(self.base, table.oid, read)
+        )
 
     def _find_change_of_column(self, before: Row, after: Row, read: Reader) -> Place | None:
         # The base may have made it already, under a name that this checkout takes away.
         name = itemgetter("column_name")
         place = find_change_of_column(self.head, after, read) or find_change_of_column(self.head, after, name)
-        return place or self._without_line(find_change_of_column(self.base, before, read))
+        return self._choose_place(place, find_change_of_column(self.base, before, read))
 
     def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
-        """The call that removed it; where it was never there, the call that makes the table, if it stood there."""
+        """The call that removed it; where the head never had it, the call that makes the table without it."""
         row = table.columns[column]
-        names = {state["column_name"] for key, state in get_states(self.base) if key == column_key_of(row)}
-        if place := find_removal_of_column(self.head, new_table.oid, names):
-            return place
+        place = find_removal_of_column(self.head, new_table.oid, self.base_names.of_columns[column_key_of(row)])
         origin = find_change_of_column(self.base, row, itemgetter("column_name"))
         creation = find_creation_of_table(self.head, new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
-            return creation
-        return self._without_line(origin)
+            place = place or creation
+        return self._choose_place(place, origin)
 
-    def _without_line(self, place: Place | None) -> Place | None:
-        """A call of the base that is no longer in this checkout: its revision, and the file that has it now."""
-        return place and replace(place, path=self.head_paths.get(str(place.revision), place.path), line=None)
+    def _choose_place(self, head_place: Place | None, base_place: Place | None) -> Place | None:
+        """The call of the head, or else that of the base, which is gone: the file with its revision, without a line."""
+        if head_place or not base_place:
+            return head_place
+        return replace(base_place, path=self.head_paths.get(str(base_place.revision), base_place.path), line=None)
 
     def _change(
         self,
@@ -239,23 +254,14 @@ class _Comparison:
         certain: bool = True,
     ) -> SchemaChange:
         contract_names = {*self.contract_names.get(name, ()), *self.contract_names.get(other_name, ())}
-        return SchemaChange(
-            change,
-            *name,
-            column,
-            key,
-            before,
-            after,
-            certain,
-            tuple(sorted(contract_names)),
-            place,
-        )
+        names = tuple(sorted(contract_names))
+        return SchemaChange(change, *name, column, key, before, after, certain, names, place)
 
 
 def _pick_pairs(
     certain: set[tuple[Name, Name]], likely: dict[tuple[Name, Name], float]
 ) -> list[tuple[Name, Name, bool]]:
-    """Each name in one pair at most: the certain ones first, then the likeliest."""
+    """Each name in at most one pair: the certain ones first, then the likeliest."""
     ranked = [(pair, True) for pair in sorted(certain)]
     ranked += [(pair, False) for pair in sorted(likely, key=lambda pair: (-likely[pair], pair))]
     pairs: list[tuple[Name, Name, bool]] = []
@@ -285,10 +291,10 @@ def _shape(table: _Table) -> dict[str, tuple[Any, ...]]:
 
 
 def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, Place]]:
-    """Which tables and columns of the base lost their name by a revision that only the head has, and where.
+    """The tables and columns of the base that lost their name in a revision that only the head has, with the call.
 
-    Shape: the oid by name of a table, the number by oid and name of a column. What an edited revision does again is not
-    a loss, as it is not run again on the database of the base.
+    Shape: the oid by name of a table, the number by oid and name of a column. An edited revision loses nothing, as it
+    is not run again on the database of the base.
     """
     base_revisions = {step.place.revision for step in base.steps}
     kept = set(head.first)
@@ -308,15 +314,15 @@ def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, P
     return losses
 
 
-def _column_facts(row: Row) -> Row:
-    facts = {key: row[row_key] for key, row_key in COLUMN_FACTS.items() if row[row_key] is not None}
-    return facts | _group_parts(row["column_parts"])
+def _column_attributes(row: Row) -> Row:
+    attributes = {key: row[row_key] for key, row_key in COLUMN_ATTRIBUTES.items() if row[row_key] is not None}
+    return attributes | _group_parts(row["column_parts"])
 
 
-def _table_facts(table: _Table) -> dict[str, Any]:
-    facts = {key: table.first_row[row_key] for key, row_key in TABLE_FACTS.items()}
-    facts |= _group_parts(table.first_row["table_parts"])
-    return facts | {"columns": {name: _column_facts(row) for name, row in table.columns.items()}}
+def _table_attributes(table: _Table) -> dict[str, Any]:
+    attributes = {key: table.first_row[row_key] for key, row_key in TABLE_ATTRIBUTES.items()}
+    attributes |= _group_parts(table.first_row["table_parts"])
+    return attributes | {"columns": {name: _column_attributes(row) for name, row in table.columns.items()}}
 
 
 def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
@@ -325,10 +331,10 @@ def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
 
 
 def _find_differences(
-    before: Row, after: Row, facts: Mapping[str, str], parts: str
+    before: Row, after: Row, attributes: Mapping[str, str], parts: str
 ) -> Iterator[tuple[str, Any, Any, Reader]]:
-    """Key, both values and how to read them from a row, of each fact and each part that differs."""
-    for key, row_key in facts.items():
+    """Key, both values and how to read them from a row, for each attribute and part that differs."""
+    for key, row_key in attributes.items():
         if before[row_key] != after[row_key]:
             yield key, before[row_key], after[row_key], itemgetter(row_key)
     gone, new = _find_unknown(before[parts], after[parts]), _find_unknown(after[parts], before[parts])
@@ -362,7 +368,7 @@ def _read_fields(parts: str, row: Row) -> list[str]:
 
 
 def _find_gaps(table: _Table, other: _Table) -> dict[str, str | None]:
-    """Behind which of the columns that both tables have each of the others stands; None: before all of them."""
+    """For each column that `other` lacks, the nearest common column before it; None: there is none."""
     gaps: dict[str, str | None] = {}
     previous = None
     for name in table.columns:

@@ -48,8 +48,8 @@ def get_report(today: datetime.date | None = None) -> Report:
         problems = [
             {
                 "path": _shorten_paths(str(problem.path)),
-                "line": problem.line,
-                "message": f"{problem.json_path}: {problem.message}",
+                "line": problem.line or 1,
+                "message": problem.text,
             }
             for problem in error.problems
         ]

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from data_contract_components.command import render_error
-from data_contract_components.detection._get_data_migration_changes import (
-    MigrationComparison,
-    get_data_migration_changes,
-)
+from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.detection.migration_changes.changes import SchemaChange
+from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.detection.migration_changes.schema_changes import find_cause
 from data_contract_components.prevention.contract_report.contract_report import COULD_NOT_CHECK, NO_CAUSE, Report
 
