@@ -33,7 +33,7 @@ def hide_passwords(text: str) -> str:
     return text
 
 
-def fold(title: str, text: str) -> str:
+def render_details(title: str, text: str) -> str:
     return f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
 
 

@@ -1,12 +1,16 @@
 """What a pull request changes: of tables and columns, and of contracts. Needs Python's own library only."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from data_contract_components.contract_definition._json_text import cut, render_difference, render_value
 
 VALUE_CHARACTERS = 40
 Kind = Literal["tightened", "loosened", "added", "removed", "wording"]
+# Whether a contract that was loosened together with its table fails the check, or is only reported.
+Loosened = Literal["fail", "report"]
+# A line of a file. The second part is a keyword of JSON Schema, to which a report that is read is held.
+Line = Annotated[int, ("minimum", 1)]
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class Place:
     """A line of a file, `path` from the repository's root; of a migration, the call that did something."""
 
     path: str
-    line: int | None
+    line: Line | None
     revision: str | None = None
     statement: str | None = None
 
