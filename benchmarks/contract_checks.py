@@ -1,7 +1,7 @@
 """What a contract check costs beside its imports, beside more tables and contracts, and beside datacontract-cli.
 
 As whole processes, on an embedded server that runs already. The commands are run in turns, so that whatever else the
-machine does meets all of them; the medians are compared. Prints the table that the README shows. datacontract-cli
+machine does meets all of them; the medians are compared. Prints the table of docs/development.md. datacontract-cli
 (requirements-datacontract-cli.txt) is installed on first use, into a virtual environment of its own.
 """
 

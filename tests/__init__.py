@@ -14,6 +14,7 @@ import sys
 import tempfile
 import termios
 import time
+import types
 import unittest
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -60,6 +61,12 @@ with engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
 """
+
+
+def read_data(name: str) -> str:
+    """The text of a file in `tests/data`."""
+    return (ROOT / "tests/data" / name).read_text()
+
 
 _numbers = itertools.count(1)
 
@@ -200,13 +207,18 @@ def copy_server(binaries_directory: Path, directory: Path) -> None:
     subprocess.run(["cp", "-Rp", original, directory], check=True)
 
 
-def start_server(test: unittest.TestCase, binaries_directory: Path) -> str:
+def start_server(test: unittest.TestCase | types.SimpleNamespace, binaries_directory: Path) -> str:
     """The URL of a new server of the version that `binaries_directory` holds, for this test."""
+    return start_server_until(test.addCleanup, binaries_directory)
+
+
+def start_server_until(add_cleanup: Callable[..., object], binaries_directory: Path) -> str:
+    """The same for as long as what `add_cleanup` is of."""
     directory = Path(tempfile.mkdtemp(prefix="server-", dir=RUN_DIRECTORY)) / "server"
-    test.addCleanup(shutil.rmtree, directory.parent)
+    add_cleanup(shutil.rmtree, directory.parent)
     if binaries_directory in BINARIES.values():
         copy_server(binaries_directory, directory)
-    test.addCleanup(stop_embedded_postgres, directory)
+    add_cleanup(stop_embedded_postgres, directory)
     return start_embedded_postgres(directory, binaries_directory)
 
 

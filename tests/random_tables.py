@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 
-Draw = Callable[[st.SearchStrategy[Any]], Any]
+from tests import RUN_DIRECTORY
+
+# Hypothesis keeps what it finds out about the code here, not in the directory that the tests are run in.
+set_hypothesis_home_dir(RUN_DIRECTORY / "hypothesis")
 
 MAX_TABLES = 8
 
 ELEMENT_KEYS = (
-    "data_type",
-    "character_maximum_length",
-    "numeric_precision",
-    "numeric_scale",
-    "datetime_precision",
-    "udt_name",
+    *("data_type", "character_maximum_length", "numeric_precision", "numeric_scale", "datetime_precision", "udt_name"),
 )
 KEYS_OF_1_0 = (
     *("primaryKey", "data_type", "character_maximum_length", "numeric_precision", "datetime_precision"),
@@ -39,6 +40,19 @@ OTHERS = ("boolean", "json", "jsonb", "uuid", "bytea", "inet", "xml", "money", "
 UDT_NAMES = {"boolean": "bool"}
 NOT_INDEXABLE = ("json", "xml", "point")
 COLLATIONS = ("", "C", "POSIX", "ucs_basic")
+
+
+def random_settings(*, max_examples: int) -> settings:
+    """The same examples on each run, so many at most; with RANDOM_EXAMPLES=1000, that many that are new on each run."""
+    wanted = os.environ.get("RANDOM_EXAMPLES")
+    return settings(
+        max_examples=int(wanted or max_examples),
+        derandomize=not wanted,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 
 def quote(name: str) -> str:
@@ -223,15 +237,15 @@ def _interval(fields: str, precision: int | None) -> Type:
 
 
 def _text(data_type: str, udt_name: str, length: int | None, collation: str) -> Type:
-    facts = {"data_type": data_type, "udt_name": udt_name, "collation_name": collation or None}
+    facts: dict[str, Any] = {"data_type": data_type, "udt_name": udt_name, "collation_name": collation or None}
     if udt_name != "text":
         facts["character_maximum_length"] = 1 if udt_name == "bpchar" and length is None else length
     return Type(data_type + (f"({length})" if length else ""), facts, collation=collation)
 
 
 def _bits(data_type: str, udt_name: str, length: int | None) -> Type:
-    facts = {"data_type": data_type, "udt_name": udt_name}
-    facts["character_maximum_length"] = 1 if udt_name == "bit" and length is None else length
+    length_fact = 1 if udt_name == "bit" and length is None else length
+    facts = {"data_type": data_type, "udt_name": udt_name, "character_maximum_length": length_fact}
     return Type(data_type + (f"({length})" if length else ""), facts)
 
 
@@ -295,7 +309,7 @@ def _array(element: Type, dimensions: int) -> Type:
     )
 
 
-def _draw_type(draw: Draw, family: str, schema: str, new_name: Callable[[], str]) -> Type:
+def _draw_type(draw: st.DrawFn, family: str, schema: str, new_name: Callable[[], str]) -> Type:
     """A type; arrays of it and domains over it."""
     if family in FAMILIES:
         type_ = draw(FAMILIES[family])
@@ -329,7 +343,7 @@ def _draw_type(draw: Draw, family: str, schema: str, new_name: Callable[[], str]
     return type_
 
 
-def _draw_column(draw: Draw, type_: Type) -> Column:
+def _draw_column(draw: st.DrawFn, type_: Type) -> Column:
     column = Column(type_, is_not_null=draw(st.booleans()))
     origin = draw(st.sampled_from(["", "", "default", "identity", "generated"]))
     if origin == "identity" and type_.sql in NUMBERS:
@@ -356,12 +370,12 @@ class ChangedTable:
 
 
 @st.composite
-def changed_tables(draw: Draw) -> list[ChangedTable]:
+def changed_tables(draw: st.DrawFn) -> list[ChangedTable]:
     """Several at once, as a check takes about the same time for one and for many."""
     taken: set[str] = set()
 
     def new_name() -> str:
-        name = draw(names).encode()[:50].decode(errors="ignore")
+        name: str = draw(names).encode()[:50].decode(errors="ignore")
         while name in taken:
             name += "'"
         taken.add(name)
@@ -373,7 +387,7 @@ def changed_tables(draw: Draw) -> list[ChangedTable]:
     ]
 
 
-def _draw_changed_table(draw: Draw, new_name: Callable[[], str], kind: int) -> ChangedTable:
+def _draw_changed_table(draw: st.DrawFn, new_name: Callable[[], str], kind: int) -> ChangedTable:
     schema, other_schema, target_schema, added_name = (new_name() for _ in range(4))
     target = {"table_schema": target_schema, "table_name": new_name(), "column_name": new_name()}
     families = draw(st.lists(family_names, min_size=1, max_size=5))

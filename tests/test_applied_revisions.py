@@ -1,13 +1,14 @@
 import contextlib
 import io
-import json
 import os
 import shutil
 import tempfile
+import unittest
 from pathlib import Path
 
 from data_contract_components.data_assets._applied_revisions import (
     RECORDS_SQL,
+    Record,
     ensure_applied_revisions_are_current,
     find_stale_files,
 )
@@ -78,14 +79,16 @@ class RevisionsTestCase(DatabaseTestCase):
                 return error.problems
         return [line for line in stream.getvalue().splitlines() if line]
 
-    def record(self) -> dict[str, dict[str, str]]:
-        return json.loads(self.database.query(RECORDS_SQL)["record"][0])
+    def record(self) -> Record:
+        record = Record.from_json(self.database.query(RECORDS_SQL)["record"][0])
+        assert record
+        return record
 
 
-class TestFindStaleFiles(DatabaseTestCase):
+class TestFindStaleFiles(unittest.TestCase):
     def test_the_commands_are_those_that_work(self) -> None:
-        record = {"heads": ["a"], "revisions": {"a": "versions/a.py"}, "files": {"versions/a.py": "1", "x.sql": "2"}}
-        files = record["files"]
+        files = {"versions/a.py": "1", "x.sql": "2"}
+        record = Record(["a"], {"a": "versions/a.py"}, {**files})
         both, upgrade = ["alembic downgrade base", "alembic upgrade head"], ["alembic upgrade head"]
         for found, commands in [
             (files, upgrade),
@@ -158,7 +161,7 @@ class TestAppliedRevisions(RevisionsTestCase):
         path.write_text(path.read_text() + "\ndepends_on = 'branch'\n")
         self.alembic("upgrade", "heads")
         self.assertEqual(
-            self.record()["revisions"],
+            self.record().paths,
             {
                 REVISION: FIRST_PATH,
                 "fstring": "versions/deep/a.py",

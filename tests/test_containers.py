@@ -1,6 +1,6 @@
 """Both compose files in real containers, which takes minutes where the images are not built yet.
 
-So it is done only where it is asked for: COMPOSE="docker compose" python -m unittest tests.test_containers
+Run only on request: COMPOSE="docker compose" python -m unittest tests.test_containers
 """
 
 import json
@@ -11,9 +11,10 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
 
 from tests import ROOT
-from tests.test_readme import BLOCK, NOT_OF_THE_PROJECT, README
+from tests.test_docs import BLOCK, NOT_OF_THE_PROJECT, PAGES
 
 COMPOSE = shlex.split(os.environ.get("COMPOSE", ""))
 MIGRATION = "data_contract_components/data_assets/db_migrations/versions/00e9b3375a5f_create_met_museum_seed_tables.py"
@@ -35,7 +36,7 @@ class ContainerTestCase(unittest.TestCase):
         return sorted(self.project.rglob("*"))
 
     def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        # A name of its own, so that nobody's sandbox is taken down.
+        # A name of its own, so that no other sandbox is taken down.
         environment = os.environ | {"COMPOSE_PROJECT_NAME": f"tests-{os.getpid()}", "POSTGRES_PORT": "0"}
         return subprocess.run(
             [*COMPOSE, "-f", self.file, *arguments],
@@ -69,7 +70,7 @@ class TestSandbox(ContainerTestCase):
         self.execute("make check")
         self.assertEqual(self.list_files(), self.files)
 
-    def test_a_broken_migration_is_told_and_the_container_to_mend_it_runs(self) -> None:
+    def test_a_broken_migration_is_logged_and_the_container_to_fix_it_in_runs(self) -> None:
         self.break_migration()
         self.assertNotEqual(self.compose("up", "--build", "--wait").returncode, 0)
         self.assertIn("a broken migration", self.compose("logs", "etl").stdout)
@@ -86,7 +87,7 @@ class TestTest(ContainerTestCase):
         self.compose("cp", "devcontainer:/workspace/test_output.log", ".")
         return status, (self.project / "test_output.log").read_text()
 
-    def read_report(self) -> dict[str, object]:
+    def read_report(self) -> Any:
         for name in ("contract_report.json", "contract_report.html"):
             self.compose("cp", f"devcontainer:/workspace/{name}", ".")
         self.assertIn("<html", (self.project / "contract_report.html").read_text())
@@ -98,14 +99,14 @@ class TestTest(ContainerTestCase):
         self.assertEqual(self.read_report()["outcome"], "passed")
 
     def test_the_chapters_edit_is_1(self) -> None:
-        old, new = (match["text"] for match in list(BLOCK.finditer(README[README.index("<!-- replace in") :]))[:2])
+        old, new = (match["text"] for match in list(BLOCK.finditer(PAGES["docs/tutorial.md"]))[2:4])
         path = self.project / MIGRATION
         path.write_text(path.read_text().replace(old, new))
         status, log = self.check()
         self.assertEqual((status, log.splitlines()[-1]), (1, "FAILED (failures=1)"), log)
         self.assertEqual(self.read_report()["outcome"], "violations")
 
-    def test_a_broken_migration_is_2_and_told_in_place_of_violations(self) -> None:
+    def test_a_broken_migration_is_2_and_logged_in_place_of_violations(self) -> None:
         self.break_migration()
         status, log = self.check()
         self.assertEqual((status, log.splitlines()[-1]), (2, "RuntimeError: a broken migration"), log)

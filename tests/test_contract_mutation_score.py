@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
@@ -27,50 +26,16 @@ from data_contract_components.detection.contract_mutation_score.score import (
 )
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
-from tests import BINARIES, ROOT, DatabaseTestCase, start_server, wait_until
-from tests.test_generate_contract_spec import EVERYTHING_SQL
+from tests import BINARIES, ROOT, DatabaseTestCase, read_data, start_server, wait_until
+from tests.contracts import ContractsTestCase, chapters_head
 
 MODULE = "data_contract_components.detection.contract_mutation_score"
-OTHER_KINDS_SQL = """
-create domain must as integer not null;
-create table parent (id integer, v must, primary key (id)) partition by range (id);
-create table child partition of parent for values from (1) to (2);
-create view view_of_column as select id, 1 as one from child where id > 0;
-create materialized view stored as select id from child;
-create unique index on stored (id);
-create foreign data wrapper w;
-create server s foreign data wrapper w;
-create foreign table distant (a numeric(4, 1) not null) server s;
-create table tied (a integer unique references tied (a), b json, primary key (a), check (a > 0));
-create view of_tied as select * from tied;
-create table testator (a integer not null);
-create foreign table heir () inherits (testator) server s;
-create type mood as enum ('calm');
-create type quiet as enum ();
-create domain needed as must;
-create domain feeling as mood;
-create domain feelings as feeling[];
-create domain moment as timestamp(3);
-create table nested (a needed, b feelings, c moment[], d feelings[], e quiet);
-create policy p on tied using (a > 3);
-insert into tied values (1, '{}'), (2, null);
-"""
 SESSIONS_SQL = "select 1 from pg_stat_activity where datname ~ '^contracts_scratch_'"
-# Of the tables and of what they are made of: no row of these is written without a new transaction's number.
-STATE_SQL = """
-select 'class' as kind, oid::bigint, xmin::text from pg_class where oid >= 16384
-union all select 'attribute', attrelid::bigint * 2000 + attnum, xmin::text from pg_attribute where attrelid >= 16384
-union all select 'type', oid::bigint, xmin::text from pg_type where oid >= 16384
-union all select 'constraint', oid::bigint, xmin::text from pg_constraint where oid >= 16384
-union all select 'row', object_id, xmin::text from object_images
-order by 1, 2
-"""
 
 
 def generate(database: PostgresDB, table: str, version: str = "1.1.0") -> Any:
-    words = {"name": table, "namespace": "n", "doc": "d", "dataAssetResourceName": "postgresql://h/d"}
-    words |= {"owner": {"name": "n", "email": "e"}}
-    return generate_contract_spec(to_rows(get_data_catalog(database, {("public", table)})), {}, version, words)
+    rows = to_rows(get_data_catalog(database, {("public", table)}))
+    return generate_contract_spec(rows, {}, version, chapters_head(name=table))
 
 
 def get_verdicts(database: PostgresDB, spec: Any) -> list[Verdict]:
@@ -78,16 +43,7 @@ def get_verdicts(database: PostgresDB, spec: Any) -> list[Verdict]:
         return ContractMutations(transaction, Contract(spec, Path("x"), ""), "binding").get_verdicts()
 
 
-class MutationTestCase(DatabaseTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        temporary_directory = TemporaryDirectory()
-        self.addCleanup(temporary_directory.cleanup)
-        self.directory = Path(temporary_directory.name)
-
-    def write(self, spec: Any) -> None:
-        (self.directory / f"{spec['name']}_contract_spec.json").write_text(json.dumps(spec))
-
+class MutationTestCase(ContractsTestCase, DatabaseTestCase):
     def score(self, *options: str, url: str = "") -> tuple[int, str]:
         """The status and the output of the command, in this process."""
         output = io.StringIO()
@@ -100,7 +56,7 @@ class MutationTestCase(DatabaseTestCase):
         return status, output.getvalue()
 
     def state(self) -> list[dict[Any, Any]]:
-        return to_rows(self.database.query(STATE_SQL))
+        return to_rows(self.database.query(read_data("state.sql")))
 
     def scratch_databases(self) -> list[str]:
         names_df = self.database.query("select datname::text from pg_database where datname ~ '^contracts_scratch_'")
@@ -127,7 +83,7 @@ class TestContractMutations(MutationTestCase):
         for version in ("16", "18"):
             with self.subTest(version=version):
                 database = PostgresDB(start_server(self, BINARIES[version]))
-                database.query(f"create table object (object_id integer primary key); {EVERYTHING_SQL}")
+                database.query(f"create table object (object_id integer primary key); {read_data('every_key.sql')}")
                 database.query('alter table "Every thing;" add u numeric(5, 1)[], add v timestamp(3)[]')
                 spec = generate(database, "Every thing;")
                 spec["schema"]["additionalColumns"] = False
@@ -138,7 +94,7 @@ class TestContractMutations(MutationTestCase):
     def test_what_a_statement_cannot_change_in_a_view_or_partition_is_broken_by_putting_a_copy_in_its_place(
         self,
     ) -> None:
-        self.database.query(OTHER_KINDS_SQL)
+        self.database.query(read_data("kinds_of_tables.sql"))
         for table in ("child", "view_of_column", "stored", "distant", "tied", "testator", "nested"):
             with self.subTest(table):
                 spec = generate(self.database, table)
@@ -192,7 +148,7 @@ class TestContractMutationScore(MutationTestCase):
         self.assertEqual((self.scratch_databases(), self.state()), ([], before))
 
     def test_what_a_blinded_detector_does_not_notice_fails_and_the_statement_is_told(self) -> None:
-        self.write(generate(self.database, "object_tags"))
+        self.write("a", generate(self.database, "object_tags"))
         blind_keys = {"is_nullable", "references", "array_element_dimensions"}
         keys = [key for key in COMPARED_KEYS if key not in blind_keys]
         with mock.patch.object(contract_violation_detector, "COMPARED_KEYS", keys):
@@ -213,13 +169,13 @@ class TestContractMutationScore(MutationTestCase):
     def test_in_place_the_rows_and_tables_are_afterwards_as_before(self) -> None:
         self.database.query("insert into object_images (object_id, primary_image) values (1, 'a'), (2, null)")
         spec = generate(self.database, "object_images", "1.0.0")
-        self.write(spec)
+        self.write("a", spec)
         before = self.state()
         status, output = self.score("--in-place")
         self.assertEqual((status, output.splitlines()[-1][-5:]), (0, "100 %"), output)
         self.assertEqual(self.state(), before)
         spec["schema"]["table_catalog"] = "another"
-        self.write(spec)
+        self.write("a", spec)
         status, output = self.score("--in-place")
         self.assertEqual(status, 2)
         self.assertIn("Table Catalog: expected another, found", output)
@@ -228,7 +184,7 @@ class TestContractMutationScore(MutationTestCase):
         role = f"role_of_{self.database_name}"
         self.database.query(f"create role {role} login")
         self.addCleanup(PostgresDB().query, f"drop role {role}")
-        self.write(generate(self.database, "object_tags", "1.0.0"))
+        self.write("a", generate(self.database, "object_tags", "1.0.0"))
         parts = urlsplit(self.url)
         url = parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
         status, output = self.score(url=url)
@@ -241,7 +197,7 @@ class TestContractMutationScore(MutationTestCase):
 
     def test_nothing_is_left_when_it_is_interrupted(self) -> None:
         for table in TABLES:
-            self.write(generate(self.database, table))
+            self.write(table, generate(self.database, table))
         before = self.state()
         mutating_sql = f"{SESSIONS_SQL} and query ~ 'before_mutation'"
         for number, sql in (

@@ -301,13 +301,13 @@ class TestServerOfRoot(EmbeddedPostgresTestCase):
         subprocess.run(["cp", "-Rp", directory, copy], check=True)
         self.addCleanup(stop_embedded_postgres, copy)
         database, other = PostgresDB(start_embedded_postgres(directory)), PostgresDB(start_embedded_postgres(copy))
-        other_process = other.query("select pg_read_file('postmaster.pid')").iloc[0, 0].splitlines()[0]
-        other_data = other.query("show data_directory").iloc[0, 0].replace("self", other_process)
+        other_process = str(other.query("select pg_read_file('postmaster.pid')").iloc[0, 0]).splitlines()[0]
+        other_data = str(other.query("show data_directory").iloc[0, 0]).replace("self", other_process)
         database.query("create table t (a text); insert into t values ('of the server'); select lo_create(1)")
-        own_data = database.query("show data_directory").iloc[0, 0]
+        own_data = str(database.query("show data_directory").iloc[0, 0])
         database.query("copy t to program 'ln -s .. up; ln -s ../.. top'")
 
-        text = database.query("select pg_read_file('/proc/self/status')").iloc[0, 0]
+        text = str(database.query("select pg_read_file('/proc/self/status')").iloc[0, 0])
         status = dict(line.split(":", 1) for line in text.splitlines())
         for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
             self.assertEqual(int(status[name], 16), 0, name)

@@ -1,4 +1,5 @@
 # ruff: noqa: RUF001 -- dashes, quotation marks and multiplication signs are those of the records
+import functools
 import json
 import re
 import tempfile
@@ -25,8 +26,8 @@ def is_empty(value: object) -> bool:
     return value is None or value in ("", [])
 
 
-def share(records: list[Record], holds: Callable[[Record], bool]) -> float:
-    return sum(map(holds, records)) / len(records)
+def share(records: list[Record], holds: Callable[[Record], object]) -> float:
+    return sum(bool(holds(record)) for record in records) / len(records)
 
 
 def image_urls(record: Record) -> list[str]:
@@ -116,11 +117,16 @@ FREQUENT = {
 }
 
 
+@functools.cache
+def read_records(path: Path) -> list[Record]:
+    records: list[Record] = json.loads(path.read_bytes())
+    return records
+
+
 class SampleTestCase(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.text = OBJECTS_PATH.read_bytes().decode("utf-8")
-        cls.records: list[Record] = json.loads(cls.text)
+    def setUp(self) -> None:
+        self.records = read_records(OBJECTS_PATH)
+        self.text = OBJECTS_PATH.read_bytes().decode("utf-8")
 
 
 class TestTheFile(SampleTestCase):
@@ -169,7 +175,7 @@ class TestTheFile(SampleTestCase):
 
     def test_each_oddity_of_the_real_records_occurs(self) -> None:
         for name, occurs in ODDITIES.items():
-            found = share(self.records, lambda record, occurs=occurs: bool(occurs(record)))
+            found = share(self.records, occurs)
             with self.subTest(name, found=found):
                 self.assertGreater(found, 0)
                 self.assertLess(found, 1 if name in FREQUENT else 0.25)
@@ -205,10 +211,10 @@ class TestARecord(SampleTestCase):
             if record["measurements"] is None:
                 continue
             for part, measurement in zip(re.split("\r\n?", record["dimensions"]), record["measurements"], strict=True):
-                if match := re.search(r"(.*) in\. \((.*) cm\)", part):
-                    inches, centimetres = match.groups()
-                else:
-                    centimetres, inches = re.fullmatch(r"(.*) cm \((.*) in\.\)", part).groups()
+                match = re.search(r"(?P<inches>.*) in\. \((?P<centimetres>.*) cm\)", part)
+                match = match or re.fullmatch(r"(?P<centimetres>.*) cm \((?P<inches>.*) in\.\)", part)
+                assert match
+                inches, centimetres = match["inches"], match["centimetres"]
                 self.assertEqual(sorted(sizes(centimetres)), sorted(measurement["elementMeasurements"].values()))
                 for inch, centimetre in zip(sizes(inches), sizes(centimetres), strict=True):
                     self.assertAlmostEqual(inch * 2.54, centimetre, delta=0.0501)
@@ -274,10 +280,16 @@ class TestARecord(SampleTestCase):
 
 @unittest.skipUnless(REAL_OBJECTS_PATH.exists(), "needs the real records")
 class TestAgainstRealRecords(SampleTestCase):
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.real_records: list[Record] = json.loads(REAL_OBJECTS_PATH.read_text(encoding="utf-8"))
+    def setUp(self) -> None:
+        super().setUp()
+        self.real_records = read_records(REAL_OBJECTS_PATH)
+        self.both = (self.records, self.real_records)
+
+    def assert_alike(self, name: str, holds: Callable[[Record, str], object]) -> None:
+        """`holds` is given a record and `name`."""
+        found, real = (share(records, lambda record: holds(record, name)) for records in self.both)
+        with self.subTest(name, found=found, real=real):
+            self.assertAlmostEqual(found, real, delta=TOLERANCE)
 
     def test_keys_their_order_and_their_types_are_the_same(self) -> None:
         found = {shape for record in self.records for shape in shapes(record)}
@@ -286,23 +298,15 @@ class TestAgainstRealRecords(SampleTestCase):
 
     def test_the_shares_of_missing_values_are_alike(self) -> None:
         for key in self.real_records[0]:
-            shares = [share(records, lambda record, key=key: is_empty(record[key])) for records in self.both()]
-            with self.subTest(key, shares=shares):
-                self.assertAlmostEqual(*shares, delta=TOLERANCE)
+            self.assert_alike(key, lambda record, key: is_empty(record[key]))
 
     def test_other_shares_are_alike(self) -> None:
-        facts: dict[str, Callable[[Record], bool]] = {
-            key: lambda record, key=key: record[key] is True
-            for key in ("isHighlight", "isPublicDomain", "isTimelineWork")
-        }
-        facts["CR LF"] = lambda record: "\r\n" in record["dimensions"]
-        facts["before our era"] = lambda record: record["objectBeginDate"] < 0
+        for key in ("isHighlight", "isPublicDomain", "isTimelineWork"):
+            self.assert_alike(key, lambda record, key: record[key])
         for department in {record["department"] for record in self.records}:
-            facts[department] = lambda record, department=department: record["department"] == department
-        for name, holds in facts.items():
-            shares = [share(records, holds) for records in self.both()]
-            with self.subTest(name, shares=shares):
-                self.assertAlmostEqual(*shares, delta=TOLERANCE)
+            self.assert_alike(department, lambda record, department: record["department"] == department)
+        self.assert_alike("CR LF", lambda record, _: "\r\n" in record["dimensions"])
+        self.assert_alike("before our era", lambda record, _: record["objectBeginDate"] < 0)
 
     def test_nothing_of_the_real_records_is_in_it(self) -> None:
         parts: dict[str, Callable[[Record], set[str]]] = {
@@ -315,10 +319,7 @@ class TestAgainstRealRecords(SampleTestCase):
             "page": lambda record: set(page_urls(record)),
         }
         for name, part in parts.items():
-            found, real = (set[str]().union(*map(part, records)) for records in self.both())
+            found, real = (set[str]().union(*map(part, records)) for records in self.both)
             with self.subTest(name):
                 self.assertGreater(min(len(found), len(real)), 50)
                 self.assertEqual(found & real, set())
-
-    def both(self) -> tuple[list[Record], list[Record]]:
-        return self.records, self.real_records

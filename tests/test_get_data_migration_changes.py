@@ -6,47 +6,40 @@ import signal
 import subprocess
 import sys
 import tempfile
-import textwrap
-import types
+import tomllib
 import unittest
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import (
     MigrationComparison,
-    get_data_migration_changes,
     render_markdown,
     render_table,
 )
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
 from data_contract_components.detection.migration_changes.schema_changes import find_cause
-from data_contract_components.errors import ComparisonError
-from tests import BINARIES, ENV_TEXT, ROOT, WAIT_SECONDS, run, start_server, wait_until
+from tests import ROOT, WAIT_SECONDS, read_data, run, wait_until
+from tests.repositories import (
+    CONTRACT,
+    CONTRACTS,
+    MODULE,
+    NEW_BLOCK,
+    SEED,
+    VERSIONS,
+    RepositoryTestCase,
+    place_of,
+    render_change,
+    setUpModule,
+)
 
-VERSIONS = Path("data_contract_components/data_assets/db_migrations/versions")
-CONTRACTS = Path("data_contract_components/contract_definition")
-ENV, CONFIG = VERSIONS.parent / "env.py", VERSIONS.parents[1] / "alembic.ini"
-SEED = VERSIONS / "00e9b3375a5f_create_met_museum_seed_tables.py"
-CONTRACT = CONTRACTS / "object_images_contract_spec.json"
-MODULE = "data_contract_components.detection._get_data_migration_changes"
-NEW_BLOCK = """\
-        sa.Column(
-            "image",
-            sa.Text,
-            comment=column_comment_dict["primary_image"]
-        ),
-        sa.Column(
-            "is_primary_image",
-            sa.Boolean,
-            comment="Identifies if its the primary image for the object."
-        ),
-"""
+__all__ = ["setUpModule"]
+
 NORMALIZED_BLOCK = f"""\
     op.create_table(
         "object_images_normalized",
@@ -58,277 +51,16 @@ NORMALIZED_BLOCK = f"""\
         ),
 {NEW_BLOCK}    )
 """
-# The body of a later revision's upgrade(), the line that did it marked, and what it did to THING.
-LATER_REVISIONS = {
-    "a renamed column": (
-        """
-        op.alter_column(  # here
-            "THING",
-            "primary_image",
-            new_column_name="image",
-        )
-        """,
-        ["THING.primary_image renamed to image"],
-    ),
-    "a dropped column": (
-        'op.drop_column("THING", "primary_image")  # here',
-        ["THING.primary_image removed"],
-    ),
-    "a column dropped and another added in its place": (
-        """
-        op.add_column("THING", sa.Column("image", sa.Text))
-        op.drop_column("THING", "created_at")
-        op.drop_column("THING", "additional_images")
-        op.drop_column("THING", "primary_image")  # here
-        """,
-        [
-            "THING.additional_images removed",
-            "THING.created_at removed",
-            "THING.image added",
-            "THING.primary_image removed",
-        ],
-    ),
-    "a renamed table": (
-        """
-        op.execute("SELECT 1")
-        op.rename_table("THING", "THING_images")  # here
-        """,
-        ["THING renamed to THING_images"],
-    ),
-    "a table that was renamed and changed": (
-        """
-        op.rename_table("THING", "THING_images")
-        op.alter_column("THING_images", "primary_image", new_column_name="image")  # here
-        op.drop_column("THING_images", "additional_images")
-        """,
-        [
-            "THING renamed to THING_images",
-            "THING.additional_images removed",
-            "THING.primary_image renamed to image",
-        ],
-    ),
-    "a statement": (
-        """
-        op.execute("ALTER TABLE THING RENAME primary_image TO image")  # here
-        op.execute("SELECT 1")
-        """,
-        ["THING.primary_image renamed to image"],
-    ),
-    "a statement on the connection": (
-        """
-        connection = op.get_bind()
-        connection.execute(sa.text("ALTER TABLE THING RENAME primary_image TO image"))  # here
-        """,
-        ["THING.primary_image renamed to image"],
-    ),
-    "a batch": (
-        """
-        with op.batch_alter_table("THING") as batch:
-            batch.add_column(sa.Column("is_primary", sa.Boolean))
-            batch.alter_column("primary_image", new_column_name="image")  # here
-            batch.drop_column("additional_images")
-        """,
-        [
-            "THING.additional_images removed",
-            "THING.is_primary added",
-            "THING.primary_image renamed to image",
-        ],
-    ),
-    "a batch that makes the table anew": (
-        """
-        with op.batch_alter_table("THING", recreate="always") as batch:  # here
-            batch.drop_column("primary_image")
-        """,
-        ["THING replaced", "THING.primary_image removed"],
-    ),
-    "a helper function": (
-        """
-        def change(table, **names):
-            for old, new in names.items():
-                op.alter_column(table, old, new_column_name=new)  # here
-
-        change("THING", primary_image="image")
-        """,
-        ["THING.primary_image renamed to image"],
-    ),
-    "a session whose prepared statements go": (
-        """
-        op.execute("DEALLOCATE ALL")
-        op.drop_column("THING", "primary_image")  # here
-        """,
-        ["THING.primary_image removed"],
-    ),
-    "a block that commits": (
-        """
-        with op.get_context().autocommit_block():
-            op.execute("ALTER TABLE THING RENAME primary_image TO image")  # here
-        """,
-        ["THING.primary_image renamed to image"],
-    ),
-    "what passes SQLAlchemy by": (
-        'op.get_context().connection.connection.cursor().execute("DROP TABLE THING")',
-        ["THING removed"],
-    ),
-    "a table dropped and created again": (
-        """
-        op.drop_table("THING")  # here
-        columns = ("object_id", "primary_image", "additional_images", "created_at")
-        op.create_table("THING", *(sa.Column(name, sa.Text) for name in columns))
-        """,
-        ["THING replaced"],
-    ),
-    "a table of its own created again": (
-        """
-        op.create_table("THING_own", sa.Column("id", sa.Integer))
-        op.drop_table("THING_own")
-        op.create_table("THING_own", sa.Column("id", sa.Integer))  # here
-        """,
-        ["THING_own added"],
-    ),
-    "a column dropped and added again": (
-        """
-        op.drop_column("THING", "primary_image")  # here
-        op.add_column("THING", sa.Column("primary_image", sa.Text))
-        """,
-        ["THING.primary_image replaced"],
-    ),
-    "a column whose place another takes": (
-        """
-        op.add_column("THING", sa.Column("image", sa.Text, nullable=False))
-        op.execute("UPDATE THING SET image = primary_image")
-        op.drop_column("THING", "primary_image")  # here
-        op.alter_column("THING", "image", new_column_name="primary_image")
-        """,
-        ["THING.primary_image changed is_nullable", "THING.primary_image replaced"],
-    ),
-    "a constraint": (
-        """
-        op.execute("SELECT 1")
-        op.create_unique_constraint("THING_key", "THING", ["primary_image", "created_at"])  # here
-        """,
-        ["THING changed constraint"],
-    ),
-    "a trigger": (
-        """
-        op.execute("CREATE FUNCTION THING_refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
-        op.execute("CREATE TRIGGER refuse BEFORE INSERT ON THING FOR EACH ROW EXECUTE FUNCTION THING_refuse()")  # here
-        """,
-        ["THING changed function", "THING changed trigger"],
-    ),
-    "a table that comes and goes": (
-        """
-        op.create_table("THING_passing", sa.Column("id", sa.Integer))
-        op.drop_table("THING_passing")
-        op.drop_table("THING")  # here
-        """,
-        ["THING removed"],
-    ),
-}
-
-
-def revision_text(revision: str, down_revision: str | None, body: str) -> str:
-    text = f"import sqlalchemy as sa\nfrom alembic import context, op\n\nrevision = {revision!r}\n"
-    text += f"down_revision = {down_revision!r}\n\n\ndef upgrade():\n"
-    return text + textwrap.indent(textwrap.dedent(body).strip() or "pass", "    ") + "\n"
-
-
-def brief(change: SchemaChange) -> str:
-    name = change.table_name + (f".{change.column_name}" if change.column_name else "")
-    to = f" to {change.after}" if change.change == "renamed" else f" {change.key}" if change.key else ""
-    return f"{name} {'' if change.is_certain else 'likely '}{change.change}{to}"
-
-
-def setUpModule() -> None:
-    """One server for all tests, in which nothing is waited for until it is on the disk."""
-    url = start_server(types.SimpleNamespace(addCleanup=unittest.addModuleCleanup), BINARIES["18"])
-    environment = {"DATABASE_URL": url, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    for role in ("AUTHOR", "COMMITTER"):
-        environment |= {f"GIT_{role}_NAME": "Somebody", f"GIT_{role}_EMAIL": "somebody@museum.org"}
-    unittest.enterModuleContext(mock.patch.dict(os.environ, environment))
-
-
-class RepositoryTestCase(unittest.TestCase):
-    """Each test has a repository of its own, whose branch `main` is the base, and no database is left behind."""
-
-    def setUp(self) -> None:
-        self.url = os.environ["DATABASE_URL"]
-        directory = tempfile.mkdtemp(prefix="repository-")
-        self.addCleanup(shutil.rmtree, directory)
-        self.addCleanup(self.assert_nothing_is_left)
-        self.root = Path(directory)
-        for path in (SEED, CONTRACT):
-            (self.root / path).parent.mkdir(parents=True)
-            shutil.copy(ROOT / path, self.root / path)
-        self.write(ENV, ENV_TEXT)
-        shutil.copy(ROOT / CONFIG, self.root / CONFIG)
-        self.git("init", "-q", "-b", "main")
-        self.commit()
-        self.git("checkout", "-q", "-b", "feature")
-
-    def assert_nothing_is_left(self) -> None:
-        self.assertEqual(self.scratch_databases(), [])
-        tables = PostgresDB(self.url).query("select relname from pg_class where relnamespace = 'public'::regnamespace")
-        self.assertEqual(list(tables["relname"]), [])
-
-    def scratch_databases(self) -> list[str]:
-        return list(PostgresDB(self.url).query("select datname from pg_database where datname ~ 'scratch'")["datname"])
-
-    def git(self, *arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(command, cwd=self.root, check=True, capture_output=True, text=True).stdout.strip()
-
-    def commit(self) -> str:
-        self.git("add", "--all")
-        self.git("commit", "-q", "--allow-empty", "-m", "A change")
-        return self.git("rev-parse", "HEAD")
-
-    def read(self, path: Path) -> str:
-        return (self.root / path).read_text()
-
-    def write(self, path: Path, text: str) -> None:
-        (self.root / path).write_text(text)
-
-    def replace(self, path: Path, old: str, new: str) -> None:
-        self.assertIn(old, self.read(path))
-        self.write(path, self.read(path).replace(old, new))
-
-    def write_revision(self, revision: str, body: str, down_revision: str | None = "00e9b3375a5f") -> Path:
-        path = VERSIONS / f"{revision}_revision.py"
-        self.write(path, revision_text(revision, down_revision, body))
-        return path
-
-    def line_of(self, path: Path, text: str) -> int:
-        return self.read(path).split(text)[0].count("\n") + 1
-
-    def write_contract(self, change: Any, path: Path = CONTRACT) -> None:
-        """The contract of object_images, after `change` was called with it, is the file at `path`."""
-        spec = json.loads((ROOT / CONTRACT).read_text())
-        spec["spec-version"] = "1.1.0"
-        change(spec)
-        self.write(path, json.dumps(spec, indent=2))
-
-    def compare(self) -> MigrationComparison:
-        return get_data_migration_changes("main", self.root)
-
-    def briefs(self) -> list[str]:
-        return [brief(change) for change in self.compare().changes]
+LATER_REVISIONS = tomllib.loads(read_data("later_revisions.toml"))
 
 
 class TestScenario(RepositoryTestCase):
-    def replace_block(self) -> None:
-        """The chapter's edit of the old revision."""
-        text = self.read(SEED)
-        start = text.index('"primary_image",', text.index('"object_images",'))
-        start = text.rindex("        sa.Column(", 0, start)
-        end = text.index("        sa.Column(", text.index('"additional_images",', start))
-        self.write(SEED, text[:start] + NEW_BLOCK + text[end:])
-
     def test_the_edit_is_told_with_its_line_until_it_is_reverted(self) -> None:
         self.replace_block()
         self.commit()
         comparison = self.compare()
         self.assertEqual(
-            [brief(change) for change in comparison.changes],
+            [render_change(change) for change in comparison.changes],
             [
                 "object_images.additional_images removed",
                 "object_images.is_primary_image added",
@@ -339,15 +71,15 @@ class TestScenario(RepositoryTestCase):
         for change in comparison.changes:
             self.assertEqual(change.contract_names, ("object_images_contract_spec",))
             self.assertEqual(
-                (change.place.revision, change.place.path, change.place.line, change.place.statement),
-                ("00e9b3375a5f", SEED.as_posix(), line, 'op.create_table("object_images", …)'),
+                place_of(change), Place(SEED.as_posix(), line, "00e9b3375a5f", 'op.create_table("object_images", …)')
             )
         self.assertEqual(
             [(v.contract_name, v.column_name) for v in comparison.violations],
             [("object_images_contract_spec", name) for name in ("primary_image", "additional_images")],
         )
         cause = find_cause(comparison.changes, "public", "object_images", "primary_image", "column_name")
-        self.assertEqual((cause.after, cause.place.line), ("image", line))
+        assert cause
+        self.assertEqual((cause.after, place_of(cause).line), ("image", line))
         self.assertEqual((comparison.contract_changes, comparison.is_stopped()), ((), True))
         self.git("revert", "--no-edit", "HEAD")
         comparison = self.compare()
@@ -368,24 +100,25 @@ class TestScenario(RepositoryTestCase):
         )
         comparison = self.compare()
         (change,) = comparison.changes
-        self.assertEqual((brief(change), change.contract_names), ("object_images_normalized added", (path.stem,)))
+        self.assertEqual(
+            (render_change(change), change.contract_names), ("object_images_normalized added", (path.stem,))
+        )
         self.assertEqual(list(change.after["columns"]), ["object_id", "image", "is_primary_image"])
-        self.assertEqual(change.place.line, self.line_of(SEED, 'op.create_table(\n        "object_images_normalized"'))
+        self.assertEqual(
+            place_of(change).line, self.line_of(SEED, 'op.create_table(\n        "object_images_normalized"')
+        )
         (contract_change,) = comparison.contract_changes
         self.assertEqual((contract_change.contract_name, contract_change.kind), (path.stem, "added"))
         self.assertEqual((comparison.violations, comparison.is_stopped()), ((), False))
 
     def test_what_no_line_of_this_checkout_did_has_none(self) -> None:
         path = self.write_revision("b", 'op.create_table("extra", sa.Column("id", sa.Integer))')
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-b", "other")
+        self.commit_to_main()
         self.write_revision("b", 'op.add_column("object", sa.Column("note", sa.Text, comment="A note."))')
         removed, added = self.compare().changes
-        self.assertEqual((brief(added), added.place.line), ("object.note added", 9))
-        self.assertEqual(
-            (brief(removed), removed.place.path, removed.place.line), ("extra removed", path.as_posix(), None)
-        )
+        self.assertEqual((render_change(added), place_of(added).line), ("object.note added", 9))
+        place = place_of(removed)
+        self.assertEqual((render_change(removed), place.path, place.line), ("extra removed", path.as_posix(), None))
 
     def test_an_edited_revision_tells_the_facts_that_changed_of_a_column(self) -> None:
         self.replace(SEED, '"title",\n            sa.Text,', '"title",\n            sa.String(80),')
@@ -401,9 +134,9 @@ class TestScenario(RepositoryTestCase):
     def test_a_table_under_another_name_in_the_edited_revision_is_likely_renamed(self) -> None:
         self.replace(SEED, '"object_tags",', '"object_labels",')
         change, default_change = self.compare().changes
-        self.assertEqual(brief(change), "object_tags likely renamed to object_labels")
+        self.assertEqual(render_change(change), "object_tags likely renamed to object_labels")
         self.assertEqual(default_change.after, "nextval('object_labels_object_id_seq'::regclass)")
-        self.assertEqual(change.place.line, self.line_of(SEED, 'op.create_table(\n        "object_labels"'))
+        self.assertEqual(place_of(change).line, self.line_of(SEED, 'op.create_table(\n        "object_labels"'))
 
 
 class TestLaterRevisions(RepositoryTestCase):
@@ -415,26 +148,23 @@ class TestLaterRevisions(RepositoryTestCase):
             f"for name in {list(tables.values())}:\n"
             f"    op.create_table(name, *(sa.Column(column, sa.Text) for column in ({columns})))",
         )
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
         previous = "first"
-        for name, (body, _) in LATER_REVISIONS.items():
-            self.write_revision(tables[name], body.replace("THING", tables[name]), previous)
+        for name, revision in LATER_REVISIONS.items():
+            self.write_revision(tables[name], revision["body"].replace("THING", tables[name]), previous)
             previous = tables[name]
         changes = self.compare().changes
-        for name, (body, expected) in LATER_REVISIONS.items():
+        for name, revision in LATER_REVISIONS.items():
             with self.subTest(name):
                 table = tables[name]
                 path = VERSIONS / f"{table}_revision.py"
                 found = [change for change in changes if change.table_name.startswith(table)]
-                self.assertEqual([brief(change).replace(table, "THING") for change in found], expected)
-                self.assertEqual(
-                    {(change.place.revision, change.place.path) for change in found}, {(table, path.as_posix())}
-                )
-                line = self.line_of(path, "# here" if "# here" in body else "def upgrade")
-                marked = [brief(change).replace(table, "THING") for change in found if change.place.line == line]
-                self.assertIn(expected[-1], marked)
+                lines = [(render_change(change).replace(table, "THING"), place_of(change).line) for change in found]
+                self.assertEqual([text for text, _ in lines], revision["changes"])
+                places = {(place_of(change).revision, place_of(change).path) for change in found}
+                self.assertEqual(places, {(table, path.as_posix())})
+                line = self.line_of(path, "# here" if "# here" in revision["body"] else "def upgrade")
+                self.assertIn((revision["changes"][-1], line), lines)
 
     def test_what_a_call_does_to_other_tables_is_its_own(self) -> None:
         self.write_revision(
@@ -446,9 +176,7 @@ class TestLaterRevisions(RepositoryTestCase):
             op.execute("CREATE TABLE referring (id integer REFERENCES target, mood mood, link url)")
             """,
         )
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
         path = self.write_revision(
             "b",
             """
@@ -461,7 +189,7 @@ class TestLaterRevisions(RepositoryTestCase):
         )
         changes = [change for change in self.compare().changes if change.table_name == "referring"]
         self.assertEqual(
-            [(change.column_name, change.key, change.place.line) for change in changes],
+            [(change.column_name, change.key, place_of(change).line) for change in changes],
             [
                 ("id", "references", self.line_of(path, "op.alter_column")),
                 ("link", "is_nullable", self.line_of(path, 'op.execute("ALTER DOMAIN')),
@@ -471,9 +199,7 @@ class TestLaterRevisions(RepositoryTestCase):
 
     def test_a_column_that_the_base_added_takes_the_place_of_another_by_a_call_of_this_checkout(self) -> None:
         self.write_revision("add", 'op.add_column("object", sa.Column("new_title", sa.String(80)))')
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
         path = self.write_revision(
             "swap",
             """
@@ -484,7 +210,10 @@ class TestLaterRevisions(RepositoryTestCase):
         )
         dropped, renamed = (self.line_of(path, f"op.{call}_column") for call in ("drop", "alter"))
         self.assertEqual(
-            {(brief(change), change.place.path, change.place.line) for change in self.compare().changes},
+            {
+                (render_change(change), place_of(change).path, place_of(change).line)
+                for change in self.compare().changes
+            },
             {
                 ("object.new_title removed", path.as_posix(), renamed),
                 ("object.title replaced", path.as_posix(), dropped),
@@ -498,21 +227,20 @@ class TestLaterRevisions(RepositoryTestCase):
     def test_a_table_is_replaced_by_a_new_revision_and_not_by_an_edited_one(self) -> None:
         again = 'op.drop_table("object_tags")\nop.create_table("object_tags", sa.Column("object_id", sa.Integer))\n'
         self.write_revision("b", again)
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
         self.write_revision("b", f"{again}{again}")
-        self.assertEqual(self.briefs(), [])
+        self.assertEqual(self.rendered_changes(), [])
         path = self.write_revision("c", again, "b")
         self.replace(SEED, '"""create met museum seed tables', '"""create the tables')
         (change,) = self.compare().changes
-        self.assertEqual((brief(change), change.place.path), ("object_tags replaced", path.as_posix()))
-        self.assertEqual(change.place.line, self.line_of(path, "op.drop_table"))
+        self.assertEqual((render_change(change), place_of(change).path), ("object_tags replaced", path.as_posix()))
+        self.assertEqual(place_of(change).line, self.line_of(path, "op.drop_table"))
 
     def test_the_call_is_told_in_words(self) -> None:
         self.write_revision("b", 'op.alter_column("object",\n  "title", new_column_name="name", type_=sa.Text())')
         self.assertEqual(
-            self.compare().changes[0].place.statement, 'op.alter_column("object", "title", new_column_name="name", …)'
+            place_of(self.compare().changes[0]).statement,
+            'op.alter_column("object", "title", new_column_name="name", …)',
         )
 
     def test_comments_and_defaults_are_changes_that_break_nothing(self) -> None:
@@ -544,9 +272,7 @@ class TestLaterRevisions(RepositoryTestCase):
 
     def test_what_was_broken_before_is_listed_apart(self) -> None:
         self.write_revision("b", 'op.alter_column("object_images", "created_at", nullable=True)')
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
         self.write_revision("c", 'op.drop_column("object_images", "primary_image")', "b")
         comparison = self.compare()
         self.assertEqual([v.column_name for v in comparison.violations], ["primary_image"])
@@ -564,11 +290,9 @@ class TestLaterRevisions(RepositoryTestCase):
             "from data_contract_components.data_assets.db_migrations.names import COLUMN\n"
             'op.add_column("object", sa.Column(COLUMN, sa.Text, comment=names.COLUMN))',
         )
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
         self.write(helper, 'COLUMN = "remark"\n')
-        self.assertEqual(self.briefs(), ["object.note removed", "object.remark added"])
+        self.assertEqual(self.rendered_changes(), ["object.note removed", "object.remark added"])
         (removed, added) = self.compare().changes
         self.assertEqual((removed.before["comment"], added.after["comment"]), ("note", "remark"))
 
@@ -595,10 +319,8 @@ class TestContracts(RepositoryTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.git("checkout", "-q", "main")
-        self.write_contract(dict)
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.write_contract()
+        self.commit_to_main()
 
     def test_a_column_dropped_with_its_clause_is_stopped_and_says_whom_to_ask(self) -> None:
         self.drop_primary_image()
@@ -644,7 +366,6 @@ class TestContracts(RepositoryTestCase):
 
     def test_a_broken_contract_of_another_schema_hides_nothing(self) -> None:
         legacy = CONTRACTS / "legacy_contract_spec.json"
-        self.git("checkout", "-q", "main")
         self.write_revision("b", 'op.execute("CREATE SCHEMA legacy; CREATE TABLE legacy.object_images (id integer)")')
 
         def move(spec: dict[str, Any]) -> None:
@@ -652,8 +373,7 @@ class TestContracts(RepositoryTestCase):
             spec["schema"]["properties"] = {"primary_image": spec["schema"]["properties"]["primary_image"]}
 
         self.write_contract(move, legacy)
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
         self.write_revision(
             "c",
             """
@@ -680,17 +400,13 @@ class TestContracts(RepositoryTestCase):
 
 class TestBadInput(RepositoryTestCase):
     def assert_no_comparison(self, *words: str, base: str = "main", root: Path | None = None) -> None:
-        with self.assertRaises(ComparisonError) as caught:
-            get_data_migration_changes(base, root or self.root)
-        message = str(caught.exception)
+        message = self.comparison_error(base, root)
         for word in words:
             self.assertIn(word, message)
 
-    def test_a_ref_that_does_not_exist(self) -> None:
+    def test_a_base_that_git_does_not_know_or_that_has_two_meanings(self) -> None:
         self.assert_no_comparison('git knows no commit "nowhere"', "git fetch", base="nowhere")
         self.assert_no_comparison('git knows no commit "--all"', base="--all")
-
-    def test_a_name_that_a_tag_shares_with_the_branch(self) -> None:
         self.git("config", "core.warnAmbiguousRefs", "false")
         self.git("tag", "main", self.commit())
         self.assert_no_comparison('"main" is ambiguous in git', "Write it in full: refs/heads/")
@@ -710,13 +426,11 @@ class TestBadInput(RepositoryTestCase):
         self.commit()
         self.assert_no_comparison('"main" and HEAD have no commit in common', "Name a base")
 
-    def test_a_directory_without_a_repository(self) -> None:
-        shutil.rmtree(self.root / ".git")
-        self.assert_no_comparison("git finds no repository", "not a git repository")
-
-    def test_a_machine_without_git(self) -> None:
+    def test_a_directory_without_a_repository_or_a_machine_without_git(self) -> None:
         with mock.patch.dict(os.environ, {"PATH": ""}):
             self.assert_no_comparison("git is not installed")
+        shutil.rmtree(self.root / ".git")
+        self.assert_no_comparison("git finds no repository", "not a git repository")
 
     def test_a_base_without_migrations(self) -> None:
         shutil.rmtree(self.root / VERSIONS.parent)
@@ -727,50 +441,50 @@ class TestBadInput(RepositoryTestCase):
         self.commit()
         self.assert_no_comparison("has no data_contract_components/", base="HEAD")
 
-    def test_a_base_with_a_contract_that_cannot_be_read(self) -> None:
-        self.write(CONTRACT, "{")
-        self.commit()
-        self.git("branch", "before")
-        self.assert_no_comparison('of the base "before"', f"\n{CONTRACT.as_posix()}:1: ".split("/")[-1], base="before")
-
-    def test_a_revision_that_fails_half_way(self) -> None:
-        path = self.write_revision("b", 'op.drop_column("object", "title")\nop.drop_column("object", "nothing")')
-        line = self.line_of(path, 'op.drop_column("object", "nothing")')
-        self.assert_no_comparison("revision b of this checkout", f"{path}:{line}:", 'column "nothing" of relation')
-
-    def test_a_revision_of_the_base_that_fails(self) -> None:
+    def test_a_base_with_a_contract_or_a_revision_that_fails(self) -> None:
         self.write_revision("b", 'raise ValueError("No.")')
         self.commit()
         self.git("branch", "before")
         self.write_revision("b", "")
         self.assert_no_comparison('revision b of the base "before"', "ValueError: No.", base="before")
+        self.write(CONTRACT, "{")
+        self.git("branch", "-f", "before", self.commit())
+        self.assert_no_comparison('of the base "before"', f"\n{CONTRACT.name}:1: ", base="before")
 
-    def test_a_revision_that_needs_rows(self) -> None:
-        self.write_revision("b", 'op.get_bind().execute(sa.text("select title from object")).scalar_one()')
-        self.assert_no_comparison("revision b", "b_revision.py:9: NoResultFound", "no rows")
+    def test_a_revision_that_fails_is_named_with_its_line_and_the_reason(self) -> None:
+        for body, *words in (
+            (
+                'op.drop_column("object", "title")\nop.drop_column("object", "nothing")',
+                "revision b of this checkout",
+                f"{VERSIONS}/b_revision.py:10:",
+                'column "nothing" of relation',
+            ),
+            (
+                'op.get_bind().execute(sa.text("select title from object")).scalar_one()',
+                "revision b",
+                "b_revision.py:9: NoResultFound",
+                "no rows",
+            ),
+            (
+                'if not context.is_offline_mode():\n    raise RuntimeError("offline only")',
+                "b_revision.py:10: RuntimeError: offline only",
+                "--sql",
+            ),
+            ("raise SystemExit(0)", "revision b", "SystemExit: 0"),
+            ("op.(", "alembic cannot read the migrations of this checkout", "SyntaxError"),
+        ):
+            with self.subTest(body):
+                self.write_revision("b", body)
+                self.assert_no_comparison(*words)
 
-    def test_a_revision_for_offline_mode_only(self) -> None:
-        self.write_revision("b", 'if not context.is_offline_mode():\n    raise RuntimeError("offline only")')
-        self.assert_no_comparison("b_revision.py:10: RuntimeError: offline only", "--sql")
-
-    def test_a_revision_that_leaves_the_program(self) -> None:
-        self.write_revision("b", "raise SystemExit(0)")
-        self.assert_no_comparison("revision b", "SystemExit: 0")
-
-    def test_two_heads(self) -> None:
+    def test_two_heads_or_a_missing_parent(self) -> None:
         self.write_revision("b", "")
         self.write_revision("c", "")
         self.assert_no_comparison("this checkout have 2 heads: b, c", "alembic merge heads")
-
-    def test_a_file_that_is_no_python(self) -> None:
-        self.write_revision("b", "op.(")
-        self.assert_no_comparison("alembic cannot read the migrations of this checkout", "SyntaxError")
-
-    def test_a_revision_whose_parent_is_missing(self) -> None:
         self.write_revision("b", "", down_revision="gone")
         self.assert_no_comparison("alembic cannot read the migrations of this checkout", "gone")
 
-    def test_a_role_that_may_not_make_databases(self) -> None:
+    def test_a_role_that_may_not_create_databases(self) -> None:
         PostgresDB(self.url).query("create role plain login")
         self.addCleanup(PostgresDB(self.url).query, "drop role plain")
         with mock.patch.dict(os.environ, {"DATABASE_URL": self.url.replace("postgres@", "plain@")}):
@@ -780,15 +494,8 @@ class TestBadInput(RepositoryTestCase):
 class TestCommand(RepositoryTestCase):
     def setUp(self) -> None:
         super().setUp()
-        shutil.copytree(
-            ROOT / "data_contract_components",
-            self.root / "data_contract_components",
-            ignore=shutil.ignore_patterns("__pycache__", "objects.json"),
-            dirs_exist_ok=True,
-        )
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.copy_project("objects.json")
+        self.commit_to_main()
 
     def test_it_prints_the_changes_and_its_status_tells_what_they_are(self) -> None:
         result = run([MODULE, "--base", "main"], self.root, self.url)
@@ -821,7 +528,7 @@ class TestCommand(RepositoryTestCase):
 
     def test_nothing_is_left_after_an_interrupt_and_what_a_killed_process_left_is_swept_by_the_next(self) -> None:
         leftovers: set[str] = set()
-        left_files: set[str] = set()
+        left_files: set[Path] = set()
         self.temporary_directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.temporary_directory)
         for signal_number, returncode in ((signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)):
@@ -895,7 +602,3 @@ class TestRendering(unittest.TestCase):
         self.assertNotIn("Broken before", text)
         self.assertEqual(render_table(self.comparison()), "No change of the data since main (000000000000)")
         self.assertEqual(render_markdown(self.comparison()), r"### No change of the data since main \(000000000000\)")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -75,7 +75,7 @@ class TestMigrationRun(RevisionsTestCase):
         self.alembic("upgrade", "head")
         tables = self.query("select relname from pg_class where relkind = 'r' and relname ~ '_[12]$' order by 1")
         self.assertEqual(tables, sorted(f"{name}_{number}" for name in COMMITS for number in (1, 2)))
-        self.assertEqual(list(self.record()["revisions"]), [*list(COMMITS)[::-1], REVISION])
+        self.assertEqual(list(self.record().paths), [*list(COMMITS)[::-1], REVISION])
         self.assertEqual(self.check(), [])
 
     def test_a_revision_that_loses_what_it_did_fails(self) -> None:

@@ -1,7 +1,6 @@
 import importlib.util
 import os
 import py_compile
-import shutil
 import subprocess
 from pathlib import Path
 from unittest import mock
@@ -10,8 +9,8 @@ from data_contract_components.data_assets._query_postgres_helper import Postgres
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.errors import ComparisonError
-from tests import BINARIES, ENV_TEXT, ROOT, run
-from tests.test_get_data_migration_changes import (
+from tests import BINARIES, ENV_TEXT, run
+from tests.repositories import (
     CONFIG,
     CONTRACT,
     ENV,
@@ -19,9 +18,12 @@ from tests.test_get_data_migration_changes import (
     SEED,
     VERSIONS,
     RepositoryTestCase,
-    brief,
-    setUpModule,  # noqa: F401
+    place_of,
+    render_change,
+    setUpModule,
 )
+
+__all__ = ["setUpModule"]
 
 # The drivers that are installed; only the first always is.
 DRIVERS = ["psycopg2"]
@@ -136,7 +138,7 @@ class TestRealDatabase(RepositoryTestCase):
         self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
 
     def dump(self) -> str:
-        command = [BINARIES["18"] / "pg_dump", "--dbname", self.real_url]
+        command = [str(BINARIES["18"] / "pg_dump"), "--dbname", self.real_url]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         return "\n".join(line for line in text.splitlines() if "restrict " not in line)
 
@@ -157,7 +159,7 @@ class TestRealDatabase(RepositoryTestCase):
         self.write(Path("services"), "[museum]\ndbname=real\n")
         variables |= {"PGDATABASE": "real", "PGSERVICE": "museum", "PGSERVICEFILE": str(self.root / "services")}
         with mock.patch.dict(os.environ, variables):
-            self.assertEqual(self.briefs(), ["object_images.primary_image removed"])
+            self.assertEqual(self.rendered_changes(), ["object_images.primary_image removed"])
 
     def test_a_connection_to_another_database_is_refused_before_anything_is_run_over_it(self) -> None:
         harms = {name: self.fill(text) for name, text in HARMS.items()}
@@ -172,7 +174,7 @@ class TestRealDatabase(RepositoryTestCase):
         text += "            assert 'RefusedConnection' in type(error).__name__, (name, error)\n"
         text += "        else:\n            raise AssertionError(name)\n"
         self.write(ENV, text)
-        self.assertEqual(self.briefs(), ["object_images.primary_image removed"])
+        self.assertEqual(self.rendered_changes(), ["object_images.primary_image removed"])
 
     def test_the_error_says_where_the_connection_was_opened_and_what_to_do(self) -> None:
         self.write(ENV, self.fill(HARD_CODED_TEXT))
@@ -193,12 +195,7 @@ class TestRealDatabase(RepositoryTestCase):
         self.assertIn(f'{path}:10 of this checkout opens a connection to the database "real"', str(caught.exception))
 
     def test_no_command_touches_it(self) -> None:
-        shutil.copytree(
-            ROOT / "data_contract_components",
-            self.root / "data_contract_components",
-            ignore=shutil.ignore_patterns("__pycache__", "objects.json"),
-            dirs_exist_ok=True,
-        )
+        self.copy_project("objects.json")
         self.write(ENV, self.fill(HARD_CODED_TEXT))
         for command in (
             [MODULE, "--base", "main"],
@@ -229,7 +226,7 @@ class TestTransactions(RepositoryTestCase):
                 with self.subTest(end=end, is_per_migration=env_text == per_migration):
                     self.write(ENV, env_text)
                     self.write_revisions(f"{create}\n{end}")
-                    self.assertEqual(self.briefs(), ["first added", "last added", "middle added"])
+                    self.assertEqual(self.rendered_changes(), ["first added", "last added", "middle added"])
 
     def test_a_revision_goes_on_after_a_statement_that_failed(self) -> None:
         savepoint = 'with op.get_bind().begin_nested():\n        op.execute("select 1 / 0")'
@@ -237,11 +234,11 @@ class TestTransactions(RepositoryTestCase):
             with self.subTest(failing):
                 body = f"try:\n    {failing}\nexcept sa.exc.DBAPIError:\n    {undo}\n"
                 self.write_revision("b", f'{body}op.drop_column("object", "title")')
-                self.assertEqual(self.briefs(), ["object.title removed"])
+                self.assertEqual(self.rendered_changes(), ["object.title removed"])
 
     def test_a_temporary_table_is_no_change(self) -> None:
         self.write_revision("b", 'op.execute("create temporary table staging as select * from object")')
-        self.assertEqual(self.briefs(), [])
+        self.assertEqual(self.rendered_changes(), [])
 
     def test_nothing_is_compared_where_something_was_rolled_back(self) -> None:
         never_commits = ENV_TEXT.replace("    with context.begin_transaction():\n        context", "    context")
@@ -282,9 +279,7 @@ class TestSurroundings(RepositoryTestCase):
         self.real_url = self.url.replace("/postgres?", "/real?")
         self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.real_url))
         self.write_contract(lambda spec: spec["schema"].update(table_catalog="real", table_schema="museum"))
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
         self.path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
 
     def test_a_promise_broken_in_the_schema_of_a_setting_is_broken(self) -> None:
@@ -336,7 +331,7 @@ class TestSurroundings(RepositoryTestCase):
             with self.subTest(statement):
                 self.replace(SEED, "def upgrade() -> None:\n", f"def upgrade() -> None:\n    {statement}  # {number}\n")
                 self.write_revision("b", 'op.execute("alter table object_images add near vector(3)")')
-                self.assertEqual(self.briefs(), ["object_images.near added"])
+                self.assertEqual(self.rendered_changes(), ["object_images.near added"])
                 self.git("checkout", "-q", SEED.as_posix())
 
     def test_what_cannot_be_made_is_named_where_a_revision_needs_it(self) -> None:
@@ -347,7 +342,7 @@ class TestSurroundings(RepositoryTestCase):
         plain_url = self.real_url.replace("postgres@", "plain@")
         self.write_contract(lambda spec: spec["schema"].update(table_catalog="real"))
         with mock.patch.dict(os.environ, DATABASE_URL=plain_url):
-            self.assertEqual(self.briefs(), ["object_images.primary_image removed"])
+            self.assertEqual(self.rendered_changes(), ["object_images.primary_image removed"])
             self.write_revision("b", 'op.execute("alter table object_images add near vector(3)")')
             with self.assertRaises(ComparisonError) as caught:
                 self.compare()
@@ -357,11 +352,6 @@ class TestSurroundings(RepositoryTestCase):
 
 class TestBase(RepositoryTestCase):
     """The base is what git holds, and each side runs with its own files."""
-
-    def commit_to_main(self) -> None:
-        self.git("checkout", "-q", "main")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
 
     def git_files(self) -> dict[str, int]:
         return {str(path): path.lstat().st_mtime_ns for path in (self.root / ".git").rglob("*")}
@@ -408,9 +398,9 @@ class TestBase(RepositoryTestCase):
                 path = self.write_revision("b", f'{body}\nop.add_column("object", sa.Column(column, sa.Text))')
                 self.write(path, f"{imports}\n{self.read(path)}")
                 self.commit_to_main()
-                self.assertEqual(self.briefs(), [])
+                self.assertEqual(self.rendered_changes(), [])
                 self.write(names, 'COLUMN = "remark"\n')
-                self.assertEqual(self.briefs(), ["object.note removed", "object.remark added"])
+                self.assertEqual(self.rendered_changes(), ["object.note removed", "object.remark added"])
 
     def test_a_directory_that_a_revision_lists_is_that_of_the_side(self) -> None:
         self.write(self.with_parent(Path("statements/a.sql")), "alter table object add note text")
@@ -419,16 +409,16 @@ class TestBase(RepositoryTestCase):
             'from pathlib import Path\nfor path in Path("statements").glob("*.sql"):\n    op.execute(path.read_text())',
         )
         self.commit_to_main()
-        self.assertEqual(self.briefs(), [])
+        self.assertEqual(self.rendered_changes(), [])
         self.write(Path("statements/b.sql"), "alter table object drop title")
-        self.assertEqual(self.briefs(), ["object.title removed"])
+        self.assertEqual(self.rendered_changes(), ["object.title removed"])
 
     def test_what_env_py_does_after_the_revisions_is_told(self) -> None:
         self.write(
             ENV, f"{ENV_TEXT}    connection.exec_driver_sql('alter table object drop title')\n    connection.commit()\n"
         )
         (change,) = self.compare().changes
-        self.assertEqual((brief(change), change.path), ("object.title removed", ENV.as_posix()))
+        self.assertEqual((render_change(change), place_of(change).path), ("object.title removed", ENV.as_posix()))
 
     def test_a_package_of_another_checkout_is_not_taken_for_the_bases(self) -> None:
         self.write(self.with_parent(Path("lib/museum_names.py")), 'COLUMN = "note"\n')
@@ -440,11 +430,11 @@ class TestBase(RepositoryTestCase):
     def test_a_compiled_file_of_the_same_size_and_time_is_not_run(self) -> None:
         path = self.root / self.write_revision("b", 'op.add_column("object", sa.Column("note_a", sa.Text))')
         times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
-        compiled = Path(py_compile.compile(str(path)))
+        compiled = Path(py_compile.compile(str(path), doraise=True) or "")
         path.write_text(path.read_text().replace("note_a", "note_b"))
         os.utime(path, ns=times)
         content = compiled.read_bytes()
-        self.assertEqual(self.briefs(), ["object.note_b added"])
+        self.assertEqual(self.rendered_changes(), ["object.note_b added"])
         self.assertEqual(compiled.read_bytes(), content)
         self.assertEqual([path.name for path in self.root.rglob("*.pyc")], [compiled.name])
 
@@ -456,14 +446,14 @@ class TestBase(RepositoryTestCase):
         self.write_revision("first", 'op.create_table("alembic_version", sa.Column("id", sa.Integer))')
         self.commit_to_main()
         self.write_revision("b", 'op.add_column("alembic_version", sa.Column("note", sa.Text))', "first")
-        self.assertEqual(self.briefs(), ["alembic_version.note added"])
+        self.assertEqual(self.rendered_changes(), ["alembic_version.note added"])
 
     def test_files_that_are_no_revisions_do_no_harm(self) -> None:
         (self.root / VERSIONS / ".#b_revision.py").symlink_to("somebody@museum.org.1234:567")
         (self.root / VERSIONS / "._b_revision.py").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
         (self.root / VERSIONS / "x.py").mkdir()
         self.write_revision("b", 'op.add_column("object", sa.Column("note", sa.Text))')
-        self.assertEqual(self.briefs(), ["object.note added"])
+        self.assertEqual(self.rendered_changes(), ["object.note added"])
 
     def test_each_driver_of_an_env_py_can_be_recorded(self) -> None:
         for driver in DRIVERS:
@@ -482,7 +472,9 @@ class TestBase(RepositoryTestCase):
                     'op.execute("ALTER TABLE a ADD mood mood, ADD r integer REFERENCES object")',
                 )
                 (change,) = self.compare().changes
-                self.assertEqual((brief(change), change.line), ("a added", self.line_of(path, "op.create_table")))
+                self.assertEqual(
+                    (render_change(change), place_of(change).line), ("a added", self.line_of(path, "op.create_table"))
+                )
                 self.assertEqual(change.after["columns"]["mood"]["enum"], ["calm"])
 
 

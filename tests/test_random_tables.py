@@ -1,12 +1,8 @@
-import json
 import shutil
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis import given
 
 from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
@@ -14,7 +10,8 @@ from data_contract_components.detection._get_data_contract_specs import get_data
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS, ContractViolationDetector
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import DatabaseTestCase
-from tests.random_tables import ChangedTable, changed_tables
+from tests.contracts import ContractsTestCase, chapters_head
+from tests.random_tables import ChangedTable, changed_tables, random_settings
 
 VERSIONS = ("1.0.0", "1.1.0")
 MISSING, UNDECLARED = "column_name", "additionalColumns"
@@ -57,14 +54,11 @@ def find_expected(changed_tables: list[ChangedTable]) -> Found:
         for version in VERSIONS:
             contract = name_contract(index, version)
             for name in before.columns:
-                promises, found = (
-                    before.promises(name, version),
-                    after.facts(name) if after and name in columns else None,
-                )
-                if found is None:
+                if not after or name not in columns:
                     expected.append((contract, name, MISSING))
-                else:
-                    expected += [(contract, name, key) for key, value in promises.items() if found.get(key) != value]
+                    continue
+                promises, found = before.promises(name, version), after.facts(name)
+                expected += [(contract, name, key) for key, value in promises.items() if found.get(key) != value]
             if version == "1.1.0":
                 expected += [(contract, name, UNDECLARED) for name in columns if name not in before.columns]
                 if columns and after and after.table_type != before.table_type:
@@ -72,32 +66,12 @@ def find_expected(changed_tables: list[ChangedTable]) -> Found:
     return sorted(expected)
 
 
-class TestRandomTables(DatabaseTestCase):
-    maxDiff = None
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        home_directory = TemporaryDirectory()
-        cls.addClassCleanup(home_directory.cleanup)
-        set_hypothesis_home_dir(home_directory.name)
-
+class TestRandomTables(ContractsTestCase, DatabaseTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.database.query(f"alter database {self.database_name} set synchronous_commit = off")
-        temporary_directory = TemporaryDirectory()
-        self.addCleanup(temporary_directory.cleanup)
-        self.directory = Path(temporary_directory.name)
 
-    # The same tables on each run. None is made smaller when it fails, as that asks the database for minutes.
-    @settings(
-        max_examples=40,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    @random_settings(max_examples=40)
     @given(changed_tables())
     def test_a_contract_is_kept_by_its_table_and_a_change_breaks_what_it_touches(
         self, changed_tables: list[ChangedTable]
@@ -123,19 +97,11 @@ class TestRandomTables(DatabaseTestCase):
             table = (changed.before.schema, changed.before.name)
             table_rows = [row for row in rows if (row["table_schema"], row["table_name"]) == table]
             for version in VERSIONS:
-                words: dict[str, Any] = {
-                    "name": name_contract(index, version),
-                    "namespace": "random",
-                    "dataAssetResourceName": "postgresql://localhost:5432/random",
-                    "doc": "",
-                    "owner": {"name": "", "email": ""},
-                }
+                words = chapters_head(name=name_contract(index, version))
                 if version == "1.1.0":
                     # Two active contracts of one table are refused; this one binds as well.
                     words |= {"status": "deprecated", "sunset": "9999-12-31", "schema": {"additionalColumns": False}}
-                spec = generate_contract_spec(table_rows, {}, version, words)
-                path = self.directory / f"{name_contract(index, version)}.json"
-                path.write_text(json.dumps(spec), encoding="utf-8")
+                self.write(f"{index}-{version}", generate_contract_spec(table_rows, {}, version, words))
 
     def detector(self, catalog_df: pd.DataFrame) -> ContractViolationDetector:
         return ContractViolationDetector(get_data_contract_specs(self.directory), catalog_df)

@@ -9,8 +9,8 @@ from data_contract_components.prevention.renderings.markdown import render_comme
 from data_contract_components.prevention.renderings.text import WIDTH, render_text
 from tests import ROOT, run
 from tests.example_report import RUN
+from tests.repositories import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
 from tests.test_contract_report import find_schema_problems
-from tests.test_get_data_migration_changes import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
 
 __all__ = ["setUpModule"]
 

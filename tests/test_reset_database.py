@@ -1,7 +1,7 @@
 import shutil
 
 from tests import ProjectTestCase, run
-from tests.test_applied_revisions import FIRST_PATH, RevisionsTestCase
+from tests.test_applied_revisions import FIRST_PATH, REVISION, RevisionsTestCase
 
 RESET = "data_contract_components.data_assets._reset_database"
 MUSEUM_TABLES_SQL = "select count(*) from pg_class where relkind = 'r' and relname like 'object%'"
@@ -49,6 +49,23 @@ class TestResetDatabase(RevisionsTestCase):
                 self.assertIn("dropping and creating PostgreSQL at host", self.reset())
                 self.alembic("upgrade", "head")
                 self.assertEqual(self.check(), [])
+
+    def test_nothing_is_dropped_where_the_migrations_could_not_rebuild_it(self) -> None:
+        path = self.migrations / "versions/later.py"
+        for text, reason in (
+            ("raise ValueError('no')", "revision later failed: versions/later.py:2\nValueError: no\n"),
+            ("x = (", "the migrations failed: versions/later.py:2\nSyntaxError: '(' was never closed\n"),
+        ):
+            with self.subTest(reason):
+                path.write_text(f"revision, down_revision = 'later', '{REVISION}'\n{text}\n")
+                self.assertIn(
+                    f"the migrations cannot be loaded, so nothing was dropped\n{reason}", self.reset(status=2)
+                )
+        path.unlink()
+        self.write("a", "pass")
+        self.write("b", "pass")
+        self.assertIn("multiple heads", self.reset(status=2))
+        self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)
 
     def test_a_database_with_tables_and_no_record_stays(self) -> None:
         self.database.query("comment on table alembic_version is null")

@@ -1,5 +1,6 @@
 import os
 import unittest
+from typing import Any
 from unittest import mock
 
 import nbformat
@@ -11,9 +12,13 @@ NOTEBOOK_PATH = ROOT / "run_sql_queries_here.ipynb"
 DEPARTMENTS_SQL = "select department, count(*) as objects from object_gallery_info group by 1 order by 2 desc, 1"
 
 
+def read_notebook() -> Any:
+    return nbformat.read(NOTEBOOK_PATH, as_version=4)  # type: ignore[no-untyped-call]
+
+
 class TestNotebookFile(unittest.TestCase):
     def test_it_is_committed_without_outputs(self) -> None:
-        for cell in nbformat.read(NOTEBOOK_PATH, as_version=4).cells:
+        for cell in read_notebook().cells:
             if cell.cell_type == "code":
                 self.assertEqual((cell.outputs, cell.execution_count), ([], None), cell.source)
 
@@ -21,7 +26,7 @@ class TestNotebookFile(unittest.TestCase):
 class TestNotebook(DatabaseTestCase):
     def execute(self, *, allow_errors: bool = False) -> list[str]:
         """What each code cell shows: its HTML, or else its text."""
-        notebook = nbformat.read(NOTEBOOK_PATH, as_version=4)
+        notebook = read_notebook()
         client = NotebookClient(
             notebook, timeout=120, resources={"metadata": {"path": ROOT}}, allow_errors=allow_errors
         )
@@ -47,10 +52,10 @@ class TestNotebook(DatabaseTestCase):
             self.assertIn(f">{name}</td>", chart)
         self.assertIn("linear-gradient", chart)
 
-    def test_empty_tables_are_no_mistake_and_it_says_how_to_fill_them(self) -> None:
+    def test_for_empty_tables_it_prints_how_to_fill_them(self) -> None:
         self.assertEqual(self.execute()[0], "The tables are empty. In a terminal: make seed\n")
 
-    def test_without_tables_it_says_how_to_make_them(self) -> None:
+    def test_without_tables_it_prints_how_to_create_them(self) -> None:
         self.database.query("drop schema public cascade; create schema public")
         self.assertEqual(
             self.execute(allow_errors=True)[0], "The database has no tables yet. In a terminal: make seed\n"

@@ -1,33 +1,51 @@
 import copy
+import json
 import os
-import random
 import shutil
 import tempfile
-import types
 import unittest
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_migration_changes import run_migrations
-from data_contract_components.detection.migration_changes.changes import SchemaChange
+from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 from data_contract_components.detection.migration_changes.migrations import CONFIG_PATH, MIGRATIONS_PATH, Migrations
-from data_contract_components.detection.migration_changes.schema_changes import (
-    find_cause,
-    find_schema_changes,
-)
-from tests import BINARIES, ENV_TEXT, ROOT, start_server
+from data_contract_components.detection.migration_changes.schema_changes import find_cause, find_schema_changes
+from tests import BINARIES, ENV_TEXT, ROOT, read_data, start_server
+from tests.random_tables import random_settings
 
-# The single ones rename in an edited revision what a later one drops or adds.
-SEEDS = (*range(30), 147, 154, 166, 248, 253)
 TYPES = {"smallint": "sa.SmallInteger()", "integer": "sa.Integer()", "bigint": "sa.BigInteger()", "text": "sa.Text()"}
 NUMBERS = ("smallint", "integer", "bigint")
 # A column is [name, type, whether it is nullable, comment]; an operation is its name and arguments; a revision is
 # a list of operations, and a history a list of revisions.
-Operation = tuple[Any, ...]
+Operation = list[Any]
 History = list[list[Operation]]
 Tables = dict[str, dict[str, dict[str, Any]]]
+
+TABLE_NAMES = st.integers(0, 11).map("table_{}".format)
+COLUMN_NAMES = st.integers(0, 11).map("column_{}".format)
+COMMENTS = st.sampled_from([None, "One.", "Two.", "Three."])
+COLUMNS = st.tuples(COLUMN_NAMES, st.sampled_from([*TYPES]), st.booleans(), COMMENTS).map(list)
+ARGUMENTS_OF_TABLES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "add_column": st.tuples(COLUMNS),
+    "drop_table": st.tuples(),
+    "rename_table": st.tuples(TABLE_NAMES),
+}
+ARGUMENTS_OF_COLUMNS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "drop_column": st.tuples(),
+    "rename_column": st.tuples(COLUMN_NAMES),
+    "alter_column": st.one_of(
+        st.tuples(st.just("data_type"), st.sampled_from(NUMBERS)),
+        st.tuples(st.just("is_nullable"), st.booleans()),
+        st.tuples(st.just("comment"), COMMENTS),
+    ),
+}
+OPERATIONS = ["create_table", "create_table", *ARGUMENTS_OF_TABLES, *ARGUMENTS_OF_COLUMNS]
 
 
 class Model:
@@ -83,7 +101,8 @@ class Model:
         self.names[self.tables[table][new]["id"]].add(new)
 
     def alter_column(self, table: str, name: str, key: str, value: Any) -> None:
-        assert key in self.tables[table][name]
+        # PostgreSQL turns no text into a number by itself.
+        assert key != "data_type" or self.tables[table][name][key] in NUMBERS
         self.tables[table][name][key] = value
 
 
@@ -108,101 +127,70 @@ def render_operation(name: str, *arguments: Any) -> str:
     return f"op.{name}({', '.join(map(repr, arguments))})"
 
 
-class Maker:
-    """Makes up histories, the same from the same seed."""
+@st.composite
+def bases_and_heads(draw: st.DrawFn) -> tuple[History, History]:
+    """A history, and another that edits some of its revisions and adds some of its own."""
+    base = _extend(draw, [], draw(st.integers(1, 4)))
+    head = base
+    for _ in range(draw(st.sampled_from([0, 1, 1, 2]))):
+        head = _edit(draw, head)
+    if draw(st.integers(0, 4)) == 4:
+        head = head[:-1]
+    return base, _extend(draw, head, draw(st.integers(0, 3)))
 
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
 
-    def name(self, beginning: str) -> str:
-        return f"{beginning}_{self.random.randrange(12)}"
+def _extend(draw: st.DrawFn, history: History, count: int) -> History:
+    for _ in range(count):
+        history = [*history, []]
+        for _ in range(draw(st.integers(1, 4))):
+            longer = [*history[:-1], [*history[-1], _draw_operation(draw, Model(history).tables)]]
+            history = longer if is_possible(longer) else history
+    return history
 
-    def column(self) -> list[Any]:
-        data_type = self.random.choice(list(TYPES))
-        return [self.name("column"), data_type, self.random.random() < 0.7, self.random.choice([None, "One.", "Two."])]
 
-    def operation(self, tables: dict[str, Any]) -> Operation:
-        """An operation that may, or may not, be possible with these tables."""
-        if not tables or self.random.random() < 0.25:
-            return "create_table", self.name("table"), [self.column() for _ in range(self.random.randint(1, 4))]
-        table = self.random.choice(list(tables))
-        names = [name for name in tables[table] if name != "id"]
-        kind = self.random.randrange(8)
-        if kind == 0:
-            return "drop_table", table
-        if kind == 1:
-            return "rename_table", table, self.name("table")
-        if kind == 2 or not names:
-            return "add_column", table, self.column()
-        name = self.random.choice(names)
-        if kind == 3:
-            return "drop_column", table, name
-        if kind == 4:
-            return "rename_column", table, name, self.name("column")
-        if kind == 5 and tables[table][name]["data_type"] in NUMBERS:
-            return "alter_column", table, name, "data_type", self.random.choice(NUMBERS)
-        if kind == 6:
-            return "alter_column", table, name, "is_nullable", not tables[table][name]["is_nullable"]
-        return "alter_column", table, name, "comment", self.random.choice([None, "One.", "Two.", "Three."])
+def _edit(draw: st.DrawFn, history: History) -> History:
+    """The history with an operation of one revision changed, added or left out, where that is possible."""
+    edited = copy.deepcopy(history)
+    revision = draw(st.sampled_from(edited))
+    creations = [operation for operation in revision if operation[0] == "create_table" and operation[2]]
+    kind = draw(st.sampled_from(["column", "column", "table", "table", "less", "more"]))
+    if creations and kind == "column":
+        columns = draw(st.sampled_from(creations))[2]
+        position = draw(st.integers(0, len(columns) - 1))
+        (name, *facts), (new_name, *new_facts) = columns[position], draw(COLUMNS)
+        renamed, changed, added = [new_name, *facts], [name, *new_facts], [new_name, *new_facts]
+        edits = [[renamed], [renamed], [changed], [added, columns[position]], []]
+        columns[position : position + 1] = draw(st.sampled_from(edits))
+    elif creations and kind == "table":
+        old, new = draw(st.sampled_from(creations))[1], draw(TABLE_NAMES)
+        edited = [[[name, new if table == old else table, *rest] for name, table, *rest in ops] for ops in edited]
+    elif revision and kind == "less":
+        revision.remove(draw(st.sampled_from(revision)))
+    else:
+        revision.insert(0, _draw_operation(draw, Model(history).tables))
+    return edited if is_possible(edited) else history
 
-    def extend(self, history: History, count: int) -> History:
-        """The history with `count` further revisions."""
-        for _ in range(count):
-            history = [*history, []]
-            while len(history[-1]) < self.random.randint(1, 4):
-                longer = [*history[:-1], [*history[-1], self.operation(Model(history).tables)]]
-                if is_possible(longer):
-                    history = longer
-        return history
 
-    def edit(self, history: History) -> History:
-        """The history with another operation in one of its revisions, or one more or less."""
-        while True:
-            edited = copy.deepcopy(history)
-            revision = self.random.choice(edited)
-            tables = [operation for operation in revision if operation[0] == "create_table"]
-            if tables and self.random.random() < 0.3:
-                old, new = self.random.choice(tables)[1], self.name("table")
-                edited = [[self.in_table(new, *op) if op[1] == old else op for op in ops] for ops in edited]
-            elif tables and self.random.random() < 0.8:
-                columns = self.random.choice(tables)[2]
-                position = self.random.randrange(len(columns))
-                match self.random.randrange(5):
-                    case 0:
-                        columns.insert(position, self.column())
-                    case 1:
-                        del columns[position]
-                    case 2:
-                        columns[position] = [columns[position][0], *self.column()[1:]]
-                    case _:
-                        columns[position][0] = self.name("column")
-            elif revision and self.random.random() < 0.5:
-                del revision[self.random.randrange(len(revision))]
-            else:
-                revision.insert(0, self.operation(Model(history).tables))
-            if is_possible(edited):
-                return edited
-
-    def in_table(self, table: str, name: str, _: str, *arguments: Any) -> Operation:
-        return name, table, *arguments
-
-    def base_and_head(self) -> tuple[History, History]:
-        base = self.extend([], self.random.randint(1, 4))
-        head = base
-        for _ in range(self.random.choice((0, 1, 1, 2))):
-            head = self.edit(head)
-        if self.random.random() < 0.2:
-            head = head[:-1]
-        return base, self.extend(head, self.random.randint(0, 3))
+def _draw_operation(draw: st.DrawFn, tables: Tables) -> Operation:
+    """An operation that may, or may not, be possible with these tables."""
+    name = draw(st.sampled_from(OPERATIONS))
+    if name == "create_table" or not tables:
+        return ["create_table", draw(TABLE_NAMES), draw(st.lists(COLUMNS, min_size=1, max_size=4))]
+    table = draw(st.sampled_from([*tables]))
+    columns = [column for column in tables[table] if column != "id"]
+    if name in ARGUMENTS_OF_TABLES:
+        return [name, table, *draw(ARGUMENTS_OF_TABLES[name])]
+    if not columns:
+        return ["add_column", table, draw(COLUMNS)]
+    return [name, table, draw(st.sampled_from(columns)), *draw(ARGUMENTS_OF_COLUMNS[name])]
 
 
 def is_possible(history: History) -> bool:
     try:
-        tables = Model(history).tables
+        Model(history)
     except (KeyError, AssertionError):
         return False
-    # A type that PostgreSQL does not turn into the new one by itself.
-    return all(column.get("data_type") in (None, *TYPES) for columns in tables.values() for column in columns.values())
+    return True
 
 
 def write_history(history: History, root: Path) -> None:
@@ -256,43 +244,50 @@ def to_facts(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestFindSchemaChanges(unittest.TestCase):
-    def find_changes(self, scratch: ScratchDatabases, *sides: Migrations) -> list[SchemaChange]:
-        traces, _ = run_migrations(scratch, *sides, ())
-        return find_schema_changes(*traces, sides[1].paths, {})
+    def find_changes(self, scratch: ScratchDatabases, base: Migrations, head: Migrations) -> list[SchemaChange]:
+        traces, _ = run_migrations(scratch, base, head, ())
+        return find_schema_changes(*traces, head.paths, {})
 
     def test_the_base_and_the_changes_make_the_head_and_none_can_be_spared(self) -> None:
-        url = start_server(types.SimpleNamespace(addCleanup=self.addCleanup), BINARIES["18"])
+        url = start_server(self, BINARIES["18"])
         self.enterContext(mock.patch.dict(os.environ, {"DATABASE_URL": url}))
         scratch = self.enterContext(ScratchDatabases())
         directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
         for name in ("base", "head"):
             write_history([], directory / name)
-        # One process a side: each of its jobs reads the files as they then are.
+        # One process per side: each of its jobs reads the files as they then are.
         sides = [self.enterContext(Migrations(directory / name, name)) for name in ("base", "head")]
         kinds: set[tuple[str, bool, bool]] = set()
-        for seed in SEEDS:
-            with self.subTest(seed=seed):
-                base, head = Maker(seed).base_and_head()
-                before, after = Model(base).facts(), Model(head).facts()
-                for history, side in zip((base, head), sides, strict=True):
-                    write_history(history, side.root_directory)
-                changes = self.find_changes(scratch, *sides)
-                kinds |= {(change.change, change.column_name is None, change.is_certain) for change in changes}
-                # A column's type comes with facts that the model does not have.
-                keys = ("data_type", "is_nullable", "comment")
-                known = [c for c in changes if c.change not in ("changed", "replaced") or c.key in keys]
-                self.assertEqual(apply_changes(before, known), after)
-                for number, change in enumerate(known):
-                    rest = known[:number] + known[number + 1 :]
-                    self.assertTrue(makes_another(before, rest, after), change)
-                replaced = {(c.table_name, c.column_name) for c in changes if c.change == "replaced"}
-                self.assertEqual(replaced, self.find_replaced(base, head, changes))
-                for change in changes:
-                    self.assertIsNotNone(change.place, change)
-                    if change.change == "renamed":
-                        self.assertEqual(change.is_certain, self.is_the_same(Model(base), Model(head), changes, change))
+
+        @random_settings(max_examples=40)
+        @given(bases_and_heads())
+        def check(histories: tuple[History, History]) -> None:
+            for history, side in zip(histories, sides, strict=True):
+                write_history(history, side.root_directory)
+            changes = self.find_changes(scratch, *sides)
+            kinds.update((change.change, change.column_name is None, change.is_certain) for change in changes)
+            self.check_changes(*histories, changes)
+
+        for histories in json.loads(read_data("schema_histories.json")):
+            check = example(histories)(check)
+        check()
         # Only a rename is ever uncertain, and of a table only the order of its columns is changed.
         self.assertEqual(len(kinds), 2 + 2 + 4 + 2 + 2, kinds)
+
+    def check_changes(self, base: History, head: History, changes: list[SchemaChange]) -> None:
+        before, after = Model(base).facts(), Model(head).facts()
+        # A column's type comes with facts that the model does not have.
+        keys = ("data_type", "is_nullable", "comment")
+        known = [c for c in changes if c.change not in ("changed", "replaced") or c.key in keys]
+        self.assertEqual(apply_changes(before, known), after)
+        for number, change in enumerate(known):
+            self.assertTrue(makes_another(before, known[:number] + known[number + 1 :], after), change)
+        replaced = {(c.table_name, c.column_name) for c in changes if c.change == "replaced"}
+        self.assertEqual(replaced, self.find_replaced(base, head, changes))
+        for change in changes:
+            self.assertIsNotNone(change.place, change)
+            if change.change == "renamed":
+                self.assertEqual(change.is_certain, self.is_the_same(Model(base), Model(head), changes, change))
 
     def find_replaced(self, base: History, head: History, changes: list[SchemaChange]) -> set[tuple[str, str | None]]:
         """The tables and columns whose name the head's own revisions gave to another one."""
@@ -329,7 +324,7 @@ def makes_another(before: Tables, changes: list[SchemaChange], after: Tables) ->
 
 class TestFindCause(unittest.TestCase):
     def change(self, change: Any, column_name: str | None, key: str | None = None) -> SchemaChange:
-        return SchemaChange(change, "public", "t", column_name, key, None, None, True, (), "r", "r.py", 1, None)
+        return SchemaChange(change, "public", "t", column_name, key, None, None, True, (), Place("r.py", 1, "r"))
 
     def cause(self, changes: list[SchemaChange], column_name: str, key: str) -> SchemaChange | None:
         return find_cause(changes, "public", "t", column_name, key)

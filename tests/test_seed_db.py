@@ -1,7 +1,7 @@
 import datetime
 import json
 import unittest
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,25 +81,24 @@ class SeedTestCase(DatabaseTestCase):
         self.addCleanup(temporary_directory.cleanup)
         self.path = Path(temporary_directory.name) / "records.json"
 
-    def seed(self, *arguments: str | Path, **environment: str) -> tuple[int, str]:
+    def seed(self, *arguments: str | Path, time_zone: str = "UTC") -> tuple[int, str]:
         """Exit status, and what was printed."""
-        result = run([SEED_DB, *map(str, arguments)], ROOT, self.url, **environment)
+        result = run([SEED_DB, *map(str, arguments)], ROOT, self.url, PGTZ=time_zone)
         self.assertNotIn("Traceback", result.stdout)
         return result.returncode, result.stdout
 
-    def tables(self) -> dict[str, list[dict[str, Any]]]:
+    def tables(self) -> dict[str, list[dict[Hashable, Any]]]:
         return {
-            table: [
-                {key: value for key, value in row.items() if key != "created_at"}
-                for row in self.database.query(f"select * from {table} order by object_id").to_dict("records")
-            ]
+            table: self.database.query(f"select * from {table} order by object_id")
+            .drop(columns="created_at")
+            .to_dict("records")
             for table in TABLES
         }
 
     def stored(self, column: str, table: str) -> Any:
         return self.database.query(f"select {column} from {table}").iloc[0, 0]
 
-    def fill(self) -> dict[str, list[dict[str, Any]]]:
+    def fill(self) -> dict[str, list[dict[Hashable, Any]]]:
         """What the tables hold before the test's own file."""
         self.seed(write_records(self.path, [RECORD | {"objectID": 99}]))
         return self.tables()
@@ -140,7 +139,7 @@ class TestSeedDb(SeedTestCase):
             "2023-02-07T04:46:51+05:30": "2023-02-06T23:16:51",
             "2023-02-07T04:46:51": "2023-02-07T04:46:51",
         }.items():
-            self.seed(write_records(self.path, [{"objectID": 7, "metadataDate": text}]), PGTZ="America/New_York")
+            self.seed(write_records(self.path, [{"objectID": 7, "metadataDate": text}]), time_zone="America/New_York")
             self.assertEqual(self.stored("metadata_date", "object_api_metadata").isoformat(), expected)
 
     def test_loading_again_replaces_the_rows_and_ends_the_same(self) -> None:
@@ -318,7 +317,7 @@ class TestRealRecords(SeedTestCase):
         records = json.loads(REAL_RECORDS.read_text(encoding="utf-8"))
         for time_zone in ("UTC", "America/New_York", "Asia/Kolkata"):
             self.database.query(f"alter database {self.database_name} set timezone to '{time_zone}'")
-            self.assertEqual(self.seed(REAL_RECORDS, PGTZ=time_zone)[0], 0)
+            self.assertEqual(self.seed(REAL_RECORDS, time_zone=time_zone)[0], 0)
             self.assertEqual(self.database.query("show timezone")["TimeZone"][0], time_zone)
             for table, columns in KEYS.items():
                 rows_df = self.database.query(f"select object_id, {', '.join(columns)} from {table} order by object_id")

@@ -1,4 +1,4 @@
-"""The files that GitHub, Docker and VS Code read, each checked as its reader would."""
+"""The files that GitHub, Docker and VS Code read, each checked as that program does."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 
 import jsonschema_rs
 import yaml
-from check_jsonschema import main as check_jsonschema
+from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
 from data_contract_components.contract_definition.spec_problems import SCHEMA_DIRECTORY, find_spec_problems
@@ -24,7 +24,7 @@ from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY, ProjectTestCase
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 DEVCONTAINER_PATH = ROOT / ".devcontainer.json"
 DEVCONTAINER_SCHEMA_PATH = SHARED_DIRECTORY / "schemas/devContainer.base.schema.json"
-# Does what the test tells it, in place of `docker compose`.
+# In place of `docker compose`; the test's variables decide what it does.
 DOCKER = """#!/bin/sh
 case $2 in
     build) echo 'no matching distribution'; exit $BUILD_STATUS ;;
@@ -34,7 +34,7 @@ esac
 """
 
 
-def vscode_settings() -> dict[str, object]:
+def vscode_settings() -> Any:
     return json.loads(DEVCONTAINER_PATH.read_text())["customizations"]["vscode"]["settings"]
 
 
@@ -45,22 +45,22 @@ class TestForms(unittest.TestCase):
         result = CliRunner().invoke(check_jsonschema, [*schema, *map(str, paths)])
         self.assertEqual(result.exit_code, 0, result.output)
 
-    def test_the_workflows_are_workflows(self) -> None:
+    def test_the_workflows_are_valid(self) -> None:
         self.assert_schema(["--builtin-schema", "vendor.github-workflows"], WORKFLOWS)
 
-    def test_the_dependabot_file_is_one(self) -> None:
+    def test_the_dependabot_file_is_valid(self) -> None:
         self.assert_schema(["--builtin-schema", "vendor.dependabot"], [ROOT / ".github/dependabot.yml"])
 
-    def test_the_compose_files_are_compose_files(self) -> None:
+    def test_the_compose_files_are_valid(self) -> None:
         self.assert_schema(["--builtin-schema", "vendor.compose-spec"], sorted(ROOT.glob("docker-compose*.yml")))
 
     @unittest.skipUnless(DEVCONTAINER_SCHEMA_PATH.exists(), "the schema is not beside this repository")
-    def test_the_dev_container_is_one(self) -> None:
+    def test_the_dev_container_file_is_valid(self) -> None:
         self.assert_schema(["--schemafile", str(DEVCONTAINER_SCHEMA_PATH)], [DEVCONTAINER_PATH])
 
     def test_nothing_in_the_workflows_can_be_misused(self) -> None:
-        zizmor = Path(sysconfig.get_path("scripts")) / "zizmor"
-        command = [zizmor, "--offline", "--persona=auditor", "--no-progress", ROOT / ".github"]
+        zizmor = f"{sysconfig.get_path('scripts')}/zizmor"
+        command = [zizmor, "--offline", "--persona=auditor", "--no-progress", str(ROOT / ".github")]
         result = subprocess.run(command, capture_output=True, text=True)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         for path in WORKFLOWS:
@@ -94,7 +94,7 @@ class TestDevContainer(unittest.TestCase):
 
 
 class TestRunner(unittest.TestCase):
-    def test_what_runs_outside_the_containers_needs_no_more_than_the_job_installs_there(self) -> None:
+    def test_what_runs_outside_the_containers_needs_only_what_the_job_installs(self) -> None:
         absent = ("alembic", "pandas", "psycopg2", "sqlalchemy", "tqdm")
         for module, also_absent in {
             "report": ("jsonschema_rs", "requests"),
@@ -106,11 +106,11 @@ class TestRunner(unittest.TestCase):
             result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
             self.assertEqual((result.returncode, result.stderr), (0, ""))
 
-    def test_what_steps_install_that_hold_a_token_is_pinned_and_hashed(self) -> None:
+    def test_steps_with_a_token_install_pinned_and_hashed_packages(self) -> None:
         (path,) = (ROOT / ".github").glob("requirements*.txt")
         pins = re.findall(r"(?m)^([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}$", path.read_text())
         self.assertEqual([line[0] for line in path.read_text().splitlines()], ["#", *(name[0] for name, _ in pins)])
-        ranges = dict(re.findall(r"(?m)^([a-z-]+)~=(\S+)$", (ROOT / "requirements.txt").read_text()))
+        ranges = dict(re.findall(r'"([a-z-]+)~=([0-9.]+)"', (ROOT / "pyproject.toml").read_text()))
         for name in ("requests", "jsonschema-rs"):
             self.assertEqual(dict(pins)[name].split(".")[:2], ranges[name].split(".")[:2])
         jobs = [job for file in WORKFLOWS for job in yaml.safe_load(file.read_text())["jobs"].values()]
@@ -124,14 +124,15 @@ class TestRunner(unittest.TestCase):
 
 
 class TestContainerCommand(ProjectTestCase):
-    def test_it_checks_the_contracts_compares_them_with_the_base_and_says_in_its_status_what_came_out(self) -> None:
+    def test_it_checks_the_contracts_compares_them_with_the_base_and_returns_the_result_as_its_status(self) -> None:
         compose = yaml.safe_load((ROOT / "docker-compose.test.yml").read_text())
         command = compose["services"]["devcontainer"]["command"][-1].replace("$$", "$").replace("/workspace/", "./")
         git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
         for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "The project"]):
             subprocess.run([*git, *arguments], cwd=self.project, check=True)
 
-        def check(base: str, loosened: str = "fail") -> tuple[int, dict[str, Any] | None]:
+        def check(base: str, loosened: str = "fail") -> tuple[int, Any]:
+            """The exit status and the report."""
             environment = {
                 "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
                 "PR_BASE": base,
@@ -152,7 +153,7 @@ class TestContainerCommand(ProjectTestCase):
         self.assertEqual((status, report["outcome"], report["comparison"]["error"]), (0, "passed", None))
         self.assertTrue((self.project / "contract_report.html").exists())
         self.assertEqual((self.project / "test_output.log").read_text().splitlines()[-1], "OK")
-        # The report that is there now may as well be one that was committed.
+        # The report of the last run is still there, as a committed one would be.
         with next((self.project / "data_contract_components").rglob("versions/*.py")).open("a") as file:
             file.write("\nraise RuntimeError('a broken migration')\n")
         self.assertEqual(check("HEAD"), (2, None))
@@ -160,7 +161,7 @@ class TestContainerCommand(ProjectTestCase):
 
 
 class TestContainerStatus(unittest.TestCase):
-    """What the job `test` makes of the ways in which its containers can end."""
+    """The result of the job `test`, by the ways in which its containers can end."""
 
     def run_step(self, *, build: int = 0, up: int = 0, files: str = "", committed: str = "") -> tuple[str, str]:
         """The status that the job ends with, and the log that goes into the comment."""
@@ -185,7 +186,7 @@ class TestContainerStatus(unittest.TestCase):
         self.assertEqual((step["shell"].split()[0], result.returncode), ("bash", 0), result.stderr)
         return (directory / "output").read_text(), (directory / "test_output.log").read_text()
 
-    def test_it_is_that_of_the_container_that_wrote_a_report(self) -> None:
+    def test_it_is_the_status_of_the_container_that_wrote_a_report(self) -> None:
         for status in (0, 1, 2):
             self.assertEqual(
                 self.run_step(up=status, files="test_output.log contract_report.json"),
@@ -196,7 +197,7 @@ class TestContainerStatus(unittest.TestCase):
         for status in (0, 1):
             self.assertEqual(self.run_step(up=status), ("status=2\n", "dependency failed to start\n"))
 
-    def test_a_report_that_the_pull_request_has_committed_is_none(self) -> None:
+    def test_a_report_that_the_pull_request_committed_does_not_count(self) -> None:
         names = "test_output.log contract_report.json contract_report.html"
         self.assertEqual(self.run_step(committed=names), ("status=2\n", "dependency failed to start\n"))
         self.assertEqual(self.run_step(committed=names, build=1), ("status=2\n", "no matching distribution\n"))

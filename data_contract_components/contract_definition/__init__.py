@@ -1,0 +1,1 @@
+from data_contract_components import missing_packages as missing_packages

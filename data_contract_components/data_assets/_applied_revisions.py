@@ -1,10 +1,7 @@
-"""What built the database: recorded by env.py, compared with the files before a contract is checked.
+"""Which migration files built the database: env.py records them, and the contract tests compare them with the files.
 
-`alembic upgrade head` does not run an edited revision again; without this record its contracts would be checked
-against the old tables, and pass. The record is the comment of alembic's own table, so that no catalog shows it: a
-JSON object whose first key is MARKER, with `heads` as alembic's table had them, `revisions` (the file of each applied
-one) and `files` (the SHA-256 of each file below db_migrations/ as it was when the database was built; null for a
-revision that was applied without this record).
+`alembic upgrade head` does not run an edited revision again. Without this record its contracts would be checked
+against the old tables, and pass. The record is JSON in the comment of Alembic's own table, so that no catalog shows it.
 """
 
 from __future__ import annotations
@@ -15,61 +12,59 @@ import json
 import os
 import sys
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, PostgresDB
+from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, PostgresDB, read_sql
 from data_contract_components.errors import QueryError, StaleDatabaseError
 
-if TYPE_CHECKING:  # the contract tests do without alembic, which takes as long to import as they do to run
+if TYPE_CHECKING:  # importing alembic takes as long as the contract tests
     from alembic.runtime.migration import MigrationContext, MigrationInfo
     from alembic.script import ScriptDirectory
 
-Record = dict[str, Any]
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
-MARKER = "data_contracts_record"
-RECORD_KEYS = {MARKER, "heads", "revisions", "files"}
+MARKER = "data_contracts_record"  # records.sql has it too
 DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
-# raw_data/ is what seed_db.py loads, and the template is for revisions to come: no migration reads either.
+# No migration reads these: raw_data/ is for seed_db.py, and the template for new revisions.
 NO_MIGRATIONS_INPUT = ("raw_data", "script.py.mako", "__pycache__", "Thumbs.db", "desktop.ini")
 
-# By the marker, as neither the table's name nor the search_path says which table alembic is configured to use.
-RECORDS_SQL = f"""
-select nspname as table_schema, relname as table_name, description as record
-from pg_catalog.pg_description
-join pg_catalog.pg_class on pg_class.oid = objoid
-join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-where classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and objsubid = 0
-    and pg_catalog.starts_with(description, '{{"{MARKER}":')
-order by nspname, relname
-"""
-# What somebody has built: system catalogs, temporary tables, extensions and alembic's default table are not it.
-RELATIONS_SQL = """
-select nspname || '.' || relname as name
-from pg_catalog.pg_class
-join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-where relkind in ('r', 'p', 'f', 'v', 'm') and relname <> 'alembic_version'
-    and nspname !~ '^pg_' and nspname <> 'information_schema'
-    and not exists (
-        select from pg_catalog.pg_depend
-        where classid = 'pg_catalog.pg_class'::pg_catalog.regclass and objid = pg_class.oid and deptype = 'e'
-    )
-order by name
-"""
+RECORDS_SQL, RELATIONS_SQL = read_sql("records"), read_sql("relations")
 COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_class')"
 
 
+@dataclass(frozen=True)
+class Record:
+    """What was applied: Alembic's heads, and the files below db_migrations/ that the database was built from.
+
+    `paths` has the file of each applied revision; `checksums` the SHA-256 of each file, None for a revision that was
+    applied before there was a record.
+    """
+
+    heads: list[str] = field(default_factory=list)
+    paths: dict[str, str] = field(default_factory=dict)
+    checksums: dict[str, str | None] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps({MARKER: 1, "heads": self.heads, "revisions": self.paths, "files": self.checksums})
+
+    @classmethod
+    def from_json(cls, text: str | None) -> Record | None:
+        """The record in the comment of a table; None where there is none, or it cannot be read."""
+        try:
+            values = json.loads(text or "")
+            return cls(values["heads"], values["revisions"], values["files"]) if MARKER in values else None
+        except (ValueError, TypeError, LookupError):
+            return None
+
+
 def record_applied_revisions(
-    checksums: dict[str, str],
-    ctx: MigrationContext,
-    step: MigrationInfo,
-    heads: Collection[Any],
-    **_: Any,
+    checksums: dict[str, str], ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], **_: Any
 ) -> None:
     """The record is that of `heads`, in the transaction of `step`; `checksums` were taken before alembic read a file.
 
-    A file keeps the checksum that it was first recorded with: a revision's until it is downgraded, any other's until
-    nothing is applied. Not recorded: what `--sql` only prints, and a stamp, which runs nothing.
+    A file keeps the checksum that was recorded first: a revision's file until the revision is downgraded, any other
+    file until nothing is applied. `--sql`, which only prints, and `stamp`, which runs nothing, record nothing.
     Source: alembic, EnvironmentContext.configure, on_version_apply.
     """
     if ctx.as_sql or ctx.connection is None or ctx.script is None or step.is_stamp:
@@ -77,25 +72,25 @@ def record_applied_revisions(
     table = quote_table(ctx.version_table_schema, ctx.version_table)
     comment = ctx.connection.exec_driver_sql(COMMENT_SQL, (table,)).scalar_one()
     if comment and not comment.startswith("{"):
-        return  # somebody else's
-    recorded = read_record(comment) or {"files": {}}
+        return  # another tool's comment
+    recorded = (Record.from_json(comment) or Record()).checksums
     applied = {revision.revision for revision in step.revision_map.iterate_revisions(tuple(heads), "base")}
-    revisions, files = {}, dict(checksums | recorded["files"] if applied else {})
+    record = Record(sorted(heads), {}, {**checksums, **recorded} if applied else {})
     for revision, path in _get_paths(ctx.script).items():
         if revision not in applied:
-            files.pop(path, None)
+            record.checksums.pop(path, None)
             continue
-        revisions[revision] = path
-        if path not in recorded["files"]:
+        record.paths[revision] = path
+        if path not in recorded:
             is_run = step.is_upgrade and revision in step.up_revision_ids
-            files[path] = (checksums.get(path) or _get_checksum(MIGRATIONS_DIRECTORY / path)) if is_run else None
-    record = {MARKER: 1, "heads": sorted(heads), "revisions": revisions, "files": files}
-    ctx.connection.exec_driver_sql(f"comment on table {table} is %s", (json.dumps(record),))
+            checksum = checksums.get(path) or _get_checksum(MIGRATIONS_DIRECTORY / path)
+            record.checksums[path] = checksum if is_run else None
+    ctx.connection.exec_driver_sql(f"comment on table {table} is %s", (record.to_json(),))
 
 
 @functools.cache
 def _get_paths(script: ScriptDirectory) -> dict[str, str]:
-    """The file of each revision, from db_migrations/; cached, as each step needs it."""
+    """The file of each revision, relative to db_migrations/; cached, as each step needs it."""
     revisions = script.walk_revisions()
     return {revision.revision: os.path.relpath(revision.path, MIGRATIONS_DIRECTORY) for revision in revisions}
 
@@ -103,12 +98,12 @@ def _get_paths(script: ScriptDirectory) -> dict[str, str]:
 def ensure_applied_revisions_are_current(
     database: PostgresDB | None = None, migrations_directory: Path = MIGRATIONS_DIRECTORY
 ) -> None:
-    """The files in `migrations_directory` built the database, or a line on stderr says what is not known.
+    """The files in `migrations_directory` built the database, or a line on stderr names what is not known.
 
     Raises: StaleDatabaseError with every file that is new, edited or gone since; also where nothing was ever built.
     """
     with (database or PostgresDB()).transaction() as transaction:
-        # Nobody's operators or tables stand in for the system's.
+        # So that no user's operators or tables are taken for the system's.
         transaction.query("set local search_path = pg_catalog")
         records_df = transaction.query(RECORDS_SQL)
         if records_df.empty:
@@ -119,7 +114,7 @@ def ensure_applied_revisions_are_current(
         tables = [quote_table(*names) for names in records_df[["table_schema", "table_name"]].to_numpy()]
         if len(tables) > 1:
             raise StaleDatabaseError([f"{' and '.join(tables)} each have a record of what was applied"], [])
-        record = read_record(records_df["record"][0])
+        record = Record.from_json(records_df["record"][0])
         if record is None:
             raise StaleDatabaseError([f"the record of what was applied, the comment of {tables[0]}, is damaged"], [])
         try:
@@ -127,12 +122,12 @@ def ensure_applied_revisions_are_current(
         except QueryError as error:
             if error.sql_state != INSUFFICIENT_PRIVILEGE:
                 raise
-            heads = set(record["heads"])
+            heads = set(record.heads)
             _warn(f"the role of DATABASE_URL may not read {tables[0]}")
-    problems, commands = find_stale_files(record, heads, get_checksums(migrations_directory, record["files"]))
+    problems, commands = find_stale_files(record, heads, get_checksums(migrations_directory, record.checksums))
     if problems:
         raise StaleDatabaseError(problems, commands)
-    if unknown := [path for path, checksum in record["files"].items() if checksum is None]:
+    if unknown := [path for path, checksum in record.checksums.items() if checksum is None]:
         _warn(f"it has no record of how {', '.join(unknown)} was applied")
 
 
@@ -145,18 +140,18 @@ def _warn(reason: str) -> None:
     )
 
 
-def find_stale_files(record: Record, heads: set[str], checksums: dict[str, str]) -> tuple[list[str], list[str]]:
-    """What differs between the record, alembic's table and the files, and the commands of alembic that repair it."""
-    files, revisions = record["files"], {path: revision for revision, path in record["revisions"].items()}
-    if heads != set(record["heads"]):
-        found, expected = (", ".join(sorted(names)) or "none" for names in (heads, record["heads"]))
-        problem = f"alembic's table names revision {found}, and {expected} ran last: it was stamped, or restored"
+def find_stale_files(record: Record, heads: set[str], found: dict[str, str]) -> tuple[list[str], list[str]]:
+    """How Alembic's `heads` and the checksums `found` differ from the record, and Alembic's commands that repair it."""
+    if heads != set(record.heads):
+        names, expected_names = (", ".join(sorted(revisions)) or "none" for revisions in (heads, record.heads))
+        problem = f"alembic's table names revision {names}, and {expected_names} ran last: it was stamped, or restored"
         return [problem], []
-    if not revisions:
+    if not record.paths:
         return ["no revision is applied"], [UPGRADE]
-    edited = [path for path in checksums if files.get(path) not in (None, checksums[path])]
-    gone = [path for path in files if path not in checksums]
-    new = [path for path in checksums if path not in files]
+    expected, revisions = record.checksums, {path: revision for revision, path in record.paths.items()}
+    edited = [path for path in found if expected.get(path) not in (None, found[path])]
+    gone = [path for path in expected if path not in found]
+    new = [path for path in found if path not in expected]
     problems = [f"{path} was edited after it had been applied" for path in edited]
     problems += [
         f"{path} is gone, and its revision {revisions[path]} is applied; to keep it, check out the branch that has it"
@@ -172,9 +167,9 @@ def find_stale_files(record: Record, heads: set[str], checksums: dict[str, str])
 
 
 def get_checksums(directory: Path = MIGRATIONS_DIRECTORY, further_paths: Collection[str] = ()) -> dict[str, str]:
-    """The SHA-256 of each file in `directory`, by its path from there, in order; LF and CRLF give the same.
+    """The SHA-256 of each file in `directory`, by its relative path, in order; LF and CRLF give the same.
 
-    Also of those of `further_paths` that are elsewhere, as alembic's version_locations may name other directories.
+    Files elsewhere are included when `further_paths` names them, as alembic's version_locations may.
     """
     paths = [path.relative_to(directory) for path in directory.rglob("*")]
     # Hidden files and backups are an editor's or the system's; alembic runs none of them.
@@ -189,15 +184,6 @@ def get_checksums(directory: Path = MIGRATIONS_DIRECTORY, further_paths: Collect
 
 def _get_checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-
-
-def read_record(comment: Any) -> Record | None:
-    """The record in the comment of a table; None where there is none, or it is not ours."""
-    try:
-        record = json.loads(comment)
-    except (TypeError, ValueError):
-        return None
-    return record if isinstance(record, dict) and record.keys() >= RECORD_KEYS else None
 
 
 def quote_table(schema: str | None, name: str) -> str:

@@ -1,13 +1,16 @@
-"""What env.py does around the migrations: it waits for others, looks at the database, and says why one failed."""
+"""What env.py does around the migrations: it waits for others, checks the database, and explains a failure."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import alembic.script.base
 import psycopg2
 from alembic.script.revision import ResolutionError
 from sqlalchemy.exc import DBAPIError
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 POLL_INTERVAL_SECONDS = 0.1
-# Any number will do that nothing else in the database locks.
+# Any number that nothing else in the database locks.
 MIGRATION_LOCK_SQL = "select pg_catalog.pg_try_advisory_lock(7071958)"
 RESET = "rebuild the database from nothing: make reset"
 GRANT = "Grant the role of DATABASE_URL that right (on a schema: grant create on schema …), or name another role."
@@ -42,6 +45,14 @@ EXTENSION_WAY_OUT = (
 )
 
 
+def load_revisions_from_source() -> None:
+    """Alembic loads each revision from its text, and no file that an operating system puts beside it."""
+    # Python uses a compiled file when the source has the same size and time; here it finds none, and writes none.
+    sys.pycache_prefix = os.devnull
+    # Alembic skips Emacs' lock files, and not the "._" files of macOS.
+    alembic.script.base._only_source_rev_file = re.compile(r"(?!\.|__init__)(.*\.py)$")
+
+
 def wait_for_other_migrations(connection: Connection) -> None:
     """No other migration of this database begins before `connection` is closed, and none runs."""
     is_reported = False
@@ -56,9 +67,9 @@ def wait_for_other_migrations(connection: Connection) -> None:
 
 
 def ensure_may_be_migrated(connection: Connection, context: MigrationContext, name: str) -> None:
-    """The database is empty, or these migrations or alembic have been here before.
+    """The database is empty, or has a table of Alembic's or a record of these migrations.
 
-    Raises: ForeignDatabaseError with the tables that are there.
+    Raises: ForeignDatabaseError with the tables that it has.
     """
     table = quote_table(context.version_table_schema, context.version_table)
     relations = list(connection.exec_driver_sql(RELATIONS_SQL).scalars())
@@ -74,10 +85,10 @@ def ensure_may_be_migrated(connection: Connection, context: MigrationContext, na
 
 
 def keep_what_ran(transactions: list[str], ctx: MigrationContext, step: MigrationInfo | None = None, **_: Any) -> None:
-    """Alembic commits the transaction that is open after `step`, also where a revision ended an earlier one.
+    """Alembic will commit the transaction that is open after `step`, also where a revision ended an earlier one.
 
     `transactions` are their ids, the current one last; `step` is None before the first step.
-    Raises: DataContractError where the last was rolled back, as the revision would be recorded as applied.
+    Raises: DataContractError where the last one was rolled back, as its revisions would be recorded as applied.
     """
     assert ctx.connection is not None
     statement = "select pg_catalog.pg_xact_status(%s::xid8)"
@@ -92,7 +103,7 @@ def keep_what_ran(transactions: list[str], ctx: MigrationContext, step: Migratio
 
 
 def render_failure(error: Exception, heads: tuple[str, ...]) -> str | None:
-    """Which revision failed where, why, and the way out; None where neither a revision nor PostgreSQL is the cause."""
+    """Which revision failed, where, why, and the way out; None where the cause is neither a revision nor PostgreSQL."""
     missing = error.__cause__
     if isinstance(missing, ResolutionError) and missing.argument in heads:
         return (
@@ -122,13 +133,13 @@ def render_failure(error: Exception, heads: tuple[str, ...]) -> str | None:
         lines += [f"SQL state {cause.pgcode}: {reason}{detail}" if cause.pgcode else reason, way_out]
     else:
         lines += [f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"]
-        # Python 3.14 has other words for it than 3.11.
+        # The wording of 3.14 differs from that of 3.11.
         is_encoding = isinstance(error, SyntaxError) and "utf-8" in (error.msg or "").lower()
         lines += ["Save the file as UTF-8, and try again." if is_encoding else "Fix that, and try again."]
     return "\n".join(lines)
 
 
 def _relative(path: str) -> str | None:
-    """The path from db_migrations/; None where the file is not in it."""
+    """The path relative to db_migrations/; None where the file is elsewhere."""
     resolved, directory = Path(path).resolve(), MIGRATIONS_DIRECTORY
     return resolved.relative_to(directory).as_posix() if resolved.is_relative_to(directory) else None

@@ -1,4 +1,4 @@
-"""The way to the database: which one it is, one connection to it, and PostgresDB to ask it something."""
+"""The way to the database: its URL, a connection to it, and PostgresDB, which returns query results as DataFrames."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REPOSITORY_DIRECTORY = Path(__file__).resolve().parents[2]
+SQL_DIRECTORY = Path(__file__).resolve().parent / "sql"
 CONNECT_TIMEOUT_SECONDS = 9
 INSUFFICIENT_PRIVILEGE = "42501"
 
-# By type and not by value, so that a column's dtype is the same with and without rows and NULLs. Object columns
-# keep what psycopg2 gives: Decimal, datetime (to the microsecond), list.
+# By type and not by value, so that a column's dtype is the same with and without rows and NULLs. In object columns
+# psycopg2's values stay: Decimal, datetime (to the microsecond), list.
 _DTYPES = dict.fromkeys((20, 21, 23, 26), "Int64") | dict.fromkeys((18, 19, 25, 1042, 1043), "string")
 _DTYPES |= {16: "boolean", 700: "Float64", 701: "Float64"}
 
@@ -34,25 +35,27 @@ _URL_FORM = (
     "Write postgresql://user:password@host:port/database, special characters as %XX (@ is %40, / is %2F, % is %25)"
 )
 _USE_EMBEDDED = "or unset DATABASE_URL to use the embedded PostgreSQL"
-# Their values may hold what looks like the name of another parameter.
+# Their values may contain what looks like the name of another parameter.
 _SECRET_PARAMETERS = re.compile(r"\b(password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=")
+
+
+def read_sql(name: str) -> str:
+    """The text of the query `name`, a file of sql/."""
+    return (SQL_DIRECTORY / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def database_url() -> str:
     """The URL of the database: DATABASE_URL, or else the embedded server's, which then runs.
 
-    What libpq accepts is written again, so that urllib reads the same in it as libpq does.
+    A URL that libpq accepts is rewritten so that urllib finds the same parts in it as libpq does.
     Raises: DatabaseUnavailableError when DATABASE_URL is not a PostgreSQL URL or the embedded server does not start.
     """
     url = os.environ.get("DATABASE_URL", "").strip()
     if url:
         return _write_url(_read_url(url))
     if sys.platform == "win32":
-        raise DatabaseUnavailableError(
-            "the embedded PostgreSQL",
-            "it does not run on Windows itself",
-            "Set DATABASE_URL, or work in WSL.",
-        )
+        reason = "it does not run on Windows itself"
+        raise DatabaseUnavailableError("the embedded PostgreSQL", reason, "Set DATABASE_URL, or work in WSL.")
     from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres
 
     return start_embedded_postgres(REPOSITORY_DIRECTORY / ".postgres")
@@ -73,7 +76,7 @@ def connect(url: str) -> connection:
         except psycopg2.Error as error:
             outcome.append(error)
 
-    # libpq's connect_timeout holds for each address of each host, and not at all for looking the host up.
+    # libpq's connect_timeout applies to each address of each host, and not to the look-up of the host.
     thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     thread.join(CONNECT_TIMEOUT_SECONDS)
@@ -85,14 +88,14 @@ def connect(url: str) -> connection:
 
 
 def _read_url(url: str) -> dict[str, str]:
-    """What libpq reads in a URL, by the names of its parameters.
+    """The values in a URL, by libpq's names for them.
 
     Raises: DatabaseUnavailableError, without any part of the password.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or not re.fullmatch(r"postgres(ql)?(\+psycopg2)?", scheme):
         raise DatabaseUnavailableError(_OF_URL, "it is not a PostgreSQL URL", f"{_URL_FORM}, {_USE_EMBEDDED}.")
-    # A password with an unescaped "@" or "/" ends up in libpq's other fields, and so in its messages.
+    # libpq takes parts of a password with an unescaped "@" or "/" for other fields, and prints those in its messages.
     is_readable = rest.count("@") == 0 or (rest.count("@") == 1 and "/" not in rest.partition("@")[0])
     parts = _parse_url(rest) if is_readable else None
     if parts is not None:
@@ -104,18 +107,17 @@ def _read_url(url: str) -> dict[str, str]:
 
 
 def _parse_url(rest: str) -> dict[str, str] | None:
-    """What libpq reads in a URL without its scheme; None where it does not, or would not take the port."""
+    """The values in a URL without its scheme; None where libpq cannot read it, or would refuse the port."""
     try:
         parts = dict(parse_dsn(f"postgresql://{rest}"))
-    # A byte of the environment that is not UTF-8.
-    except (psycopg2.ProgrammingError, UnicodeError):
+    except (psycopg2.ProgrammingError, UnicodeError):  # the latter for a byte of the environment that is not UTF-8
         return None
     ports = parts.get("port", "").split(",")
     return parts if all(re.fullmatch("[0-9]{0,5}", port) and int(port or 0) < 65536 for port in ports) else None
 
 
 def _ensure_parameters_are_known(query: str) -> None:
-    """Raises: DatabaseUnavailableError, which names a parameter that other tools know and libpq does not."""
+    """Raises: DatabaseUnavailableError, which names a parameter that other tools accept and libpq does not."""
     pairs = [] if _SECRET_PARAMETERS.search(query) else re.findall("(?:^|&)([A-Za-z_]{1,40})=([^&]*)", query)
     for name, value in pairs:
         if _parse_url(f"/?{name}=true") is None:
@@ -130,7 +132,7 @@ def _write_url(parts: dict[str, str]) -> str:
     authority = "" if user is None and password is None else quote(user or "", safe="")
     authority += "" if password is None else f":{quote(password, safe='')}"
     authority += "@" if authority else ""
-    # A list of hosts, a directory or an IPv6 address is a parameter, as elsewhere in a URL not every reader finds it.
+    # A list of hosts, a directory or an IPv6 address is written as a parameter, where every reader of URLs finds it.
     if re.fullmatch(r"[\w.-]*", parts.get("host", ""), re.ASCII) and "," not in parts.get("port", ""):
         authority += parameters.pop("host", "")
         authority += f":{port}" if (port := parameters.pop("port", "")) else ""
@@ -150,7 +152,7 @@ def describe(url: str) -> str:
 
 
 class PostgresDB:
-    """The database of `url` (database_url() where it is None), asked over one short connection per call."""
+    """The database of `url` (database_url() where it is None); each call opens a connection of its own."""
 
     def __init__(self, url: str | None = None) -> None:
         self._url = url
@@ -171,19 +173,19 @@ class PostgresDB:
             return
         with closing(connect(self._url or database_url())) as open_connection:
             # Statements sent together without BEGIN are one transaction (PostgreSQL manual, "Multiple Statements in
-            # a Simple Query"), and one alone may be what no transaction block takes, as CREATE DATABASE.
+            # a Simple Query"), and CREATE DATABASE, sent alone, is allowed.
             open_connection.autocommit = True
             yield open_connection
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """The rows of the last statement in `sql`, or its status where it gives no rows; what it did is committed.
+        """The rows of the last statement in `sql`, or its status where it returns no rows; its changes are committed.
 
+        Values are bound to %s or %(name)s; without params a % is only a %.
         Shape: the statement's columns in their order, nullable dtypes; or one row with the column `status`.
-            Values are bound to %s or %(name)s; without params a % is only a %.
-        Raises: QueryError with the SQL state, and nothing of `sql` is done (unless it has a COMMIT of its own);
+        Raises: QueryError with the SQL state, and nothing is changed (unless `sql` has a COMMIT of its own);
             DatabaseUnavailableError.
         """
-        # Here, as seed_db.py and alembic need a connection and no pandas, whose import takes longer than they do.
+        # Imported here, as seed_db.py and alembic need a connection and no pandas, which takes longer than they do.
         import pandas as pd
 
         with self._connect() as open_connection:

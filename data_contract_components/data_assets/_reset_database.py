@@ -1,7 +1,5 @@
 """Empties the database of database_url() for `make reset`: the embedded one, or one that the migrations built."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys
@@ -9,18 +7,21 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 import psycopg2
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg2.sql import SQL, Identifier
 
 from data_contract_components.command import command
-from data_contract_components.data_assets._applied_revisions import RECORDS_SQL, RELATIONS_SQL
+from data_contract_components.data_assets._applied_revisions import MIGRATIONS_DIRECTORY, RECORDS_SQL, RELATIONS_SQL
 from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
+from data_contract_components.data_assets._migration_run import load_revisions_from_source, render_failure
 from data_contract_components.data_assets._query_postgres_helper import (
     REPOSITORY_DIRECTORY,
     connect,
     database_url,
     describe,
 )
-from data_contract_components.errors import ForeignDatabaseError, QueryError
+from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
 
 NAME_SQL = """
 select current_database(), pg_catalog.pg_get_userbyid(datdba)
@@ -29,8 +30,21 @@ where datname = current_database()
 """
 
 
+def ensure_migrations_load() -> None:
+    """Alembic can load every revision, and they have one head.
+
+    Raises: DataContractError, as an emptied database could not be rebuilt.
+    """
+    load_revisions_from_source()
+    try:
+        ScriptDirectory.from_config(Config(MIGRATIONS_DIRECTORY.parent / "alembic.ini")).get_current_head()
+    except Exception as error:
+        text = render_failure(error, ()) or str(error)
+        raise DataContractError(f"the migrations cannot be loaded, so nothing was dropped\n{text}") from error
+
+
 def reset_embedded_database() -> None:
-    """The embedded server does not run, and its data are gone."""
+    """The embedded server is stopped, and its data are removed."""
     directory = REPOSITORY_DIRECTORY / ".postgres"
     if directory.exists():
         stop_embedded_postgres(directory)
@@ -40,7 +54,7 @@ def reset_embedded_database() -> None:
 def reset_database(url: str) -> None:
     """The database is as CREATE DATABASE makes it, with the owner that it had.
 
-    Raises: ForeignDatabaseError where it holds tables and no record of ours; QueryError, and it is as it was.
+    Raises: ForeignDatabaseError where it has tables and no record of ours; QueryError, and it is unchanged.
     """
     place = describe(url)
     with closing(connect(url)) as connection, connection.cursor() as cursor:
@@ -53,7 +67,7 @@ def reset_database(url: str) -> None:
             way_out = "If nobody needs them, drop and create that database yourself, and type make migrate."
             raise ForeignDatabaseError(place, tables, way_out)
     print(f"dropping and creating {place}", file=sys.stderr)
-    # First the new one, so that a role that may not make databases loses nothing.
+    # The new one first, so that a role that may not create databases loses nothing.
     old, new = Identifier(name), Identifier(f"{name[:50]}_reset_{os.getpid()}")
     with (
         closing(connect(urlsplit(url)._replace(path="/template1").geturl())) as connection,
@@ -75,6 +89,7 @@ def reset_database(url: str) -> None:
 @command("the database is as it was, or gone")
 def main() -> int:
     """0: the database is empty; 2: it could not be emptied."""
+    ensure_migrations_load()
     if os.environ.get("DATABASE_URL", "").strip():
         reset_database(database_url())
     else:

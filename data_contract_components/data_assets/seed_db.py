@@ -25,7 +25,7 @@ from data_contract_components.data_assets._museum_records import (
     to_json_texts,
     to_texts,
 )
-from data_contract_components.data_assets._query_postgres_helper import connect, database_url
+from data_contract_components.data_assets._query_postgres_helper import connect, database_url, read_sql
 from data_contract_components.errors import DataContractError, QueryError
 
 RECORDS_PATH = Path(__file__).parent / "db_migrations" / "raw_data" / "objects.json"
@@ -34,15 +34,7 @@ BATCH_RECORDS = 2_000
 # psycopg2 sends a list as an array of text, which PostgreSQL does not turn into other arrays by itself.
 CASTS: dict[Converter, str] = {to_json_texts: "%s::json[]", to_texts: "%s::text[]"}
 
-MISSING_COLUMNS_SQL = """
-select wanted.table_name || '.' || wanted.column_name
-from unnest(%s::text[], %s::text[]) with ordinality as wanted (table_name, column_name, position)
-left join pg_catalog.pg_attribute as attributes
-    on attributes.attrelid = pg_catalog.to_regclass(pg_catalog.quote_ident(wanted.table_name))
-    and attributes.attname = wanted.column_name and not attributes.attisdropped
-where attributes.attname is null
-order by wanted.position
-"""
+MISSING_COLUMNS_SQL = read_sql("missing_columns")
 SUMMARY_SQL = """
 select
     (select count(*) from object),

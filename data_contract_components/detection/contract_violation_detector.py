@@ -1,45 +1,36 @@
 """Step 5 of the flow, for columns: where the catalog is not what the contracts say."""
 
-import datetime
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import pandas as pd
-
+from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import (
     ELEMENT_PREFIX,
     WHOLE_TABLE,
     Contract,
-    ContractSpec,
     Enforcement,
     get_enforcement,
 )
-from data_contract_components.detection._get_data_catalog import (
-    COLUMN_KEY,
-    CONSTRAINT_COLUMNS,
-    TABLE_KEY,
-    CatalogRow,
-    get_data_catalog,
-    to_rows,
-)
-from data_contract_components.detection._get_data_contract_specs import (
-    get_data_contract_specs,
-    get_table_key,
-    get_tables,
-)
+from data_contract_components.detection._contract_detector import ContractDetector, run_detector
+from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, TABLE_KEY, CatalogRow, to_rows
+from data_contract_components.detection._get_data_contract_specs import get_table_key
 
 # The keys of a contract's column, in the order in which they are compared.
-COMPARED_KEYS = ("data_type", "primaryKey", *CONSTRAINT_COLUMNS)
+COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
+# The rows of a table's columns, by their names, in the table's order.
+Table = dict[str, CatalogRow]
 
 
 @dataclass(frozen=True)
 class Violation:
     """One clause of a contract that the catalog does not keep.
 
-    `key` is one of COMPARED_KEYS, "column_name" (the column is missing), "additionalColumns" (a column that is not
-    listed), or, of the WHOLE_TABLE, "table_type" or "table_catalog". `reason` is why what is declared does not count.
+    `key` is one of COMPARED_KEYS, "column_name" (the column is missing) or "additionalColumns" (the contract does not
+    list it); for the WHOLE_TABLE, "table_type" or "table_catalog". `reason` is why what is declared does not count.
     """
 
     contract_name: str
@@ -62,27 +53,14 @@ class Violation:
         return f"{text} ({self.reason})" if self.reason else text
 
 
-class ContractViolationDetector:
-    """Contracts (the project's own where they are not given) beside the catalog (the database's, read when needed).
-
-    `today` decides whether a deprecated contract still binds; None is the day in UTC.
-    """
-
-    def __init__(
-        self,
-        contracts: dict[str, Contract] | None = None,
-        catalog_df: pd.DataFrame | None = None,
-        today: datetime.date | None = None,
-    ) -> None:
-        self.contracts = get_data_contract_specs() if contracts is None else contracts
-        self.catalog_df = catalog_df
-        self.today = today or datetime.datetime.now(datetime.UTC).date()
+class ContractViolationDetector(ContractDetector):
+    """Finds the clauses that the catalog does not keep."""
 
     def transform_contract_specs_to_catalog_format(self) -> list[dict[str, Any]]:
-        """The columns under contract as the catalog has them, one dict a column, in the order of the contracts.
+        """The columns under contract as the catalog has them, in the order of the contracts.
 
-        Shape: `contract_name`, COLUMN_KEY, and those of COMPARED_KEYS that the contract mentions: a key that is
-            absent is not checked, a key that is None says that the column must have none.
+        Shape: one dict per column with `contract_name`, COLUMN_KEY, and those of COMPARED_KEYS that the contract
+            mentions: a key that is absent is not checked, a key that is None means that the column must have none.
         """
         return [
             {
@@ -99,7 +77,7 @@ class ContractViolationDetector:
     def detect_constraint_violations(self) -> list[dict[str, str]]:
         """What breaks the contracts that bind, in their order; of each, first the columns that are missing.
 
-        Shape: one dict a violation, with the keys `contract_name`, `table_name`, `column_name`, `violations` (words).
+        Shape: one dict per violation, with the keys `contract_name`, `table_name`, `column_name`, `violations` (text).
         """
         return [
             {
@@ -112,77 +90,53 @@ class ContractViolationDetector:
         ]
 
     def find_violations(self, *enforcements: Enforcement) -> list[Violation]:
-        """The same as facts, of the contracts that are enforced so."""
-        if self.catalog_df is None:
-            self.catalog_df = get_data_catalog(tables=get_tables(self.contracts))
-        contract_rows = self.transform_contract_specs_to_catalog_format()
-        catalog_rows = to_rows(self.catalog_df)
-        key = list(COLUMN_KEY)
-        merged_df = pd.DataFrame(contract_rows, columns=key, dtype="string").merge(
-            self.catalog_df[key].assign(position=range(len(catalog_rows))), on=key, how="left", validate="many_to_one"
-        )
-        rows_of_contract: dict[str, list[tuple[dict[str, Any], CatalogRow | None]]] = {}
-        for contract_row, (_, position) in zip(contract_rows, merged_df["position"].items(), strict=True):
-            catalog_row = None if pd.isna(position) else catalog_rows[int(position)]
-            rows_of_contract.setdefault(contract_row["contract_name"], []).append((contract_row, catalog_row))
-        rows_of_table: dict[tuple[Any, ...], list[CatalogRow]] = {}
-        for catalog_row in catalog_rows:
-            rows_of_table.setdefault(tuple(catalog_row[key] for key in TABLE_KEY), []).append(catalog_row)
+        """The violations of the contracts with one of these enforcements, in the same order."""
+        contract_rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.contracts}
+        for contract_row in self.transform_contract_specs_to_catalog_format():
+            contract_rows[contract_row["contract_name"]].append(contract_row)
+        tables: dict[tuple[str, ...], Table] = {}
+        for row in to_rows(self.catalog_df):
+            tables.setdefault(tuple(row[key] for key in TABLE_KEY), {})[row["column_name"]] = row
         return [
-            Violation(
-                contract_name,
-                *contract.table,
-                *facts,
-                table_catalog=contract.spec["schema"]["table_catalog"],
-            )
+            violation
             for contract_name, contract in self.contracts.items()
             if get_enforcement(contract.spec, self.today) in enforcements
-            for facts in _find_violations(contract.spec, rows_of_contract[contract_name], rows_of_table)
+            for violation in _find_violations(contract_name, contract, contract_rows[contract_name], tables)
         ]
 
 
 def _find_violations(
-    spec: ContractSpec,
-    rows: list[tuple[dict[str, Any], CatalogRow | None]],
-    rows_of_table: dict[tuple[Any, ...], list[CatalogRow]],
-) -> Iterator[tuple[str, str, Any, Any, str | None]]:
-    """Column, key, expected, found and reason of each violation of one contract."""
-    schema, table_rows = spec["schema"], rows_of_table.get(tuple(get_table_key(spec).values()), [])
-    if not table_rows:
-        names = (schema["table_schema"], schema["table_name"])
-        if other_catalog := next((key[0] for key in rows_of_table if key[1:] == names), None):
-            yield WHOLE_TABLE, "table_catalog", schema["table_catalog"], other_catalog, None
-            return
-    for contract_row, catalog_row in rows:
-        if catalog_row is None:
-            yield contract_row["column_name"], "column_name", contract_row["column_name"], None, None
-    if table_rows and "table_type" in schema and schema["table_type"] != table_rows[0]["table_type"]:
-        yield WHOLE_TABLE, "table_type", schema["table_type"], table_rows[0]["table_type"], None
-    for contract_row, catalog_row in rows:
-        if catalog_row is not None:
-            for facts in find_column_violations(contract_row, catalog_row):
-                yield contract_row["column_name"], *facts
+    contract_name: str,
+    contract: Contract,
+    contract_rows: list[dict[str, Any]],
+    tables: dict[tuple[str, ...], Table],
+) -> Iterator[Violation]:
+    schema = contract.spec["schema"]
+    violation = partial(Violation, contract_name, *contract.table, table_catalog=schema["table_catalog"])
+    table = tables.get(tuple(get_table_key(contract.spec).values()), {})
+    if not table and (other_catalog := next((key[0] for key in tables if key[1:] == contract.table), None)):
+        yield violation(WHOLE_TABLE, "table_catalog", schema["table_catalog"], other_catalog)
+        return
+    for contract_row in contract_rows:
+        if contract_row["column_name"] not in table:
+            yield violation(contract_row["column_name"], "column_name", contract_row["column_name"], None)
+    table_type = next((row["table_type"] for row in table.values()), None)
+    if table_type and schema.get("table_type", table_type) != table_type:
+        yield violation(WHOLE_TABLE, "table_type", schema["table_type"], table_type)
+    for contract_row in contract_rows:
+        if found := table.get(contract_row["column_name"]):
+            for key in COMPARED_KEYS:
+                if key in contract_row and not _is_kept(key, contract_row[key], found[key]):
+                    # A foreign key that is not enforced does not explain one where the contract allows none.
+                    reason = None if contract_row[key] is None else (found["not_enforced"] or {}).get(key)
+                    yield violation(contract_row["column_name"], key, contract_row[key], found[key], reason)
     if not schema.get("additionalColumns", True):
-        for catalog_row in table_rows:
-            if catalog_row["column_name"] not in schema["properties"]:
-                yield catalog_row["column_name"], "additionalColumns", None, catalog_row["column_name"], None
+        for column_name in table:
+            if column_name not in schema["properties"]:
+                yield violation(column_name, "additionalColumns", None, column_name)
 
 
-def find_column_violations(
-    contract_row: dict[str, Any], catalog_row: CatalogRow
-) -> list[tuple[str, Any, Any, str | None]]:
-    """Key, expected, found and reason of what differs between a column under contract and the same in the catalog."""
-    found_row = catalog_row | {"primaryKey": catalog_row["constraint_type"] == "PRIMARY KEY"}
-    reasons = catalog_row["not_enforced"] or {}
-    return [
-        # A foreign key that is not enforced does not explain one where the contract says that there is none.
-        (key, contract_row[key], found_row[key], None if contract_row[key] is None else reasons.get(key))
-        for key in COMPARED_KEYS
-        if key in contract_row and not _holds(key, contract_row[key], found_row[key])
-    ]
-
-
-def _holds(key: str, expected: Any, found: Any) -> bool:
+def _is_kept(key: str, expected: Any, found: Any) -> bool:
     # A column may have several foreign keys, and the contract asks for one of them.
     if key == "references" and expected is not None:
         target = {name: value for name, value in expected.items() if not name.startswith("x-")}
@@ -191,3 +145,18 @@ def _holds(key: str, expected: Any, found: Any) -> bool:
     if key == "array_element_dimensions" and found == 0:
         return True
     return bool(expected == found)
+
+
+@command("nothing was changed")
+def main(arguments: list[str] | None = None) -> int:
+    """0: the catalog keeps all clauses; 1: it breaks one; 2: could not check."""
+    return run_detector(arguments, "Find where the database is not what the contracts say.", _detect)
+
+
+def _detect(contracts: dict[str, Contract]) -> list[str]:
+    violations = ContractViolationDetector(contracts).find_violations("binding")
+    return [f"{v.contract_name}, {v.table_name}.{v.column_name}: {v}" for v in violations]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

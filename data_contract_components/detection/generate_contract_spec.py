@@ -25,16 +25,10 @@ from data_contract_components.detection._get_data_contract_specs import (
     read_contract,
     render_json_path,
 )
+from data_contract_components.detection._read_sql import read_sql
 from data_contract_components.errors import DataContractError
 
-COMMENTS_SQL = """
-select attname::text as column_name, pg_catalog.col_description(attrelid, attnum) as description
-from pg_catalog.pg_attribute
-join pg_catalog.pg_class on pg_class.oid = attrelid
-join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-where nspname = %s and relname = %s and attnum > 0 and not attisdropped
-order by attnum
-"""
+COLUMN_COMMENTS_SQL = read_sql(Path(__file__).with_name("column_comments.sql"))
 # Keys that say something of columns of some types only, in both versions, and the types; null is said from 1.1.0 on.
 TYPE_KEYS = {
     "character_maximum_length": ("character", "character varying", "bit", "bit varying"),
@@ -101,14 +95,13 @@ def _own_keys(previous: dict[str, Any] | None, part: str) -> dict[str, Any]:
 
 
 def _generate_constraints(row: dict[Any, Any], spec_version: str) -> dict[str, Any]:
-    found = row | {"primaryKey": row["constraint_type"] == "PRIMARY KEY"}
-    constraints = {key: found[key] for key in KEYS_OF_1_0 if found[key] is not None}
+    constraints = {key: row[key] for key in KEYS_OF_1_0 if row[key] is not None}
     if spec_version == SPEC_VERSIONS[0]:
         return constraints
     constraints |= _type_values(row["data_type"], row, prefix="")
-    constraints |= {key: found[key] for key in KEYS_OF_EVERY_TYPE}
-    constraints["references"] = found["references"][0] if found["references"] else None
-    return constraints | ({"enum": found["enum"]} if found["enum"] is not None else {})
+    constraints |= {key: row[key] for key in KEYS_OF_EVERY_TYPE}
+    constraints["references"] = row["references"][0] if row["references"] else None
+    return constraints | ({"enum": row["enum"]} if row["enum"] is not None else {})
 
 
 def _generate_element(row: dict[Any, Any], spec_version: str) -> dict[str, Any]:
@@ -220,7 +213,7 @@ def _read_table(table_schema: str, table_name: str) -> tuple[list[dict[Any, Any]
             f'the database has no table "{table_name}" in schema "{table_schema}"'
             + (f'; did you mean "{nearest[0]}" in schema "{schemas[nearest[0]]}" (--schema)?' if nearest else "")
         )
-    comments_df = database.query(COMMENTS_SQL, [table_schema, table_name]).dropna()
+    comments_df = database.query(COLUMN_COMMENTS_SQL, [table_schema, table_name]).dropna()
     return rows, dict(comments_df.itertuples(index=False, name=None))
 
 

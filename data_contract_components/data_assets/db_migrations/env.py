@@ -2,12 +2,11 @@
 
 import functools
 import os
-import re
 import sys
 from logging.config import fileConfig
+from pathlib import Path
 from typing import Any
 
-import alembic.script.base
 from alembic import context
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
@@ -16,6 +15,7 @@ from data_contract_components.data_assets._applied_revisions import get_checksum
 from data_contract_components.data_assets._migration_run import (
     ensure_may_be_migrated,
     keep_what_ran,
+    load_revisions_from_source,
     render_failure,
     wait_for_other_migrations,
 )
@@ -23,19 +23,19 @@ from data_contract_components.data_assets._query_postgres_helper import connect,
 from data_contract_components.errors import DataContractError
 
 DIALECT = "postgresql+psycopg2"
-# Somebody typed a command; where a program runs the migrations, errors are that program's to report.
+# Whether a user typed a command; a program that runs the migrations reports their errors itself.
 IS_TYPED = context.config.cmd_opts is not None
 
 
 def run_migrations_offline() -> None:
-    """The SQL of the migrations is on standard output; no database is asked."""
+    """The SQL of the migrations is on standard output; no database is needed."""
     context.configure(url=f"{DIALECT}://", literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
 
 
 def run_migrations_online() -> None:
-    """The migrations are applied, all of them or none (but for those that commit), and recorded."""
+    """The migrations are applied and recorded: all or none, except for revisions that commit."""
     url = database_url()
     engine = create_engine(f"{DIALECT}://", creator=lambda: connect(url), poolclass=NullPool)
     with engine.connect() as connection:
@@ -71,14 +71,11 @@ def run_migrations_online() -> None:
 
 
 if context.config.config_file_name is not None:
-    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+    # In the repository's directory alembic reads pyproject.toml, which cannot configure the log.
+    named, own = Path(context.config.config_file_name), Path(__file__).parents[1] / "alembic.ini"
+    fileConfig(named if named.exists() else own, disable_existing_loggers=False)
 
-# Alembic has loaded no revision yet. Python takes a compiled file for right when the source has the same size and
-# time; here it finds none, and writes none.
-sys.pycache_prefix = os.devnull
-# Alembic skips Emacs' lock files, and not the "._" files of macOS.
-alembic.script.base._only_source_rev_file = re.compile(r"(?!\.|__init__)(.*\.py)$")
-
+load_revisions_from_source()  # none is loaded yet
 try:
     if context.is_offline_mode():
         run_migrations_offline()

@@ -26,8 +26,8 @@ _KEYS_OF_TABLES = (
 class Target:
     """A table or one of its columns, and in `found` what the database knows of it.
 
-    `found` of a column: its row of the catalog and of contract_mutation_score.FACTS_SQL, `primaryKey`, and
-    `primary_key_columns`. `brackets` are the array's whose element is meant.
+    `found` has the values of its row of the catalog and of column_facts.sql, and `primary_key_columns`. `brackets` are
+    those of the array whose element is meant.
     """
 
     table_schema: str

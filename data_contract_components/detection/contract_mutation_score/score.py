@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from textwrap import wrap
 from typing import Literal
 
@@ -19,7 +20,8 @@ from data_contract_components.contract_definition.contract_spec import (
     find_clauses,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_catalog import RESOLVED_TYPES_SQL, get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection._read_sql import read_sql
 from data_contract_components.detection.contract_mutation_score.mutations import (
     NEW_NAME,
     Target,
@@ -36,46 +38,7 @@ from data_contract_components.errors import DataContractError, QueryError
 LINE_LENGTH = 80
 # SQL states that are not about the statement: connection, rights, resources, locks, the operator, the server itself.
 SURROUNDINGS = ("08", "25", "42501", "53", "55P03", "57", "58", "XX")
-# What a statement has to name and the catalog does not have.
-FACTS_SQL = f"""
-with recursive attributes as materialized (
-    select pg_attribute.*
-    from pg_catalog.pg_attribute
-    join pg_catalog.pg_class on pg_class.oid = pg_attribute.attrelid
-    join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
-    where pg_namespace.nspname = %s and pg_class.relname = %s
-        and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
-),
-{RESOLVED_TYPES_SQL}
-select
-    attributes.attname::text as column_name,
-    pg_catalog.format_type(attributes.atttypid, attributes.atttypmod) as type,
-    pg_catalog.format_type(resolved_types.base_oid, resolved_types.base_typmod) as base_type,
-    pg_catalog.format_type(resolved_types.leaf_oid, resolved_types.leaf_typmod) as array_element_base_type,
-    array(
-        select pg_constraint.conname::text
-        from pg_catalog.pg_constraint
-        where pg_constraint.conrelid = attributes.attrelid and pg_constraint.contype = 'p'
-    ) as primary_keys,
-    array(
-        select pg_constraint.conname::text
-        from pg_catalog.pg_constraint
-        where pg_constraint.conrelid = attributes.attrelid and pg_constraint.contype = 'f'
-            and attributes.attnum = any (pg_constraint.conkey)
-        order by pg_constraint.conname
-    ) as foreign_keys,
-    array(
-        select indexes.relname::text
-        from pg_catalog.pg_index
-        join pg_catalog.pg_class as indexes on indexes.oid = pg_index.indexrelid
-        where pg_index.indrelid = attributes.attrelid and pg_index.indisunique and not pg_index.indisprimary
-            and pg_index.indnkeyatts = 1 and pg_index.indkey[0] = attributes.attnum
-        order by indexes.relname
-    ) as unique_indexes
-from attributes
-join resolved_types using (atttypid, atttypmod)
-order by attributes.attnum
-"""
+COLUMN_FACTS_SQL = read_sql(Path(__file__).with_name("column_facts.sql"))
 
 
 class RefusedError(DataContractError):
@@ -168,14 +131,13 @@ class ContractMutations:
         rows = to_rows(get_data_catalog(self._transaction, {self._table}))
         # So that each type is named with its schema. Only here, as it changes what the catalog says of defaults.
         with self._undone("set local search_path = ''"):
-            facts_rows = to_rows(self._transaction.query(FACTS_SQL, self._table))
+            facts_rows = to_rows(self._transaction.query(COLUMN_FACTS_SQL, self._table))
         facts = {row["column_name"]: row for row in facts_rows}
-        key_columns = [row["column_name"] for row in rows if row["constraint_type"] == "PRIMARY KEY"]
+        key_columns = [row["column_name"] for row in rows if row["primaryKey"]]
         targets: dict[str, Target] = {}
         for row in rows:
             name = row["column_name"]
-            found = {str(key): value for key, value in (row | facts[name]).items()}
-            found |= {"primaryKey": name in key_columns, "primary_key_columns": key_columns}
+            found = row | facts[name] | {"primary_key_columns": key_columns}
             target = Target(*self._table, row["table_type"], name, found)
             targets.setdefault(WHOLE_TABLE, replace(target, column_name=""))
             if name in self._contract.spec["schema"]["properties"]:

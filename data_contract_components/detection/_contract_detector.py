@@ -1,0 +1,53 @@
+"""What the two detectors share: the contracts beside the catalog, and how a detector ends as a command."""
+
+import argparse
+import datetime
+import functools
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from data_contract_components.contract_definition.contract_spec import Contract, ensure_a_contract_binds
+from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
+from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
+
+
+class ContractDetector:
+    """Contracts and catalog; those of the project and its database where they are not given.
+
+    `today` decides whether a deprecated contract still binds; None is the day in UTC.
+    """
+
+    def __init__(
+        self,
+        contracts: dict[str, Contract] | None = None,
+        catalog_df: pd.DataFrame | None = None,
+        today: datetime.date | None = None,
+    ) -> None:
+        self.contracts = get_data_contract_specs() if contracts is None else contracts
+        self.today = today or datetime.datetime.now(datetime.UTC).date()
+        if catalog_df is not None:
+            self.catalog_df = catalog_df
+
+    @functools.cached_property
+    def catalog_df(self) -> pd.DataFrame:
+        """The catalog of the tables under contract, read when it is first needed."""
+        return get_data_catalog(tables=get_tables(self.contracts))
+
+
+def run_detector(
+    arguments: Sequence[str] | None, description: str, detect: Callable[[dict[str, Contract]], Sequence[str]]
+) -> int:
+    """Prints what `detect` finds in the project's contracts: 0 where it is nothing, 1 otherwise.
+
+    Raises: DataContractError where it cannot be decided: a contract is invalid, none binds, or the database is stale.
+    """
+    epilog = "Exit status: 0 nothing wrong; 1 violations; 2 could not check."
+    argparse.ArgumentParser(description=description, epilog=epilog).parse_args(arguments)
+    contracts = get_data_contract_specs()
+    ensure_a_contract_binds(contracts)
+    ensure_applied_revisions_are_current()
+    findings = detect(contracts)
+    print("\n".join(findings) if findings else "nothing wrong")
+    return 1 if findings else 0

@@ -1,0 +1,41 @@
+"""A hint in place of "No module named 'pandas'". Each component imports this first; it needs Python only."""
+
+import sys
+from importlib.abc import MetaPathFinder
+from types import TracebackType
+
+from data_contract_components.errors import DataContractError
+
+PACKAGES = {"alembic", "jinja2", "jsonschema_rs", "pandas", "psycopg2", "requests", "sqlalchemy", "tqdm"}
+
+
+class MissingPackageError(DataContractError, ModuleNotFoundError):
+    """A package that pyproject.toml names is not installed for this Python."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the package {name} is not installed for {sys.executable}\n"
+            "Activate the virtual environment, in the repository's directory: . .venv/bin/activate\n"
+            "Where there is none: make requirements",
+            name=name,
+        )
+
+
+class MissingPackageFinder(MetaPathFinder):
+    """Stands behind Python's own finders, so that it is asked for what these have not found."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname in PACKAGES:
+            raise MissingPackageError(fullname)
+
+
+def print_and_exit(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """An excepthook: a command that lacks a package prints the hint alone, and ends with 2 (could not check)."""
+    if isinstance(error, MissingPackageError):
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    sys.__excepthook__(kind, error, traceback)
+
+
+sys.meta_path.append(MissingPackageFinder())
+sys.excepthook = print_and_exit

@@ -1,3 +1,0 @@
-create type mood as enum ();
-create type pair as (x integer);
-create table contracted (a mood, b pair);

@@ -1,4 +1,0 @@
-create table target (id integer primary key);
-create table other (id integer primary key);
-create table contracted (a integer references other);
-alter table contracted add constraint f foreign key (a) references target not valid;

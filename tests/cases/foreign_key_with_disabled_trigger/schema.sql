@@ -1,3 +1,0 @@
-create table target (id integer primary key);
-create table contracted (a integer constraint f references target);
-alter table contracted disable trigger all;

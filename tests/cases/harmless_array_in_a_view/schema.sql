@@ -1,2 +1,0 @@
-create table base (words text[][]);
-create view contracted as select * from base;

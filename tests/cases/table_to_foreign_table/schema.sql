@@ -1,9 +1,0 @@
-create type mood as enum ('calm', 'angry');
-create type temper as enum ('calm', 'angry');
-create domain short_text as varchar(7);
-create domain long_text as varchar(7);
-create table target (id integer primary key, other integer unique);
-create table contracted (
-    "free" text
-);
-drop table contracted; create foreign data wrapper w; create server s foreign data wrapper w; create foreign table contracted (free text) server s;

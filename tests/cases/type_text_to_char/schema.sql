@@ -1,9 +1,0 @@
-create type mood as enum ('calm', 'angry');
-create type temper as enum ('calm', 'angry');
-create domain short_text as varchar(7);
-create domain long_text as varchar(7);
-create table target (id integer primary key, other integer unique);
-create table contracted (
-    "note" text
-);
-alter table contracted alter column "note" type char(5);

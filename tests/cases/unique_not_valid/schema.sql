@@ -1,7 +1,0 @@
-create table contracted (
-    id integer not null,
-    day integer not null
-) partition by list (day);
-create table monday partition of contracted for values in (1);
-create table tuesday partition of contracted for values in (2);
-create unique index days on only contracted (day);

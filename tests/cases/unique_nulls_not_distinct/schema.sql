@@ -1,1 +1,0 @@
-create table contracted (a integer unique nulls not distinct);

@@ -1,0 +1,10 @@
+-- Columns that a contract says every key of, and a table with an odd name.
+create type mood as enum ('calm', 'angry');
+create domain short_text as varchar(7);
+create table "Every thing;" (
+    id integer generated always as identity primary key, a smallint unique, b numeric(9, 3), c numeric, d varchar(9),
+    e varchar, f char(4), g timestamp(2), h timestamptz, i interval day to second(3), j mood, k short_text,
+    l text collate "C", m varchar(5)[][], n mood[], o jsonb[], p integer generated always as (1) stored,
+    q integer references object (object_id), "R s" bit varying(8), t uuid default gen_random_uuid()
+);
+create table "a	%s ""b" (id integer);

@@ -1,0 +1,23 @@
+-- Tables, views and partitions in which a statement cannot change everything.
+create domain must as integer not null;
+create table parent (id integer, v must, primary key (id)) partition by range (id);
+create table child partition of parent for values from (1) to (2);
+create view view_of_column as select id, 1 as one from child where id > 0;
+create materialized view stored as select id from child;
+create unique index on stored (id);
+create foreign data wrapper w;
+create server s foreign data wrapper w;
+create foreign table distant (a numeric(4, 1) not null) server s;
+create table tied (a integer unique references tied (a), b json, primary key (a), check (a > 0));
+create view of_tied as select * from tied;
+create table testator (a integer not null);
+create foreign table heir () inherits (testator) server s;
+create type mood as enum ('calm');
+create type quiet as enum ();
+create domain needed as must;
+create domain feeling as mood;
+create domain feelings as feeling[];
+create domain moment as timestamp(3);
+create table nested (a needed, b feelings, c moment[], d feelings[], e quiet);
+create policy p on tied using (a > 3);
+insert into tied values (1, '{}'), (2, null);
