@@ -79,7 +79,7 @@ class TestAgreement(DatabaseTestCase):
 
     def test_what_a_role_may_not_see_is_not_missing(self) -> None:
         self.database.query("revoke select on pg_catalog.pg_enum from public")
-        with self.assertRaisesRegex(CatalogHiddenError, "could not check: role nobody_at_all may not see .*pg_enum"):
+        with self.assertRaisesRegex(CatalogHiddenError, "could not check: role nobody_at_all may not read .*pg_enum"):
             get_data_catalog(self.nobody())
 
     def test_a_default_is_printed_as_for_everybody_whatever_the_roles_settings(self) -> None:

@@ -76,7 +76,7 @@ class TestPostForkComment(unittest.TestCase):
         (seen,) = (seen for seen in self.github.seen if seen.path == PULLS)
         self.assertEqual(seen.query, {"state": "open", "per_page": "100", "head": "reader:a branch&state=closed"})
 
-    def test_a_pull_request_that_has_moved_on_or_is_anothers_gets_none(self) -> None:
+    def test_a_pull_request_with_another_commit_or_from_another_fork_gets_none(self) -> None:
         others = [a_pull_request(sha="d" * 40), a_pull_request(fork="other/data-contracts"), a_pull_request(fork=None)]
         self.assertIn("[]; nothing posted", self.post(*others))
         self.assertEqual(self.github.comments, [])

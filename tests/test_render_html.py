@@ -97,7 +97,7 @@ def filled(report: Report, text: str) -> Any:
 
 
 class Page(HTMLParser):
-    """What a page consists of: its tags with their attributes, and its text without style and script."""
+    """The tags of a page with their attributes, and its text without style and script."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class TestPage(unittest.TestCase):
         self.assertGreater(len(texts), 60)
         self.assertEqual([text for text in texts if text not in page and text != "postgres"], [])
 
-    def test_the_outcome_is_said_in_words_before_anything_else(self) -> None:
+    def test_the_outcome_comes_first_and_in_words(self) -> None:
         outcomes: dict[Outcome, str] = {
             "passed": "Passed: no contract is broken.",
             "violations": "Violations: 1 of 2 contracts broken.",
@@ -190,7 +190,7 @@ class TestPage(unittest.TestCase):
         self.assertIn("Tables without a contractnot known", text)
         self.assertIn("which tables have no contract is not known", text)
 
-    def test_a_report_with_nothing_in_it_is_a_page_too(self) -> None:
+    def test_an_empty_report_is_a_page(self) -> None:
         page = Page(render_html(make_report("passed", contracts=(), tables_without_contract=())))
         self.assertIn("There is no contract to show.", page.text)
         self.assertIn("At a glance: 0 contracts", page.text)
@@ -214,17 +214,17 @@ class TestPage(unittest.TestCase):
 
         self.assertEqual(read_tags(HOSTILE_TEXT), read_tags("plain"))
 
-    def test_characters_that_cannot_be_seen_are_written_out(self) -> None:
+    def test_invisible_characters_are_escaped(self) -> None:
         page = render_html(filled(make_report(), HOSTILE_TEXT))
         self.assertEqual({character for character in page if not character.isprintable()}, {"\n"})
         self.assertIn(r"\x1b[31m \x00 \u202egnp.exe \u2066 \ud800 \xa0", page)
         page.encode()
 
-    def test_letters_of_another_direction_of_writing_keep_to_themselves(self) -> None:
+    def test_text_in_another_writing_direction_is_isolated(self) -> None:
         page = render_html(filled(make_report(), "צוות"))
         self.assertEqual(page.count("<bdi>צוות</bdi>"), page.count("צוות"))
 
-    def test_of_a_very_long_text_the_beginning_and_the_end_are_kept(self) -> None:
+    def test_a_very_long_text_keeps_its_beginning_and_end(self) -> None:
         page = render_html(make_report("could not check", error="first" + "x" * 1_000_000 + "last"))
         self.assertIn("first", page)
         self.assertIn(f" … {1_000_009 - LONGEST_TEXT:,} characters left out … ", page)
@@ -261,7 +261,7 @@ class TestPage(unittest.TestCase):
 
 
 class Chromium:
-    """A headless Chromium, spoken to over the pipe of its DevTools protocol: JSON texts that end in a zero byte."""
+    """A headless Chromium, controlled over the pipe of its DevTools protocol: JSON texts that end in a zero byte."""
 
     def __init__(self, test_class: type[unittest.TestCase]) -> None:
         profile = tempfile.mkdtemp(prefix="chromium-")
@@ -307,7 +307,7 @@ class Chromium:
         return self.wait_for(lambda answer: answer.get("id") == self.number)["result"]
 
     def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The next message that is so; the others are events."""
+        """The next message for which `condition` holds; the others are events."""
         while True:
             while b"\0" not in self.received:
                 if not select.select([self.answers], [], [], WAIT_SECONDS)[0]:
@@ -417,7 +417,7 @@ class TestPageInChromium(unittest.TestCase):
                 self.assertEqual(self.get_shown("h3"), contracts)
                 self.assertEqual(self.browser.evaluate("matches.textContent"), announced)
 
-    def test_a_column_that_is_found_is_unfolded_and_folded_again(self) -> None:
+    def test_the_search_opens_the_clauses_of_a_column_and_closes_them_again(self) -> None:
         self.open(render_html(make_report()))
         columns = "details.clauses tbody th"
         self.assertEqual(self.get_shown(columns), [])
@@ -430,7 +430,7 @@ class TestPageInChromium(unittest.TestCase):
         self.search("")
         self.assertEqual(self.get_shown(columns), ["title", "medium"])
 
-    def test_the_keyboard_reaches_and_folds_everything_and_the_focus_is_seen(self) -> None:
+    def test_the_keyboard_reaches_and_opens_everything_and_the_focus_is_visible(self) -> None:
         self.open(render_html(make_report()))
         order = [
             "A Contracts",
@@ -464,13 +464,13 @@ class TestPageInChromium(unittest.TestCase):
                 self.browser.press(" ", 32, " ")
                 self.assertEqual(self.get_shown("#contract-1 details.clauses tbody th"), [])
 
-    def test_a_screen_reader_is_told_landmarks_labels_states_and_table_headers(self) -> None:
+    def test_a_screen_reader_gets_landmarks_labels_states_and_table_headers(self) -> None:
         self.open(render_html(make_report(contracts=(BROKEN_CONTRACT, *[KEPT_CONTRACT] * 50))))
         self.browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
         nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
-        told = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
-        # content-visibility: auto took away all that was not on the screen.
-        self.assertEqual(told.count(("article", "object_contract_spec")), 50)
+        read = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+        # content-visibility: auto would remove what is not on the screen.
+        self.assertEqual(read.count(("article", "object_contract_spec")), 50)
         self.assertLessEqual(
             {
                 ("banner", ""),
@@ -487,7 +487,7 @@ class TestPageInChromium(unittest.TestCase):
                 ("rowheader", "medium"),
                 ("DisclosureTriangle", "2 clauses: 2 kept"),
             },
-            set(told),
+            set(read),
         )
 
     def test_the_text_has_contrast_in_light_and_in_dark(self) -> None:
@@ -547,7 +547,7 @@ class TestPageInChromium(unittest.TestCase):
                 sent = [event["request"]["url"] for event in self.browser.get_events("Network.requestWillBeSent")]
                 self.assertEqual(sent, [f"{self.address}/report.html"])
 
-    def test_even_markup_that_slipped_in_would_not_run_or_load_anything(self) -> None:
+    def test_markup_that_was_not_escaped_would_not_run_or_load_anything(self) -> None:
         markup = """
             <script>window.ran = 1</script><script src="/x.js"></script><img src="/x.png" onerror="window.ran = 1">
             <link rel="stylesheet" href="/x.css"><iframe src="/x.html"></iframe><base href="/x/">
@@ -565,6 +565,6 @@ class TestPageInChromium(unittest.TestCase):
         self.addCleanup(self.browser.call, "Emulation.setScriptExecutionDisabled", value=False)
         self.open(render_html(make_report()))
         nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
-        told = {node["role"]["value"] for node in nodes if not node["ignored"]}
-        self.assertNotIn("search", told)
-        self.assertLessEqual({"banner", "navigation", "main", "article", "table", "DisclosureTriangle"}, told)
+        read = {node["role"]["value"] for node in nodes if not node["ignored"]}
+        self.assertNotIn("search", read)
+        self.assertLessEqual({"banner", "navigation", "main", "article", "table", "DisclosureTriangle"}, read)

@@ -21,6 +21,7 @@ from tests.example_report import (
     CONTRACT,
     MIGRATION,
     RUN,
+    example_comparison,
     example_report,
     example_violation,
     missing_column,
@@ -83,25 +84,25 @@ class TestRenderComment(unittest.TestCase):
             f"| [00e9b3375a5f, line 120](https://github.example/museum/guide/blob/{RUN.sha}/{MIGRATION}#L120) |", text
         )
 
-    def test_a_table_that_is_gone_is_one_row(self) -> None:
+    def test_a_missing_table_is_one_row(self) -> None:
         violations = tuple(missing_column(f"c{index}") for index in range(20))
         text = render_comment(example_report(violations=violations, is_table_missing=True), "", RUN)
         self.assertIn("| `(table)` | `table_name` | present | missing |", text)
         self.assertNotIn("| `c1` |", text)
 
-    def test_a_check_that_could_not_be_made_says_why(self) -> None:
+    def test_a_check_that_could_not_be_made_has_its_reason(self) -> None:
         text = render_comment(Report(COULD_NOT_CHECK, "no database"), "the end of the log", RUN)
         self.assertTrue(text.startswith("⚠️ Data contracts could not be checked:\n\n```text\nno database\n```\n"))
         self.assertIn("the end of the log", text)
         self.assertNotIn("violations detected", text)
 
-    def test_it_stays_short_whatever_there_is_to_tell_and_says_what_it_leaves_out(self) -> None:
+    def test_it_stays_short_and_names_what_it_leaves_out(self) -> None:
         report = example_report()
         text = render_comment(replace(report, contracts=500 * report.contracts), "line\n" * 100_000, RUN)
         self.assertLess(len(text), COMMENT_CHARACTERS)
         self.assertRegex(text, r"… \d{3} more did not fit in here")
-        self.assertRegex(text, r"… [\d,]+ characters are left out here …")
-        self.assertIn("characters are left out", text)
+        self.assertRegex(text, r"… [\d,]+ characters left out …")
+        self.assertIn("characters left out", text)
         for part in ("What to do next", "actions/runs/77"):
             self.assertIn(part, text)
         violations = tuple(example_violation(column_name=f"c{index}") for index in range(1000))
@@ -111,7 +112,7 @@ class TestRenderComment(unittest.TestCase):
             for report in (report_with(hostile), Report(COULD_NOT_CHECK, hostile)):
                 self.assertLess(len(render_comment(report, hostile, RUN)), COMMENT_CHARACTERS)
 
-    def test_no_text_changes_what_the_page_is_made_of(self) -> None:
+    def test_no_text_adds_or_removes_an_element(self) -> None:
         expected = find_tags(render_comment(report_with("harmless"), "harmless", RUN))
         self.assertGreater(len(expected), 60)
         for hostile in HOSTILE:
@@ -149,22 +150,35 @@ class TestRenderComment(unittest.TestCase):
             text = render_comment(example_report(path=path), "", RUN)
             self.assertEqual(re.findall(rf"blob/{RUN.sha}/(.*)#L26\)", text), [url] if url else [])
 
-    def test_nobody_is_called_and_no_number_refers_to_an_issue(self) -> None:
+    def test_no_text_becomes_a_mention_or_a_link_to_an_issue(self) -> None:
         html = to_html(render_comment(report_with("@mona #12 (@museum/all) x@museum.org"), "@mona", RUN))
         words = re.sub(r"<(code|pre).*?</\1>", "", html, flags=re.DOTALL)
         words = re.sub(r"<[^>]+>", "", words)
         self.assertIn("x@museum.org", words)
         self.assertNotRegex(words, r"(?<!\w)@\w|#\d")
 
-    def test_words_are_shown_as_they_were_written(self) -> None:
+    def test_text_is_shown_as_it_was_written(self) -> None:
         for text in ("a*b_c `d` [e](f) <g> & h | i", "snake_case and data-eng@museum.org", "100 % ~ $5 \\ ok!"):
             html = to_html(escape(text))
             shown = re.sub(r"<[^>]+>", "", html).strip().replace("&lt;", "<").replace("&gt;", ">")
             self.assertEqual(shown.replace("&amp;", "&"), text)
 
+    def test_the_head_names_how_many_contracts_were_loosened_or_deleted(self) -> None:
+        (loosened,) = example_comparison().broken_promises
+        deleted = replace(loosened, is_deleted=True)
+        report = example_report("passed", violations=())
+        for promises, words in (
+            ((loosened,), "one was loosened, and its old promises are broken:"),
+            ((deleted,), "one was deleted, and its old promises are broken:"),
+            ((loosened, deleted), "2 were loosened or deleted, and their old promises are broken:"),
+        ):
+            comparison = example_comparison(broken_promises=promises)
+            text = render_summary(replace(report, comparison=comparison), "", RUN)
+            self.assertEqual(text.splitlines()[0], f"⚠️ All current contracts pass, but {words}")
+
 
 class TestOtherRenderings(unittest.TestCase):
-    def test_no_text_adds_a_workflow_command_or_steers_a_terminal(self) -> None:
+    def test_no_text_adds_a_workflow_command_or_controls_a_terminal(self) -> None:
         commands = render_annotations(report_with("harmless")).splitlines()
         self.assertEqual(len(commands), 4)
         for hostile in HOSTILE[:-1]:
@@ -177,10 +191,10 @@ class TestOtherRenderings(unittest.TestCase):
 
 
 class TestOtherMarkdown(unittest.TestCase):
-    def test_mended_contracts_name_the_commit(self) -> None:
+    def test_the_comment_on_resolved_violations_names_the_commit(self) -> None:
         self.assertIn(f"resolved in {RUN.sha}", render_resolved(RUN))
 
-    def test_the_summary_also_says_that_all_is_well(self) -> None:
+    def test_the_summary_reports_kept_contracts_too(self) -> None:
         report = example_report("passed", violations=())
         text = render_summary(report, "", RUN)
         self.assertTrue(text.startswith("✅ All data contracts are kept.\n"))

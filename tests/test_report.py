@@ -47,7 +47,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         lines = (self.project / CONTRACT).read_text().splitlines()
         return next(number for number, line in enumerate(lines, start=1) if text in line)
 
-    def test_contracts_that_are_kept_have_passed(self) -> None:
+    def test_a_check_passes_when_all_contracts_are_kept(self) -> None:
         status, output = self.report()
         self.assertEqual((status, output.splitlines()[0]), (0, "passed: 1 contract kept"))
         report = self.read()
@@ -70,7 +70,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.assertIn("Data Engineering Team, data-eng@museum.org", output)
         self.assertIn(f"{CONTRACT}:{violation.line}", output)
 
-    def test_a_table_that_is_gone_is_one_cause(self) -> None:
+    def test_a_missing_table_is_one_annotation(self) -> None:
         self.database.query("drop table object_images")
         self.assertEqual(self.report()[0], 1)
         contract = self.read().contracts[0]
@@ -93,7 +93,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.assertNotIn(str(self.project), to_json(report))
         self.assertIn(f"::error file={CONTRACT},line=3,", self.rendered("annotations"))
 
-    def test_a_report_that_cannot_be_read_says_so_in_every_rendering(self) -> None:
+    def test_every_rendering_names_a_report_that_cannot_be_read(self) -> None:
         (self.project / "broken.json").write_text("[")
         (self.project / "partial.json").write_text('{"outcome": "passed", "contracts": [{}]}')
         for name, rendering, words in (
@@ -107,7 +107,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
                 self.assertIn(words, output)
                 self.assertNotIn("passed", output)
 
-    def test_a_report_is_rendered_where_nothing_is_installed(self) -> None:
+    def test_a_report_is_rendered_where_nothing_is_installed_and_the_page_names_what_it_needs(self) -> None:
         self.report()
         arguments = ["--from", "contract_report.json", "--format"]
         for rendering, status, error in (
@@ -121,14 +121,14 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
             result = subprocess.run(command, cwd=self.project, capture_output=True, text=True)
             self.assertEqual((result.returncode, result.stderr), (status, error))
 
-    def test_a_column_may_be_called_as_violations_of_a_whole_table_are(self) -> None:
+    def test_a_column_may_have_the_name_that_stands_for_the_whole_table(self) -> None:
         path = self.project / CONTRACT
         path.write_text(path.read_text().replace('"primary_image"', '"(table)"'))
         self.assertEqual(self.report()[0], 1)
         (violation,) = self.read().contracts[0].violations
         self.assertEqual((violation.column_name, violation.line), ("(table)", self.line_of('"(table)": {')))
 
-    def test_a_report_that_cannot_be_written_is_no_violation(self) -> None:
+    def test_a_report_that_cannot_be_written_is_not_a_violation(self) -> None:
         (self.project / "contract_report.json").mkdir()
         status, output = self.report()
         self.assertEqual((status, "contract_report.json" in output), (2, True))
@@ -158,13 +158,13 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.assertEqual(self.report("--base", "nosuch")[0], 2)
         self.assertIn("⚠️ Data contracts could not be checked:", self.rendered("summary"))
 
-    def test_a_word_for_loosened_that_is_not_one_is_named_in_the_report(self) -> None:
+    def test_the_report_names_an_unknown_value_of_loosened(self) -> None:
         status, output = self.report("--base", "main", "--loosened", "Report")
         self.assertEqual(status, 2)
         self.assertEqual(self.read().error, '--loosened (LOOSENED) is "Report"; write fail or report.')
         self.assertIn('is "Report"; write fail or report.', output)
 
-    def test_a_run_that_comes_to_no_end_leaves_no_report_of_another_one(self) -> None:
+    def test_a_run_that_crashes_leaves_no_report_of_an_earlier_one(self) -> None:
         self.report()
         self.report("--from", "contract_report.json", "--format", "html", "--output", "contract_report.html")
         self.assertTrue((self.project / "contract_report.html").exists())
@@ -174,7 +174,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.assertEqual(list(self.project.glob("contract_report.*")), [])
         self.assertEqual(self.report("--from", "contract_report.json")[0], 2)
 
-    def test_of_a_database_with_another_name_only_the_name_is_said_to_differ(self) -> None:
+    def test_in_another_database_only_the_name_of_the_database_is_reported(self) -> None:
         path = self.project / CONTRACT
         path.write_text(path.read_text().replace(self.database_name, "postgres"))
         status, output = self.report()
@@ -186,7 +186,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         states = {clause.key: clause.state for clause in contract.clauses}
         self.assertEqual((states.pop("table_catalog"), set(states.values())), ("broken", {"unchecked"}))
 
-    def test_a_draft_is_reported_and_fails_nothing_but_alone_it_is_no_check(self) -> None:
+    def test_a_draft_is_reported_and_fails_nothing_but_only_drafts_are_could_not_check(self) -> None:
         path = self.project / CONTRACT
         spec = json.loads(path.read_text())
         spec |= {"spec-version": "1.1.0", "name": "draft", "status": "draft", "consumers": [CONSUMER]}
@@ -235,14 +235,14 @@ class TestAnnotations(unittest.TestCase):
             violation = example_violation(cause=cause)
             self.assertIn(place, render_annotations(example_report(violations=(violation,))))
 
-    def test_at_most_ten_are_shown_and_the_others_counted(self) -> None:
+    def test_at_most_ten_are_shown_and_the_rest_is_counted(self) -> None:
         for number in (10, 11, 300):
             violations = tuple(example_violation(column_name=f"c{index}") for index in range(number))
             lines = render_annotations(example_report(violations=violations)).splitlines()
             self.assertEqual(len(lines), 10)
             self.assertEqual(f"{number - 9} more" in lines[-1], number > 10)
 
-    def test_no_text_is_a_command_of_its_own(self) -> None:
+    def test_no_text_becomes_a_command(self) -> None:
         message = "a%0A\r\n::error::x\x1b[31m"
         report = example_report(violations=(example_violation(message=message),), path="a,b:c\n::error::y")
         (line,) = render_annotations(report).splitlines()
@@ -251,12 +251,12 @@ class TestAnnotations(unittest.TestCase):
 
 
 class TestText(unittest.TestCase):
-    def test_no_text_steers_the_terminal(self) -> None:
+    def test_no_text_controls_the_terminal(self) -> None:
         text = render_text(example_report(table_name="a\x1b[2Jb\x1b]0;title\x07c\u202ed", doc="x"))
         self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
         self.assertIn(r"a\x1b[2Jb\x1b]0;title\x07c\u202ed", text)
 
-    def test_no_text_is_a_command_to_githubs_runner(self) -> None:
+    def test_no_text_becomes_a_command_to_githubs_runner(self) -> None:
         violation = example_violation(column_name="::error::x\n\t::y ##[error]")
         text = render_text(example_report(violations=(violation,)))
         self.assertNotRegex(text, r"(?m)^\s*::|##\[")

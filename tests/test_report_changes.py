@@ -50,7 +50,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         end = text.index("        sa.Column(", text.index('"additional_images",', start))
         self.write(SEED, text[:start] + NEW_BLOCK + text[end:])
 
-    def test_the_chapters_edit_is_told_with_owner_line_and_likely_name_until_it_is_reverted(self) -> None:
+    def test_the_chapters_edit_is_reported_with_owner_line_and_likely_name_until_it_is_reverted(self) -> None:
         self.edit_old_revision()
         self.commit()
         status, report = self.report()
@@ -79,7 +79,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         assert report.comparison
         self.assertEqual((status, report.outcome, report.comparison.changes), (0, "passed", ()))
 
-    def test_a_contract_that_is_loosened_with_its_table_stops_the_change_and_says_whom_to_ask(self) -> None:
+    def test_a_contract_that_is_loosened_with_its_table_fails_and_names_the_owner(self) -> None:
         path = self.write_revision("b", '    op.drop_column("object_images", "primary_image")')
         self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
         status, report = self.report()
@@ -123,7 +123,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertEqual((moved.before, moved.after), (CONTRACT.as_posix(), path.as_posix()))
         self.assertEqual({change.place.path for change in changes}, {path.as_posix()})
 
-    def test_what_was_broken_before_is_marked_and_a_certain_rename_is_said_as_such(self) -> None:
+    def test_a_clause_that_the_base_breaks_is_marked_and_so_is_a_certain_rename(self) -> None:
         self.git("checkout", "-q", "main")
         self.write_revision("b", '    op.drop_column("object_images", "created_at")')
         self.commit()
@@ -145,7 +145,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
             self.assertIn(f'git knows no commit "{base}"', str(report.comparison and report.comparison.error))
             self.assertTrue(render_comment(report, "", RUN).startswith("⚠️ All current contracts pass, but they"))
 
-    def test_a_migration_that_runs_on_no_scratch_database_hides_no_loosened_contract(self) -> None:
+    def test_a_migration_that_fails_on_scratch_databases_hides_no_loosened_contract(self) -> None:
         body = '    if op.get_bind().exec_driver_sql("select current_database()").scalar().startswith("contracts"):\n'
         body += '        raise RuntimeError("not here")\n    op.drop_column("object_images", "primary_image")'
         self.write_revision("b", body)
@@ -155,7 +155,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertIn("not here", str(report.comparison and report.comparison.error))
         self.assertIn("not here", render_comment(report, "", RUN))
 
-    def test_the_only_contract_deleted_with_its_table_is_no_check_and_names_the_owner(self) -> None:
+    def test_deleting_the_only_contract_with_its_table_is_could_not_check_and_names_the_owner(self) -> None:
         self.write_revision("b", '    op.drop_table("object_images")')
         (self.root / CONTRACT).unlink()
         status, report = self.report()
@@ -166,14 +166,14 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertIn("| `(table)` | `table_name` | present | missing |", comment)
         self.assertIn("Owner: **Data Engineering Team**", comment)
 
-    def test_a_table_that_was_renamed_is_told_by_its_new_name(self) -> None:
+    def test_a_renamed_table_is_reported_with_its_new_name(self) -> None:
         self.write_revision("b", '    op.rename_table("object_images", "images")')
         status, report = self.report()
         self.assertEqual(status, 1)
         self.assertIn("| missing, renamed to `public.images` |", render_comment(report, "", RUN))
         self.assertIn("it was renamed to 'public.images'", render_annotations(report))
 
-    def test_what_no_clause_speaks_of_is_reported_with_its_line_in_every_rendering(self) -> None:
+    def test_a_change_that_breaks_no_clause_has_its_line_in_every_rendering(self) -> None:
         calls = {
             "constraint is new: UNIQUE (created_at, primary_image)": (
                 'op.create_unique_constraint("u", "object_images", ["created_at", "primary_image"])'
@@ -201,7 +201,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
                 render_annotations(report), re.escape(f"file={path},line={line},") + f".*{re.escape(words)}"
             )
 
-    def test_what_breaks_nothing_is_a_notice_to_the_owner(self) -> None:
+    def test_a_change_that_breaks_no_clause_is_a_notice_with_the_owner(self) -> None:
         column = 'sa.Column("size", sa.Integer)'
         calls = (f'op.add_column("object_images", {column})', f'op.create_table("extra", {column})')
         path = self.write_revision("b", "\n".join(f"    {call}" for call in calls))
