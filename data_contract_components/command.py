@@ -1,4 +1,4 @@
-"""How a command ends, with which exit status, and how other people's words are printed. Needs Python only."""
+"""How a command ends: its exit status, and the escaping of what it prints. Needs Python only."""
 
 import functools
 import io
@@ -18,7 +18,7 @@ class EscapedOutput:
     """A text stream that escapes what is written to it; `unescaped` is the stream behind it."""
 
     def __init__(self, unescaped: TextIO | None) -> None:
-        # A command may run inside of another, and what it would write to may be closed.
+        # A command may call another one, and its output may be closed.
         self.unescaped: TextIO = getattr(unescaped, "unescaped", unescaped) or io.StringIO()
         if isinstance(self.unescaped, io.TextIOWrapper):
             self.unescaped.reconfigure(errors="backslashreplace")
@@ -34,14 +34,14 @@ class EscapedOutput:
 
 
 def write_escaped(text: str) -> None:
-    """`text` is on standard output as it is; whatever others wrote in it is escaped already."""
+    """Writes `text` to standard output as it is: the caller has escaped it."""
     getattr(sys.stdout, "unescaped", sys.stdout).write(text)
 
 
-def command(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """`main`, which always returns an exit status: 2 after an error, 130 after Ctrl-C, 141 after a closed pipe.
+def command(state_if_stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """A `main` that always returns an exit status: 2 after an error, 130 after Ctrl-C, 141 after a closed pipe.
 
-    `stopped` says what holds after Ctrl-C.
+    `state_if_stopped` is printed after Ctrl-C.
     """
 
     def decorate(main: Callable[..., int]) -> Callable[..., int]:
@@ -54,17 +54,17 @@ def command(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
                     sys.stdout.flush()
                     return status
                 except KeyboardInterrupt:
-                    status, message = 130, f"stopped; {stopped}"
+                    status, message = 130, f"stopped; {state_if_stopped}"
                 except BrokenPipeError:
                     status, message = 141, ""
-                except Exception as error:  # noqa: BLE001 - each has an exit status
+                except Exception as error:  # noqa: BLE001 - also an unexpected error has an exit status
                     status, message = 2, render_error(error)
                 for stream, text in ((output, ""), (errors, message and f"{message}\n")):
                     try:
                         stream.write(text)
                         stream.flush()
                     except OSError:
-                        # Python flushes once more when it ends. Source: its documentation of SIGPIPE in `signal`.
+                        # Python flushes again when it exits. Source: Python's documentation of `signal`, SIGPIPE.
                         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
                 return status
 
@@ -74,7 +74,7 @@ def command(stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
 
 
 def render_error(error: Exception) -> str:
-    """What is wrong with the surroundings, as the error says it; of any other error, how to report it."""
+    """The error's own message if a user can fix it; for an unexpected error, also how to report it."""
     if isinstance(error, DataContractError | OSError):
         return str(error)
     if sys.flags.dev_mode:
@@ -83,5 +83,5 @@ def render_error(error: Exception) -> str:
     text = hide_passwords(" ".join(str(error).split()))
     return (
         f"unexpected {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}: {text}; "
-        "an error in the program: please report it, with what PYTHONDEVMODE=1 prints instead of this line"
+        "this is an error in the program: please report it, with the output under PYTHONDEVMODE=1"
     )

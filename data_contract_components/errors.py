@@ -1,10 +1,10 @@
-"""What "could not check" looks like: every error that a person can fix, with its facts as attributes."""
+"""The errors that a user can fix, each with its facts as attributes: the check could not be made."""
 
 from data_contract_components.escaping import escape_controls
 
 
 class DataContractError(Exception):
-    """The check could not be made. The message says what, where and the way out, and holds no password."""
+    """The check could not be made. The message names the problem, its place and the way out; it has no password."""
 
 
 class DatabaseUnavailableError(DataContractError):
@@ -18,7 +18,7 @@ class DatabaseUnavailableError(DataContractError):
 
 
 class QueryError(DataContractError):
-    """A statement failed, and everything that was sent with it is undone."""
+    """A statement failed, and its transaction was rolled back."""
 
     def __init__(self, sql_state: str | None, reason: str) -> None:
         super().__init__(f"SQL state {sql_state}: {reason}" if sql_state else reason)
@@ -27,21 +27,21 @@ class QueryError(DataContractError):
 
 
 class CatalogHiddenError(DataContractError):
-    """The role may not read the tables that describe the tables, so nothing was compared."""
+    """The role may not read PostgreSQL's system catalogs, so nothing was compared."""
 
     def __init__(self, role: str, reason: str) -> None:
         super().__init__(
-            f"could not check: role {role} may not see what the catalog is read from: {reason}\n"
-            "Grant it SELECT there, as PostgreSQL does by default, or name another role in DATABASE_URL."
+            f"could not check: role {role} may not read PostgreSQL's system catalogs: {reason}\n"
+            "Grant it SELECT on them, as PostgreSQL does by default, or use another role in DATABASE_URL."
         )
         self.role = role
         self.reason = reason
 
 
 class StaleDatabaseError(DataContractError):
-    """The database was built from other migration files than the ones that are here, so nothing was compared.
+    """The database was built by other migration files than those of this checkout, so nothing was compared.
 
-    `commands` are alembic's that repair it; empty where a new database is needed.
+    `commands` are alembic's that update the database; empty if a new database is needed.
     """
 
     def __init__(self, problems: list[str], commands: list[str]) -> None:
@@ -59,12 +59,12 @@ class StaleDatabaseError(DataContractError):
 
 
 class ForeignDatabaseError(DataContractError):
-    """The database holds tables that these migrations did not build, so nothing was done to it."""
+    """The database holds tables that these migrations did not build, so it was not changed."""
 
     def __init__(self, database: str, tables: list[str], way_out: str) -> None:
         more = f" and {len(tables) - 3} more" if len(tables) > 3 else ""
         super().__init__(
-            f"{database} holds tables that these migrations did not build, so nothing was done to it: "
+            f"{database} holds tables that these migrations did not build, so it was not changed: "
             f"{', '.join(tables[:3])}{more}\n{way_out}"
         )
         self.database = database

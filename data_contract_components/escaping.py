@@ -1,25 +1,25 @@
-"""Text from files, databases and people, made harmless for a terminal, GitHub's runner, and Markdown."""
+"""Escapes text from files, databases and people for a terminal, GitHub's runner, and Markdown."""
 
 import os
 import re
 from urllib.parse import unquote
 
 TEXT_CHARACTERS = 200
-# C0 but tab and newline, DEL and C1, halves of characters, and what breaks lines or turns the direction of writing.
+# C0 except tab and newline, DEL, C1, surrogates, and what breaks lines or changes the direction of writing.
 CONTROLS = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
 )
 
 
 def escape_controls(text: str) -> str:
-    """`text`, with each character that could steer a terminal as Python writes it; tabs and line ends stay."""
+    """`text`, with each control character as Python writes it; tabs and line ends stay."""
     return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
 
 
 def escape_output(text: str) -> str:
-    """`text` with its controls escaped, and without a line that is a command to GitHub's runner.
+    """`text` without control characters and without commands to GitHub's runner.
 
-    The runner takes a line that begins with "::", and "##[" anywhere. Source: actions/runner, ActionCommand.cs.
+    A command is a line that begins with "::", or "##[" anywhere. Source: actions/runner, ActionCommand.cs.
     """
     return re.sub(r"(?m)^(\s*)::", r"\1: :", escape_controls(text)).replace("##[", "## [")
 
@@ -33,7 +33,7 @@ def hide_passwords(text: str) -> str:
     return text
 
 
-def fold(title: str, text: str) -> str:
+def render_details(title: str, text: str) -> str:
     return f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
 
 
@@ -41,11 +41,11 @@ def cut_middle(text: str, characters: int) -> str:
     if len(text) <= characters:
         return text
     half = characters // 2
-    return f"{text[:half]}\n\n… {len(text) - 2 * half:,} characters are left out here …\n\n{text[-half:]}"
+    return f"{text[:half]}\n\n… {len(text) - 2 * half:,} characters left out …\n\n{text[-half:]}"
 
 
 def fence(text: str) -> str:
-    """A block of code that ends where it should."""
+    """`text` as a block of code, which nothing in `text` can end."""
     text = escape_controls(text).strip("\n")
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
@@ -53,20 +53,20 @@ def fence(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """`text` as code within a line or a table's cell."""
+    """`text` as code in a line or in a table's cell."""
     text = " ".join(escape_controls(cut(text)).split()) or " "
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     ticks = "`" * (longest + 1)
     blank = " " if text.startswith("`") or text.endswith("`") else ""
-    # In a table, GitHub takes "|" for the end of the cell even inside of code, unless a backslash is before it.
+    # In a table, "|" ends the cell even inside of code, unless a backslash is before it.
     text = text.replace("|", r"\|")
     return f"{ticks}{blank}{text}{blank}{ticks}"
 
 
 def escape(text: str, characters: int = TEXT_CHARACTERS) -> str:
-    """`text` as words within a line or a table's cell."""
+    """`text` as plain text in a line or in a table's cell."""
     text = " ".join(escape_controls(cut(text, characters)).split())
-    # A mention and a number of an issue are found in the finished page, where an entity is a character again.
+    # GitHub looks for mentions and issue numbers in the finished page, where an entity is a character again.
     text = re.sub(r"(?<!\w)@|#(?=\d)", lambda match: f"{match[0]}\u200b", text, flags=re.ASCII)
     return re.sub(r"[&<>*`\[\]|~$\\]|(?<!\w)_|_(?!\w)|(?<=\w):(?=//)|(?<=www)\.", _to_entity, text)
 

@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that answers about a pull request's comments as GitHub's API does."""
+"""A server on 127.0.0.1 with the part of GitHub's API that is about the comments of a pull request."""
 
 import itertools
 import json
@@ -65,7 +65,7 @@ Answer = Callable[[Handler], None]
 
 
 class GitHubServer(ThreadingHTTPServer):
-    """One pull request; `comments` are as the API shows them, `seen` are the requests in their order."""
+    """One pull request; `comments` are as the API returns them, `seen` are the requests in their order."""
 
     daemon_threads = True
 
@@ -81,10 +81,10 @@ class GitHubServer(ThreadingHTTPServer):
         self._ids = itertools.count(1_000_001)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has not waited is no error here."""
+        """A client that did not wait is not an error here."""
 
     def script(self, matches: str, *answers: Answer, forever: Answer | None = None) -> None:
-        """Requests whose "METHOD /path" matches whole are answered so, one after the other, then as GitHub does."""
+        """Answers the requests whose "METHOD /path" matches with `answers` in turn, then as GitHub does."""
         self.scripts.append((matches, itertools.chain(answers, itertools.repeat(forever) if forever else ())))
 
     def add_comment(self, body: str, login: str = BOT) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class GitHubServer(ThreadingHTTPServer):
             return comment
 
     def methods(self) -> list[str]:
-        """What was asked for, without the question for the login."""
+        """The methods of the requests, without the request for the login."""
         return [seen.method for seen in self.seen if seen.path != "/user"]
 
     def environment(self, number: int = 1, attempt: int = 1, token: str = TOKEN, **more: str) -> dict[str, str]:
@@ -115,7 +115,7 @@ class GitHubServer(ThreadingHTTPServer):
 
 
 def start_github_server(test: unittest.TestCase) -> GitHubServer:
-    """A server that runs until the test's end."""
+    """A server that runs until the end of the test."""
     server = GitHubServer()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -188,7 +188,7 @@ def drop(handler: Handler) -> None:
 
 
 def drip(handler: Handler) -> None:
-    """An answer that never ends, and never pauses for long."""
+    """Sends an answer that never ends, and never pauses for long."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000000")
     handler.end_headers()
@@ -197,7 +197,7 @@ def drip(handler: Handler) -> None:
 
 
 def after_doing(answer: Answer) -> Answer:
-    """What was asked for is done, and `answer` is all that the client hears of it."""
+    """Does what the request asks for, but sends `answer` to the client instead."""
 
     def do_and_answer(handler: Handler) -> None:
         send = handler.send

@@ -1,6 +1,5 @@
 import contextlib
 import io
-import json
 import os
 import shutil
 import socket
@@ -10,13 +9,20 @@ import tempfile
 import threading
 import time
 import unittest
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
-from data_contract_components.prevention.github import api as _github
+from data_contract_components.prevention.contract_report.contract_report import (
+    Comparison,
+    Outcome,
+    Report,
+    to_json,
+)
+from data_contract_components.prevention.github import api
 from data_contract_components.prevention.post_pull_request_comment import MARKER, MARKER_PATTERN, VARIABLES, main
 from tests import ROOT, WAIT_SECONDS, wait_until
+from tests.example_report import example_report, missing_column
 from tests.github_server import (
     BOT,
     LOGINS,
@@ -31,7 +37,6 @@ from tests.github_server import (
     refuse,
     start_github_server,
 )
-from tests.test_report import example_comparison, example_report, example_violation
 
 MODULE = "data_contract_components.prevention.post_pull_request_comment"
 HEAD_LINE = "❌ Data contract violations detected:"
@@ -40,17 +45,9 @@ WARNING = "::warning title=The comment on the pull request could not be written:
 LOG_END = "alembic.util.exc.CommandError: the end of the log"
 
 
-def a_report(outcome: str = "violations", error: str | None = None) -> dict[str, Any]:
-    missing = [
-        example_violation(
-            column_name=name,
-            key="column_name",
-            message=f"Column '{name}' is defined in contract but missing from data catalog",
-        )
-        for name in ("primary_image", "additional_images")
-    ]
-    report = example_report(violations=missing if outcome == "violations" else [])
-    return report | {"outcome": outcome, "error": error}
+def a_report(outcome: Outcome = "violations", error: str | None = None) -> Report:
+    missing = tuple(map(missing_column, ("primary_image", "additional_images")))
+    return replace(example_report(outcome, violations=missing if outcome == "violations" else ()), error=error)
 
 
 def marked(number: int, attempt: int = 1, outcome: str = "violations") -> str:
@@ -68,8 +65,8 @@ class PostTestCase(unittest.TestCase):
         self.write_report()
         self.github = start_github_server(self)
 
-    def write_report(self, outcome: str = "violations", error: str | None = None) -> None:
-        self.report.write_text(json.dumps(a_report(outcome, error)))
+    def write_report(self, outcome: Outcome = "violations", error: str | None = None) -> None:
+        self.report.write_text(to_json(a_report(outcome, error)))
 
     def start(self, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -94,12 +91,15 @@ class PostTestCase(unittest.TestCase):
             self.assertNotIn(token, output)
         return output
 
-    def post(self, number: int = 1, attempt: int = 1, status: int = 0, **environment: str) -> str:
-        """What the program prints; here it runs in this process, as a hundred of its own would take a minute."""
+    def post(self, number: int = 1, attempt: int = 1, **environment: str) -> str:
+        return self.run_program(0, self.github.environment(number, attempt, **environment))
+
+    def run_program(self, status: int, environment: dict[str, str]) -> str:
+        """What the program prints. It runs in this process, as a hundred processes would take a minute."""
         arguments = ["--report", str(self.report), "--log", str(self.log)]
         with (
-            mock.patch.dict(os.environ, self.github.environment(number, attempt, **environment)),
-            mock.patch.object(_github, "RETRY_SECONDS", 0.01),
+            mock.patch.dict(os.environ, environment),
+            mock.patch.object(api, "RETRY_SECONDS", 0.01),
             contextlib.redirect_stdout(io.StringIO()) as output,
             contextlib.redirect_stderr(output),
         ):
@@ -111,10 +111,10 @@ class PostTestCase(unittest.TestCase):
         return self.harmless(output.getvalue())
 
     def warning(self, number: int = 1, **environment: str) -> str:
-        """The text of the one warning that the run ends with."""
-        last_line = self.post(number, **environment).splitlines()[-1]
+        """The text of the warning with which the run ends."""
+        last_line = self.post(number, 1, **environment).splitlines()[-1]
         self.assertTrue(last_line.startswith(WARNING), last_line)
-        self.assertIn("The verdict on the contracts stands", last_line)
+        self.assertIn("The result of the check is unaffected", last_line)
         return last_line.removeprefix(WARNING)
 
     def bodies(self) -> list[str]:
@@ -162,44 +162,43 @@ class TestDecision(PostTestCase):
         self.assert_marked(self.body(), 3, 1, "violations")
         self.assertIn(HEAD_LINE, self.body())
 
-    def test_a_comparison_that_failed_resolves_nothing_and_says_why(self) -> None:
+    def test_a_comparison_that_failed_resolves_nothing_and_has_its_reason(self) -> None:
         self.post(1)
-        comparison = example_comparison(
-            "main", base_commit=None, error="git knows no commit", changes=[], contract_changes=[], broken_promises=[]
-        )
-        self.report.write_text(json.dumps(a_report("could not check") | {"comparison": comparison}))
+        comparison = Comparison("main", error="git knows no commit")
+        self.report.write_text(to_json(replace(a_report("could not check"), comparison=comparison)))
         self.post(2)
         self.assert_marked(self.body(), 2, 1, "could-not-check")
-        self.assertIn("⚠️ All data contracts are kept, but they could not be compared", self.body())
+        self.assertIn("⚠️ All current contracts pass, but they could not be compared", self.body())
         self.assertIn("git knows no commit", self.body())
         self.assertNotIn("resolved in", self.body())
 
-    def test_nothing_is_posted_where_the_contracts_were_never_broken(self) -> None:
+    def test_nothing_is_posted_if_the_contracts_were_never_broken(self) -> None:
         self.write_report("passed")
         self.assertIn("nothing posted", self.post())
         self.assertEqual(self.github.methods(), ["GET"])
 
-    def test_what_is_resolved_stays_resolved_in_its_commit_also_after_an_older_run_that_ends_late(self) -> None:
+    def test_a_resolved_comment_keeps_its_commit_and_an_older_run_that_ends_late_changes_nothing(self) -> None:
         self.github.add_comment(marked(1, 1, "resolved"))
         self.write_report("passed")
         self.post(3)
         self.assertEqual(self.body(), marked(3, 1, "resolved"))
         self.write_report("violations")
-        self.assertIn("left as it is", self.post(2))
+        self.assertIn("left unchanged", self.post(2))
         self.assertEqual(self.body(), marked(3, 1, "resolved"))
 
     def test_an_older_run_leaves_the_comment_of_a_newer_one(self) -> None:
         for newer, older in (((10, 1), (9, 3)), ((10, 10), (10, 9))):
-            for outcome in ("violations", "passed"):
+            outcomes: tuple[Outcome, ...] = ("violations", "passed")
+            for outcome in outcomes:
                 with self.subTest(newer=newer, older=older, outcome=outcome):
                     self.github.comments, self.github.seen = [], []
                     self.github.add_comment(marked(*newer))
                     self.write_report(outcome)
-                    self.assertIn(f"run {newer[0]}, attempt {newer[1]}: left as it is", self.post(*older))
+                    self.assertIn(f"run {newer[0]}, attempt {newer[1]}: left unchanged", self.post(*older))
                     self.assertEqual(self.body(), marked(*newer))
                     self.assertEqual(self.github.methods(), ["GET"])
 
-    def test_a_re_run_overwrites_what_its_first_attempt_said(self) -> None:
+    def test_a_re_run_overwrites_the_comment_of_its_first_attempt(self) -> None:
         self.github.add_comment(marked(10, 9))
         self.post(10, 10)
         self.assert_marked(self.body(), 10, 10, "violations")
@@ -213,7 +212,7 @@ class TestDecision(PostTestCase):
         self.assert_marked(self.bodies()[120], 2, 1, "violations")
         self.assertEqual(self.github.methods(), ["GET", "GET", "PATCH"])
 
-    def test_a_stranger_with_our_marker_neither_stops_us_nor_loses_the_comment(self) -> None:
+    def test_a_comment_with_our_marker_by_another_author_is_ignored_and_kept(self) -> None:
         self.github.add_comment(marked(999, 9), "mallory")
         self.github.add_comment(f"> quoted\n{marked(998)}")
         self.github.comments.append({"id": 1, "user": None, "body": marked(997)})
@@ -222,7 +221,7 @@ class TestDecision(PostTestCase):
         self.assertEqual(self.bodies()[:3], strangers)
         self.assert_marked(self.bodies()[3], 2, 1, "violations")
 
-    def test_with_a_persons_token_the_comment_is_that_persons(self) -> None:
+    def test_with_a_persons_token_the_comment_is_by_that_person(self) -> None:
         self.github.add_comment(marked(999))
         for number in (1, 2):
             self.post(number, token=PERSONAL_TOKEN)
@@ -254,9 +253,8 @@ class TestReportAndLog(PostTestCase):
             "no UTF-8": b"\xff\xfe\x00",
             "too deep": b"[" * 100_000,
             "a list": b"[]",
-            "another outcome": b'{"outcome": "fine"}',
-            "an outcome that is none": b'{"outcome": []}',
-            "not whole": b'{"outcome": "violations", "contracts": [{}]}',
+            "another outcome": to_json(a_report()).replace('"violations"', '"fine"', 1).encode(),
+            "a part only": b'{"outcome": "violations", "contracts": [{}]}',
         }
         for number, (name, content) in enumerate(contents.items(), 1):
             with self.subTest(name):
@@ -268,7 +266,7 @@ class TestReportAndLog(PostTestCase):
                 self.assertIn(UNCHECKED, self.body())
                 self.assertIn(LOG_END, self.body())
 
-    def test_a_missing_log_is_said(self) -> None:
+    def test_a_missing_log_is_named(self) -> None:
         self.log.unlink()
         self.post()
         self.assertIn(HEAD_LINE, self.body())
@@ -286,7 +284,7 @@ class TestReportAndLog(PostTestCase):
 
 class TestRaces(PostTestCase):
     def race(self, first: int, second: int) -> tuple[str, str]:
-        """What two runs print, of which neither sees a comment, and `first` posts before `second`."""
+        """The output of two runs; neither sees a comment, and `first` posts before `second`."""
         is_listed, posts = threading.Barrier(2), iter((first, second))
 
         def list_together(handler: Handler) -> None:
@@ -318,20 +316,21 @@ class TestRaces(PostTestCase):
                 self.assert_marked(self.body(), 6, 1, "violations")
                 self.assertEqual(self.github.comments[0]["id"] % 2, 1)
 
-    def test_an_older_run_takes_back_its_comment_where_a_newer_one_has_come_first(self) -> None:
+    def test_an_older_run_deletes_its_comment_if_a_newer_run_has_posted_first(self) -> None:
         self.github.add_comment(marked(6))
         self.github.script("GET .*/comments", lambda handler: handler.send(200, []))
-        self.assertIn("left as it is", self.post(5))
+        self.assertIn("left unchanged", self.post(5))
         self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "DELETE"])
         self.assertEqual(self.body(), marked(6))
 
-    def test_what_an_interrupted_race_has_left_is_cleared_by_the_next_run(self) -> None:
+    def test_the_next_run_deletes_what_an_interrupted_race_has_left(self) -> None:
         red, green = "violations", "resolved"
-        for outcome, posted, left in (
+        cases: tuple[tuple[Outcome, str, tuple[str, str]], ...] = (
             ("violations", red, (green, red)),
             ("passed", green, (green, red)),
             ("passed", green, (red, green)),
-        ):
+        )
+        for outcome, posted, left in cases:
             with self.subTest(outcome, left=left):
                 self.github.comments = []
                 kept = self.github.add_comment(marked(5, 1, left[0]))
@@ -345,10 +344,10 @@ class TestRaces(PostTestCase):
     def test_of_two_comments_that_a_race_has_left_the_newer_one_counts(self) -> None:
         self.github.add_comment(marked(5))
         self.github.add_comment(marked(9))
-        self.assertIn("left as it is", self.post(7))
+        self.assertIn("left unchanged", self.post(7))
         self.assertEqual(self.bodies(), [marked(5), marked(9)])
 
-    def test_a_surplus_comment_that_somebody_else_has_deleted_is_gone(self) -> None:
+    def test_a_surplus_comment_may_be_deleted_already(self) -> None:
         self.github.add_comment(marked(1))
         self.github.add_comment(marked(2))
         self.github.script("DELETE .*", after_doing(refuse(404, "Not Found")))
@@ -357,7 +356,7 @@ class TestRaces(PostTestCase):
 
 
 class TestRefusals(PostTestCase):
-    def test_401_says_that_the_token_is_wrong(self) -> None:
+    def test_401_explains_that_the_token_is_wrong(self) -> None:
         warning = self.warning(token="ghs_wrong")
         self.assertIn("HTTP 401, Bad credentials", warning)
         self.assertIn("GITHUB_TOKEN is wrong or has expired", warning)
@@ -372,7 +371,7 @@ class TestRefusals(PostTestCase):
         self.assertEqual(self.github.methods(), ["GET", "POST"])
         self.assertEqual(self.bodies(), [])
 
-    def test_a_short_rate_limit_is_waited_for_and_told(self) -> None:
+    def test_a_short_rate_limit_is_waited_for_and_reported(self) -> None:
         reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) - 100)}
         limits = {
             "403, Retry-After": refuse(403, "Slow down", Retry_After="0"),
@@ -392,7 +391,7 @@ class TestRefusals(PostTestCase):
                     self.assertEqual(self.github.methods(), asked[method])
                     self.assert_marked(self.body(), number, 1, "violations")
 
-    def test_a_limited_question_for_the_login_is_no_answer_to_it(self) -> None:
+    def test_a_rate_limit_on_the_login_is_waited_for(self) -> None:
         self.github.script("GET /user", refuse(403, "API rate limit exceeded", Retry_After="0"))
         self.post(token=PERSONAL_TOKEN)
         self.assertEqual([seen.path for seen in self.github.seen[:2]], ["/user", "/user"])
@@ -410,43 +409,39 @@ class TestRefusals(PostTestCase):
                 self.github.scripts = []
                 self.github.script("POST .*", limit)
                 warning = self.warning()
-                self.assertRegex(warning, r"to wait for \d+ s is more than all waits may be, 60 s")
+                self.assertRegex(warning, r"the wait of \d+ s would exceed the limit of 60 s for all waits")
                 self.assertIn("run the job again later", warning)
                 self.assertEqual(self.bodies(), [])
 
     def test_the_waits_count_together(self) -> None:
         self.github.script("POST .*", forever=refuse(429, "Too many requests", Retry_After="1"))
-        with mock.patch.object(_github, "WAIT_SECONDS", 1.0):
-            self.assertIn("to wait for 1 s is more than all waits may be, 1 s", self.warning())
+        with mock.patch.object(api, "WAIT_SECONDS", 1.0):
+            self.assertIn("the wait of 1 s would exceed the limit of 1 s for all waits", self.warning())
         self.assertEqual(self.github.methods(), ["GET", "POST", "POST"])
 
-    def test_a_limit_without_a_time_is_waited_for_a_minute(self) -> None:
+    def test_a_rate_limit_without_a_time_is_waited_for_a_minute(self) -> None:
         self.github.script("POST .*", refuse(403, "You have exceeded a secondary rate limit"))
         process = self.start(**self.github.environment())
         assert process.stdout
         self.assertIn("; waiting for 60 s", process.stdout.readline())
         process.kill()
 
-    def test_404_says_what_to_look_at(self) -> None:
+    def test_404_and_410_name_what_to_check(self) -> None:
         warning = self.warning(PR_NUMBER="8")
-        self.assertIn("HTTP 404, Not Found", warning)
+        self.assertIn("HTTP 404, Not Found; there is no such pull request", warning)
         self.assertIn("PR_NUMBER and GITHUB_REPOSITORY", warning)
-
-    def test_410_says_that_the_conversation_is_gone(self) -> None:
         self.github.script("POST .*", refuse(410, "This issue was deleted"))
-        warning = self.warning()
-        self.assertIn("HTTP 410, This issue was deleted", warning)
-        self.assertIn("the conversation was deleted", warning)
+        self.assertIn("HTTP 410, This issue was deleted; the conversation was deleted", self.warning())
 
-    def test_422_says_what_github_does_not_take(self) -> None:
+    def test_422_quotes_what_github_does_not_accept(self) -> None:
         self.github.longest_body = 100
         self.github.add_comment(marked(1))
         warning = self.warning(2)
         self.assertIn("HTTP 422, Validation Failed: Body is too long (maximum is 100 characters)", warning)
-        self.assertIn("does not take the text", warning)
+        self.assertIn("does not accept the text", warning)
         self.assertEqual(self.body(), marked(1))
 
-    def test_nothing_that_the_server_says_starts_a_command_or_shows_the_token(self) -> None:
+    def test_no_text_of_the_server_becomes_a_command_or_shows_the_token(self) -> None:
         token = self.github.environment()["GITHUB_TOKEN"]
         evil = f"100%\r\n::error::x\u2028::stop-commands::x ##[add-mask]x \x1b[31m {token} " + "long " * 1_000
         self.github.script("POST .*", refuse(418, evil))
@@ -460,7 +455,7 @@ class TestRefusals(PostTestCase):
 
 
 class TestFailures(PostTestCase):
-    def test_reading_and_editing_are_repeated_after_502_to_504(self) -> None:
+    def test_get_and_patch_are_repeated_after_502_to_504(self) -> None:
         self.github.add_comment(marked(1))
         for method, status in (("GET", 502), ("PATCH", 503), ("PATCH", 504)):
             self.github.script(f"{method} .*", answer_html(status, Retry_After="0"))
@@ -468,12 +463,12 @@ class TestFailures(PostTestCase):
         self.assert_marked(self.body(), 2, 1, "violations")
         self.assertEqual(self.github.methods(), ["GET", "PATCH", "PATCH", "PATCH"])
 
-    def test_a_502_for_ever_is_a_warning(self) -> None:
+    def test_a_502_without_an_end_is_a_warning(self) -> None:
         self.github.script("GET .*", forever=answer_html(502, Retry_After="0"))
         self.assertIn("HTTP 502, Bad Gateway", self.warning())
         self.assertEqual(len(self.github.seen), 3)
 
-    def test_a_post_that_has_arrived_is_not_sent_again(self) -> None:
+    def test_a_post_that_has_arrived_is_not_repeated(self) -> None:
         self.timeout_seconds = 0.5
         for name, answer in {"502": answer_html(502, Retry_After="0"), "no answer": drop, "a hang": hang}.items():
             with self.subTest(name):
@@ -483,19 +478,19 @@ class TestFailures(PostTestCase):
                 self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "GET"])
                 self.assert_marked(self.body(), 1, 1, "violations")
 
-    def test_a_post_that_has_not_arrived_is_sent_again_after_a_look(self) -> None:
+    def test_a_post_is_repeated_only_if_its_comment_is_not_there(self) -> None:
         self.github.script("POST .*", answer_html(502, Retry_After="0"))
         self.post()
         self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "POST", "GET"])
         self.assert_marked(self.body(), 1, 1, "violations")
 
-    def test_a_post_that_fails_after_limits_is_looked_for_too(self) -> None:
+    def test_after_rate_limits_too_a_failed_post_is_not_repeated_if_its_comment_is_there(self) -> None:
         limit = refuse(429, "Too many requests", Retry_After="0")
         self.github.script("POST .*", limit, limit, after_doing(answer_html(502, Retry_After="0")))
         self.assertIn("created", self.post())
         self.assert_marked(self.body(), 1, 1, "violations")
 
-    def test_a_comment_that_two_pages_repeat_is_not_taken_for_two(self) -> None:
+    def test_a_comment_on_two_pages_counts_once(self) -> None:
         comment = self.github.add_comment(marked(1))
         link = f'<{self.github.url}/repos/museum/data-contracts/issues/7/comments?page=1>; rel="next"'
         self.github.script("GET .*/comments", lambda handler: handler.send(200, [comment], Link=link))
@@ -513,10 +508,10 @@ class TestFailures(PostTestCase):
         self.assertIn("no answer, ReadTimeout", self.warning())
         self.assertEqual(len(self.github.seen), 3)
 
-    def test_a_server_that_never_comes_to_an_end_is_a_warning_in_time(self) -> None:
+    def test_an_answer_without_an_end_is_a_warning_at_the_deadline(self) -> None:
         self.github.script("GET .*/comments", forever=drip)
         self.deadline_seconds = 0.5
-        self.assertIn("no end after 0.5 s", self.warning())
+        self.assertIn("not finished after 0.5 s", self.warning())
 
     def test_without_a_network_the_reason_is_named(self) -> None:
         with socket.socket() as closed:
@@ -524,11 +519,11 @@ class TestFailures(PostTestCase):
             url = f"http://127.0.0.1:{closed.getsockname()[1]}"
             self.assertIn("no answer, ConnectionError, Connection refused", self.warning(GITHUB_API_URL=url))
 
-    def test_a_server_that_is_not_github_is_told_apart(self) -> None:
+    def test_a_server_that_is_not_github_is_recognized(self) -> None:
         for answer in (answer_html(200), refuse(200, "hello"), lambda handler: handler.send(200, [{"id": "x"}])):
             self.github.scripts = []
             self.github.script("GET .*/comments", answer)
-            self.assertIn("not with an answer of GitHub's API; look at GITHUB_API_URL", self.warning())
+            self.assertIn("not an answer of GitHub's API; check GITHUB_API_URL", self.warning())
         self.assertEqual(self.bodies(), [])
 
     def test_a_redirect_on_the_same_host_is_followed_with_the_same_request(self) -> None:
@@ -553,12 +548,12 @@ class TestFailures(PostTestCase):
             with self.subTest(name):
                 self.github.scripts = []
                 self.github.script("GET .*/comments", answer)
-                self.assertIn("where the token is not to go", self.warning())
+                self.assertIn("which must not receive the token", self.warning())
                 self.assertEqual(other.seen, [])
 
-    def test_an_address_that_is_none_is_a_warning_without_its_password(self) -> None:
+    def test_a_wrong_address_is_a_warning_without_its_password(self) -> None:
         self.github.script("GET .*", forever=refuse(307, "Moved", Location="http://["))
-        self.assertIn("no answer, ValueError; look at GITHUB_API_URL, the proxy", self.warning())
+        self.assertIn("no answer, ValueError; check GITHUB_API_URL, the proxy", self.warning())
         proxy = "http://user:secret[@127.0.0.1"
         self.assertNotIn("secret", self.warning(NO_PROXY="", no_proxy="", HTTP_PROXY=proxy, http_proxy=proxy))
 
@@ -577,11 +572,11 @@ class TestCalledWrongly(PostTestCase):
     def test_each_missing_or_wrong_variable_is_named(self) -> None:
         for name in VARIABLES:
             with self.subTest(name):
-                output = self.post(status=2, **{name: ""})
+                output = self.run_program(2, self.github.environment() | {name: ""})
                 self.assertIn(f"{name} is not set", output)
                 self.assertIn("PR_NUMBER: ${{ github.event.pull_request.number }}", output)
         wrong = {"PR_NUMBER": "seven", "GITHUB_RUN_ATTEMPT": "0", "GITHUB_API_URL": "file:///", "GITHUB_SHA": "main"}
-        output = self.post(status=2, **wrong)
+        output = self.run_program(2, self.github.environment() | wrong)
         for name in wrong:
             self.assertIn(f"{name} does not match", output)
         self.assertEqual(self.github.seen, [])

@@ -1,4 +1,4 @@
-import copy
+import dataclasses
 import http.server
 import itertools
 import json
@@ -10,12 +10,21 @@ import tempfile
 import threading
 import unittest
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
+from data_contract_components.prevention.contract_report.contract_report import (
+    Consumer,
+    Outcome,
+    Owner,
+    Report,
+    ReportedClause,
+    Table,
+)
 from data_contract_components.prevention.renderings.html_page import LONGEST_TEXT, render_html
 from tests import WAIT_SECONDS
-from tests.test_report import example_comparison
+from tests.example_report import CAUSE, example_comparison, example_contract, example_violation, missing_column
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMIUM_OPTIONS = (
@@ -36,104 +45,59 @@ HOSTILE_TEXT = (
     "&lt;b&gt; &#60; ``` | @all ::error:: \x1b[31m \x00 \u202egnp.exe \u2066 \ud800 \u00a0 \r\n é"
 )
 
-BROKEN_CONTRACT: dict[str, Any] = {
-    "contract_name": "object_images_contract_spec",
-    "path": "contract_definition/object_images_contract_spec.json",
-    "name": "object-images-contract-spec",
-    "namespace": "met-museum-data",
-    "doc": "The images of the objects.",
-    "status": "deprecated",
-    "sunset": "2031-12-31",
-    "effect": "binding",
-    "owner": {"name": "Data Engineering Team", "email": "data-eng@museum.org", "channel": "#data-eng"},
-    "consumers": [
-        {
-            "name": "Data Science",
-            "email": "ds@museum.org",
-            "channel": "#ds",
-            "role": "reader",
-            "reason": "trains the model on the links",
-            "columns": ["primary_image"],
-        }
-    ],
-    "table_catalog": "postgres",
-    "table_schema": "public",
-    "table_name": "object_images",
-    "line": 16,
-    "is_table_missing": False,
-    "clauses": [
-        {"column_name": "object_id", "key": "data_type", "line": 23, "expected": "integer", "state": "broken"},
-        {"column_name": "object_id", "key": "numeric_precision", "line": 24, "expected": 32.0, "state": "kept"},
-        {"column_name": "primary_image", "key": "data_type", "line": 33, "expected": "text", "state": "missing"},
-    ],
-    "violations": [
-        {
-            "column_name": "primary_image",
-            "key": "column_name",
-            "line": 29,
-            "expected": "primary_image",
-            "found": None,
-            "message": "Column 'primary_image' is defined in contract but missing from data catalog",
-            "cause": {"path": "versions/1_x.py", "line": 120, "revision": "00e9b33", "statement": "op.drop_column()"},
-            "renamed_to": "image",
-            "is_rename_certain": False,
-            "is_earlier": False,
-        },
-        {
-            "column_name": "object_id",
-            "key": "data_type",
-            "line": 23,
-            "expected": "integer",
-            "found": "bigint",
-            "message": "Data Type: expected integer, found bigint",
-            "cause": None,
-            "renamed_to": None,
-            "is_rename_certain": False,
-            "is_earlier": True,
-        },
-    ],
-}
-KEPT_CONTRACT = BROKEN_CONTRACT | {
-    "contract_name": "object_contract_spec",
-    "table_name": "object",
-    "status": "active",
-    "sunset": None,
-    "owner": {"name": "Backend", "email": "backend@museum.org", "channel": None},
-    "consumers": [
-        {"name": "App", "email": None, "channel": None, "role": "writer", "reason": "shows them", "columns": None}
-    ],
-    "clauses": [
-        {"column_name": name, "key": "data_type", "line": 23, "expected": "text", "state": "kept"}
-        for name in ("title", "medium")
-    ],
-    "violations": [],
-}
+BROKEN_CONTRACT = example_contract(
+    doc="The images of the objects.",
+    line=16,
+    status="deprecated",
+    sunset="2031-12-31",
+    consumers=(
+        Consumer("Data Science", "reader", "trains the model on links", "ds@museum.org", "#ds", ("primary_image",)),
+    ),
+    clauses=(
+        ReportedClause("object_id", "data_type", "integer", 23, "broken"),
+        ReportedClause("object_id", "numeric_precision", 32.0, 24, "kept"),
+        ReportedClause("primary_image", "data_type", "text", 33, "missing"),
+    ),
+    violations=(
+        missing_column("primary_image", cause=CAUSE, renamed_to="image"),
+        example_violation(line=23, is_earlier=True),
+    ),
+)
+KEPT_CONTRACT = example_contract(
+    contract_name="object_contract_spec",
+    table_name="object",
+    owner=Owner("Backend", "backend@museum.org"),
+    consumers=(Consumer("App", "writer", "shows them"),),
+    clauses=tuple(ReportedClause(name, "data_type", "text", 23, "kept") for name in ("title", "medium")),
+    violations=(),
+)
 COMPARISON = example_comparison("word", base="main", base_commit="4f0c" * 10, error="no such revision")
 
 
-def make_report(**changes: Any) -> dict[str, Any]:
-    report = {
-        "outcome": "violations",
-        "error": None,
-        "contracts": [KEPT_CONTRACT, BROKEN_CONTRACT],
-        "tables_without_contract": [{"table_schema": "public", "table_name": "object_tags"}],
-        "comparison": None,
-    }
-    return copy.deepcopy(report | changes)
+def make_report(outcome: Outcome = "violations", **changes: Any) -> Report:
+    report = Report(
+        outcome, contracts=(KEPT_CONTRACT, BROKEN_CONTRACT), tables_without_contract=(Table("public", "object_tags"),)
+    )
+    return replace(report, **changes)
 
 
-def with_every_text(value: Any, change: Callable[[str], str]) -> Any:
-    """A copy of a part of a report, with each text changed that is not one of a few fixed words."""
-    if isinstance(value, dict):
-        fixed = ("outcome", "effect", "state", "change", "kind")
-        return {key: part if key in fixed else with_every_text(part, change) for key, part in value.items()}
-    if isinstance(value, list):
-        return [with_every_text(part, change) for part in value]
-    return change(value) if isinstance(value, str) else value
+def with_every_text(part: Any, change: Callable[[str], str]) -> Any:
+    """A copy of a report or of a part of it, with each text changed that is not one of a few fixed words."""
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        fixed = ("outcome", "enforcement", "state", "change", "kind")
+        names = [field.name for field in dataclasses.fields(part) if field.name not in fixed]
+        return replace(part, **{name: with_every_text(getattr(part, name), change) for name in names})
+    if isinstance(part, tuple):
+        return tuple(with_every_text(item, change) for item in part)
+    return change(part) if isinstance(part, str) else part
+
+
+def filled(report: Report, text: str) -> Any:
+    return with_every_text(report, lambda _: text)
 
 
 class Page(HTMLParser):
-    """What a page consists of: its tags with their attributes, and its text without style and script."""
+    """The tags of a page with their attributes, and its text without style and script."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -152,31 +116,37 @@ class Page(HTMLParser):
 class TestPage(unittest.TestCase):
     def test_every_text_of_the_report_is_on_the_page(self) -> None:
         texts: list[str] = []
+
+        def collect(text: str) -> str:
+            texts.append(text)
+            return text
+
         report = make_report(error="a reason", comparison=COMPARISON)
-        with_every_text(report, lambda text: texts.append(text) or text)
+        with_every_text(report, collect)
         page = Page(render_html(report)).text
         self.assertGreater(len(texts), 60)
         self.assertEqual([text for text in texts if text not in page and text != "postgres"], [])
 
-    def test_the_outcome_is_said_in_words_before_anything_else(self) -> None:
-        for outcome, words in {
+    def test_the_outcome_comes_first_and_in_words(self) -> None:
+        outcomes: dict[Outcome, str] = {
             "passed": "Passed: no contract is broken.",
             "violations": "Violations: 1 of 2 contracts broken.",
             "could not check": "Could not check, for the reason below.",
-        }.items():
+        }
+        for outcome, words in outcomes.items():
             with self.subTest(outcome):
-                page = render_html(make_report(outcome=outcome))
+                page = render_html(make_report(outcome, error="a reason" if outcome == "could not check" else None))
                 lines = page.partition("<h1>")[2].splitlines()
                 self.assertIn(words, lines[1])
 
     def test_broken_contracts_come_before_those_that_are_reported_not_checked_or_kept(self) -> None:
-        contracts = [
-            KEPT_CONTRACT | {"contract_name": "kept"},
-            KEPT_CONTRACT | {"contract_name": "retired", "effect": "unchecked"},
-            BROKEN_CONTRACT | {"contract_name": "draft", "effect": "reported"},
-            BROKEN_CONTRACT | {"contract_name": "broken"},
-            KEPT_CONTRACT | {"contract_name": "gone", "is_table_missing": True},
-        ]
+        contracts = (
+            replace(KEPT_CONTRACT, contract_name="kept"),
+            replace(KEPT_CONTRACT, contract_name="retired", enforcement="unchecked"),
+            replace(BROKEN_CONTRACT, contract_name="draft", enforcement="reported"),
+            replace(BROKEN_CONTRACT, contract_name="broken"),
+            replace(KEPT_CONTRACT, contract_name="gone", is_table_missing=True),
+        )
         page = render_html(make_report(contracts=contracts))
         heads = [line for line in page.splitlines() if line.startswith("<h3")]
         self.assertEqual(
@@ -190,28 +160,29 @@ class TestPage(unittest.TestCase):
             "Differs, only reported: 2 violations",
             "Not checked",
             "Kept",
-            "A contract that is a draft or past its sunset differs, too, which fails nothing.",
+            "A contract that is a draft or past its sunset differs too; this fails nothing.",
         ):
             self.assertIn(words, text)
 
     def test_expected_and_found_are_written_as_in_a_contract(self) -> None:
         def render_cells(**changes: Any) -> str:
-            violation = BROKEN_CONTRACT["violations"][1] | changes
-            return render_html(make_report(contracts=[BROKEN_CONTRACT | {"violations": [violation]}]))
+            contract = replace(BROKEN_CONTRACT, violations=(example_violation(**changes),))
+            return render_html(make_report(contracts=(contract,)))
 
-        for changes, cells in (
+        cases: tuple[tuple[dict[str, Any], str], ...] = (
             ({"expected": 32.0, "found": None}, "<td>32</td><td>null</td>"),
             ({"expected": False, "found": True}, "<td>false</td><td>true</td>"),
-            ({"expected": ["a", "b"], "found": 1}, "<td>[&quot;a&quot;, &quot;b&quot;]</td><td>1</td>"),
+            ({"expected": ["a", "b"], "found": 1}, "<td>[&#34;a&#34;, &#34;b&#34;]</td><td>1</td>"),
             ({"key": "column_name", "expected": "a", "found": None}, "<td>present</td><td>missing</td>"),
             ({"key": "additionalColumns", "expected": None, "found": "a"}, "<td>absent</td><td>present</td>"),
-        ):
+        )
+        for changes, cells in cases:
             with self.subTest(changes):
                 self.assertIn(cells, render_cells(**changes))
 
     def test_when_nothing_was_checked_no_contract_is_kept_and_the_tables_are_not_known(self) -> None:
         report = make_report(
-            outcome="could not check", error="no database", contracts=[KEPT_CONTRACT], tables_without_contract=[]
+            "could not check", error="no database", contracts=(KEPT_CONTRACT,), tables_without_contract=()
         )
         text = Page(render_html(report)).text
         self.assertIn("Not checked1", text)
@@ -219,8 +190,8 @@ class TestPage(unittest.TestCase):
         self.assertIn("Tables without a contractnot known", text)
         self.assertIn("which tables have no contract is not known", text)
 
-    def test_a_report_with_nothing_in_it_is_a_page_too(self) -> None:
-        page = Page(render_html(make_report(outcome="passed", contracts=[], tables_without_contract=[])))
+    def test_an_empty_report_is_a_page(self) -> None:
+        page = Page(render_html(make_report("passed", contracts=(), tables_without_contract=())))
         self.assertIn("There is no contract to show.", page.text)
         self.assertIn("At a glance: 0 contracts", page.text)
 
@@ -229,7 +200,7 @@ class TestPage(unittest.TestCase):
         text = Page(render_html(make_report(comparison=COMPARISON))).text
         self.assertIn("Could not compare with main", text)
         self.assertNotIn("3 changes", text)
-        text = Page(render_html(make_report(comparison=COMPARISON | {"error": None}))).text
+        text = Page(render_html(make_report(comparison=replace(COMPARISON, error=None)))).text
         self.assertIn("Since main (4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c4f0c): 3 changes.", text)
         self.assertIn("word.word.word2: word was word, is word", text)
         self.assertIn("Loosened and broken", text)
@@ -238,23 +209,23 @@ class TestPage(unittest.TestCase):
         report = make_report(error="a reason", comparison=COMPARISON)
 
         def read_tags(text: str) -> list[tuple[str, dict[str, str | None]]]:
-            tags = Page(render_html(with_every_text(report, lambda _: text))).tags
+            tags = Page(render_html(filled(report, text))).tags
             return [(tag, attributes) for tag, attributes in tags if tag != "bdi"]
 
         self.assertEqual(read_tags(HOSTILE_TEXT), read_tags("plain"))
 
-    def test_characters_that_cannot_be_seen_are_written_out(self) -> None:
-        page = render_html(with_every_text(make_report(), lambda _: HOSTILE_TEXT))
+    def test_invisible_characters_are_escaped(self) -> None:
+        page = render_html(filled(make_report(), HOSTILE_TEXT))
         self.assertEqual({character for character in page if not character.isprintable()}, {"\n"})
         self.assertIn(r"\x1b[31m \x00 \u202egnp.exe \u2066 \ud800 \xa0", page)
         page.encode()
 
-    def test_letters_of_another_direction_of_writing_keep_to_themselves(self) -> None:
-        page = render_html(with_every_text(make_report(), lambda _: "צוות"))
+    def test_text_in_another_writing_direction_is_isolated(self) -> None:
+        page = render_html(filled(make_report(), "צוות"))
         self.assertEqual(page.count("<bdi>צוות</bdi>"), page.count("צוות"))
 
-    def test_of_a_very_long_text_the_beginning_and_the_end_are_kept(self) -> None:
-        page = render_html(make_report(outcome="could not check", error="first" + "x" * 1_000_000 + "last"))
+    def test_a_very_long_text_keeps_its_beginning_and_end(self) -> None:
+        page = render_html(make_report("could not check", error="first" + "x" * 1_000_000 + "last"))
         self.assertIn("first", page)
         self.assertIn(f" … {1_000_009 - LONGEST_TEXT:,} characters left out … ", page)
         self.assertIn("xlast<", page)
@@ -269,8 +240,8 @@ class TestPage(unittest.TestCase):
             "": False,
         }.items():
             with self.subTest(address):
-                contract = KEPT_CONTRACT | {"owner": {"name": "x", "email": address, "channel": None}}
-                tags = Page(render_html(make_report(contracts=[contract]))).tags
+                contract = replace(KEPT_CONTRACT, owner=Owner("x", address))
+                tags = Page(render_html(make_report(contracts=(contract,)))).tags
                 links = [str(attributes["href"]) for tag, attributes in tags if tag == "a"]
                 self.assertEqual(f"mailto:{address}" in links, is_link)
                 self.assertEqual({link[:1] for link in links if not link.startswith("mailto:")}, {"#"})
@@ -290,7 +261,7 @@ class TestPage(unittest.TestCase):
 
 
 class Chromium:
-    """A headless Chromium, spoken to over the pipe of its DevTools protocol: JSON texts that end in a zero byte."""
+    """A headless Chromium, controlled over the pipe of its DevTools protocol: JSON texts that end in a zero byte."""
 
     def __init__(self, test_class: type[unittest.TestCase]) -> None:
         profile = tempfile.mkdtemp(prefix="chromium-")
@@ -336,7 +307,7 @@ class Chromium:
         return self.wait_for(lambda answer: answer.get("id") == self.number)["result"]
 
     def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The next message that is so; the others are events."""
+        """The next message for which `condition` holds; the others are events."""
         while True:
             while b"\0" not in self.received:
                 if not select.select([self.answers], [], [], WAIT_SECONDS)[0]:
@@ -346,7 +317,7 @@ class Chromium:
                     raise EOFError("Chromium has ended")
                 self.received += part
             message, _, self.received = self.received.partition(b"\0")
-            answer = json.loads(message)
+            answer: dict[str, Any] = json.loads(message)
             if condition(answer):
                 return answer
             self.events.append(answer)
@@ -374,6 +345,7 @@ class Chromium:
 @unittest.skipUnless(CHROMIUM, "neither chromium nor google-chrome is installed")
 class TestPageInChromium(unittest.TestCase):
     browser: Chromium
+    address: str
     pages: dict[str, str]
     requests: list[str]
 
@@ -422,10 +394,11 @@ class TestPageInChromium(unittest.TestCase):
             self.browser.press("Backspace", 8)
 
     def get_shown(self, selector: str) -> list[str]:
-        return self.browser.evaluate(
+        shown: list[str] = self.browser.evaluate(
             f"[...document.querySelectorAll({json.dumps(selector)})].filter(part => part.checkVisibility())"
             ".map(part => part.innerText)"
         )
+        return shown
 
     def get_complaints(self) -> list[dict[str, Any]]:
         return self.browser.get_events("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
@@ -444,7 +417,7 @@ class TestPageInChromium(unittest.TestCase):
                 self.assertEqual(self.get_shown("h3"), contracts)
                 self.assertEqual(self.browser.evaluate("matches.textContent"), announced)
 
-    def test_a_column_that_is_found_is_unfolded_and_folded_again(self) -> None:
+    def test_the_search_opens_the_clauses_of_a_column_and_closes_them_again(self) -> None:
         self.open(render_html(make_report()))
         columns = "details.clauses tbody th"
         self.assertEqual(self.get_shown(columns), [])
@@ -457,7 +430,7 @@ class TestPageInChromium(unittest.TestCase):
         self.search("")
         self.assertEqual(self.get_shown(columns), ["title", "medium"])
 
-    def test_the_keyboard_reaches_and_folds_everything_and_the_focus_is_seen(self) -> None:
+    def test_the_keyboard_reaches_and_opens_everything_and_the_focus_is_visible(self) -> None:
         self.open(render_html(make_report()))
         order = [
             "A Contracts",
@@ -491,13 +464,13 @@ class TestPageInChromium(unittest.TestCase):
                 self.browser.press(" ", 32, " ")
                 self.assertEqual(self.get_shown("#contract-1 details.clauses tbody th"), [])
 
-    def test_a_screen_reader_is_told_landmarks_labels_states_and_table_headers(self) -> None:
-        self.open(render_html(make_report(contracts=[BROKEN_CONTRACT, *[KEPT_CONTRACT] * 50])))
+    def test_a_screen_reader_gets_landmarks_labels_states_and_table_headers(self) -> None:
+        self.open(render_html(make_report(contracts=(BROKEN_CONTRACT, *[KEPT_CONTRACT] * 50))))
         self.browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
         nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
-        told = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
-        # content-visibility: auto took away all that was not on the screen.
-        self.assertEqual(told.count(("article", "object_contract_spec")), 50)
+        read = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+        # content-visibility: auto would remove what is not on the screen.
+        self.assertEqual(read.count(("article", "object_contract_spec")), 50)
         self.assertLessEqual(
             {
                 ("banner", ""),
@@ -514,21 +487,22 @@ class TestPageInChromium(unittest.TestCase):
                 ("rowheader", "medium"),
                 ("DisclosureTriangle", "2 clauses: 2 kept"),
             },
-            set(told),
+            set(read),
         )
 
     def test_the_text_has_contrast_in_light_and_in_dark(self) -> None:
-        contracts = [
+        contracts = (
             BROKEN_CONTRACT,
-            BROKEN_CONTRACT | {"effect": "reported"},
+            replace(BROKEN_CONTRACT, enforcement="reported"),
             KEPT_CONTRACT,
-            KEPT_CONTRACT | {"effect": "unchecked"},
-        ]
+            replace(KEPT_CONTRACT, enforcement="unchecked"),
+        )
+        outcomes: tuple[Outcome, ...] = ("passed", "violations", "could not check")
         for scheme, background in (("light", "rgb(246, 247, 248)"), ("dark", "rgb(20, 23, 27)")):
-            for outcome in ("passed", "violations", "could not check"):
+            for outcome in outcomes:
                 with self.subTest(scheme, outcome=outcome):
                     self.set_screen(1280, scheme)
-                    self.open(render_html(make_report(outcome=outcome, contracts=contracts, error="a reason")))
+                    self.open(render_html(make_report(outcome, contracts=contracts, error="a reason")))
                     body = "getComputedStyle(document.body).backgroundColor"
                     self.assertEqual(self.browser.evaluate(body), background)
                     contrasts = self.browser.evaluate(
@@ -553,7 +527,7 @@ class TestPageInChromium(unittest.TestCase):
             for text in ("word" * 500, HOSTILE_TEXT * 20):
                 with self.subTest(width, text=text[:4]):
                     self.set_screen(width)
-                    report = with_every_text(make_report(error="why", comparison=COMPARISON), lambda _, t=text: t)
+                    report = filled(make_report(error="why", comparison=COMPARISON), text)
                     self.open(render_html(report))
                     self.browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
                     self.assertLessEqual(self.browser.evaluate("document.documentElement.scrollWidth"), width)
@@ -563,7 +537,7 @@ class TestPageInChromium(unittest.TestCase):
         for text in (HOSTILE_TEXT, HOSTILE_TEXT * 5_000):
             with self.subTest(len(text)):
                 self.requests.clear()
-                self.open(render_html(with_every_text(report, lambda _, t=text: t)))
+                self.open(render_html(filled(report, text)))
                 self.search("zzz")
                 self.search("window.ran")
                 self.assertEqual(len(self.get_shown("article")), 2)
@@ -573,7 +547,7 @@ class TestPageInChromium(unittest.TestCase):
                 sent = [event["request"]["url"] for event in self.browser.get_events("Network.requestWillBeSent")]
                 self.assertEqual(sent, [f"{self.address}/report.html"])
 
-    def test_even_markup_that_slipped_in_would_not_run_or_load_anything(self) -> None:
+    def test_markup_that_was_not_escaped_would_not_run_or_load_anything(self) -> None:
         markup = """
             <script>window.ran = 1</script><script src="/x.js"></script><img src="/x.png" onerror="window.ran = 1">
             <link rel="stylesheet" href="/x.css"><iframe src="/x.html"></iframe><base href="/x/">
@@ -591,6 +565,6 @@ class TestPageInChromium(unittest.TestCase):
         self.addCleanup(self.browser.call, "Emulation.setScriptExecutionDisabled", value=False)
         self.open(render_html(make_report()))
         nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
-        told = {node["role"]["value"] for node in nodes if not node["ignored"]}
-        self.assertNotIn("search", told)
-        self.assertLessEqual({"banner", "navigation", "main", "article", "table", "DisclosureTriangle"}, told)
+        read = {node["role"]["value"] for node in nodes if not node["ignored"]}
+        self.assertNotIn("search", read)
+        self.assertLessEqual({"banner", "navigation", "main", "article", "table", "DisclosureTriangle"}, read)

@@ -1,13 +1,13 @@
 import re
 import unittest
-from typing import Any
+from dataclasses import replace
 
-import cmarkgfm
-from cmarkgfm.cmark import Options
+import cmarkgfm  # type: ignore[import-untyped]
+from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
 
+from data_contract_components.detection.migration_changes.changes import Place
 from data_contract_components.escaping import escape
-from data_contract_components.prevention.contract_report.contract_report import MALFORMED_REPORT, make_failure_report
-from data_contract_components.prevention.github.workflow_run import Run
+from data_contract_components.prevention.contract_report.contract_report import COULD_NOT_CHECK, Report
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.markdown import (
     COMMENT_CHARACTERS,
@@ -16,9 +16,18 @@ from data_contract_components.prevention.renderings.markdown import (
     render_summary,
 )
 from data_contract_components.prevention.renderings.text import render_text
-from tests.test_report import CONSUMER, CONTRACT, MIGRATION, example_comparison, example_report, example_violation
+from tests.example_report import (
+    CAUSE,
+    CONTRACT,
+    MIGRATION,
+    RUN,
+    example_comparison,
+    example_report,
+    example_violation,
+    missing_column,
+    report_with,
+)
 
-RUN = Run("https://github.example", "museum/guide", 77, 12, 1, "0123456789abcdef0123456789abcdef01234567")
 HOSTILE = (
     "a | b\n\n# c",
     "```\n</details>\n````text\n",
@@ -49,22 +58,6 @@ def find_tags(markdown: str) -> list[str]:
     return re.findall(r"<[^>]+>", re.sub(r"<!--.*?-->", "<comment>", html, flags=re.DOTALL))
 
 
-def report_of(text: str) -> dict[str, Any]:
-    """The example, with `text` in every place that somebody else writes."""
-    person = {"name": text, "email": text, "channel": text}
-    violation = example_violation(column_name=text, expected=text, found=text, message=text, renamed_to=text)
-    report = example_report(
-        owner=person,
-        consumers=[CONSUMER | person | {"reason": text, "columns": [text]}],
-        table_schema=text,
-        table_name=text,
-        contract_name=text,
-        doc=text,
-        violations=[violation],
-    )
-    return report | {"comparison": example_comparison(text, base_commit=text)}
-
-
 class TestRenderComment(unittest.TestCase):
     def test_it_names_contract_owner_consumers_columns_and_lines(self) -> None:
         text = render_comment(example_report(), "the log", RUN)
@@ -83,52 +76,48 @@ class TestRenderComment(unittest.TestCase):
         self.assertIn("https://github.example/museum/guide/actions/runs/77/attempts/1", text)
 
     def test_the_migrations_line_and_the_likely_new_name_are_in_the_table(self) -> None:
-        cause = {"path": MIGRATION, "line": 120, "revision": "00e9b3375a5f", "statement": "op.create_table"}
-        violation = example_violation(
-            key="column_name", column_name="a", expected="a", found=None, cause=cause, renamed_to="b"
-        )
-        text = render_comment(example_report(violations=[violation]), "", RUN)
+        violation = missing_column("a", cause=CAUSE, renamed_to="b")
+        text = render_comment(example_report(violations=(violation,)), "", RUN)
         self.assertIn("| promised in | broken by |", text)
         self.assertIn("| present | missing, seems renamed to `b` |", text)
         self.assertIn(
             f"| [00e9b3375a5f, line 120](https://github.example/museum/guide/blob/{RUN.sha}/{MIGRATION}#L120) |", text
         )
 
-    def test_a_table_that_is_gone_is_one_row(self) -> None:
-        violations = [example_violation(key="column_name", column_name=f"c{index}", found=None) for index in range(20)]
+    def test_a_missing_table_is_one_row(self) -> None:
+        violations = tuple(missing_column(f"c{index}") for index in range(20))
         text = render_comment(example_report(violations=violations, is_table_missing=True), "", RUN)
         self.assertIn("| `(table)` | `table_name` | present | missing |", text)
         self.assertNotIn("| `c1` |", text)
 
-    def test_a_check_that_could_not_be_made_says_why(self) -> None:
-        text = render_comment(make_failure_report("no database"), "the end of the log", RUN)
+    def test_a_check_that_could_not_be_made_has_its_reason(self) -> None:
+        text = render_comment(Report(COULD_NOT_CHECK, "no database"), "the end of the log", RUN)
         self.assertTrue(text.startswith("⚠️ Data contracts could not be checked:\n\n```text\nno database\n```\n"))
         self.assertIn("the end of the log", text)
         self.assertNotIn("violations detected", text)
 
-    def test_it_stays_short_whatever_there_is_to_tell_and_says_what_it_leaves_out(self) -> None:
+    def test_it_stays_short_and_names_what_it_leaves_out(self) -> None:
         report = example_report()
-        report["contracts"] = 500 * report["contracts"]
-        text = render_comment(report, "line\n" * 100_000, RUN)
+        text = render_comment(replace(report, contracts=500 * report.contracts), "line\n" * 100_000, RUN)
         self.assertLess(len(text), COMMENT_CHARACTERS)
-        self.assertRegex(text, r"… \d{3} more of these did not fit in here")
-        self.assertRegex(text, r"… [\d,]+ characters are left out here …")
-        self.assertIn("characters are left out", text)
+        self.assertRegex(text, r"… \d{3} more did not fit in here")
+        self.assertRegex(text, r"… [\d,]+ characters left out …")
+        self.assertIn("characters left out", text)
         for part in ("What to do next", "actions/runs/77"):
             self.assertIn(part, text)
-        violations = [example_violation(column_name=f"c{index}") for index in range(1000)]
+        violations = tuple(example_violation(column_name=f"c{index}") for index in range(1000))
         text = render_comment(example_report(violations=violations), "", RUN)
         self.assertIn("… and 970 more of this contract.", text)
         for hostile in HOSTILE:
-            for report in (report_of(hostile), make_failure_report(hostile)):
+            for report in (report_with(hostile), Report(COULD_NOT_CHECK, hostile)):
                 self.assertLess(len(render_comment(report, hostile, RUN)), COMMENT_CHARACTERS)
 
-    def test_no_text_changes_what_the_page_is_made_of(self) -> None:
-        expected = find_tags(render_comment(report_of("harmless"), "harmless", RUN))
+    def test_no_text_adds_or_removes_an_element(self) -> None:
+        expected = find_tags(render_comment(report_with("harmless"), "harmless", RUN))
         self.assertGreater(len(expected), 60)
         for hostile in HOSTILE:
             with self.subTest(hostile[:50]):
-                text = render_comment(report_of(hostile or "harmless"), hostile or "harmless", RUN)
+                text = render_comment(report_with(hostile or "harmless"), hostile or "harmless", RUN)
                 self.assertEqual(find_tags(text), expected)
 
     def test_a_path_that_leads_out_of_the_repository_is_no_link(self) -> None:
@@ -149,8 +138,8 @@ class TestRenderComment(unittest.TestCase):
             "",
         ):
             with self.subTest(path):
-                cause = {"path": path, "line": 1, "revision": "a", "statement": "a"}
-                report = example_report(violations=[example_violation(cause=cause)], path=path)
+                violation = example_violation(cause=Place(path, 1, "a", "a"))
+                report = example_report(violations=(violation,), path=path)
                 self.assertNotIn(f"/blob/{RUN.sha}", render_comment(report, "", RUN))
         for path, url in {
             "https://evil.example": None,
@@ -161,44 +150,52 @@ class TestRenderComment(unittest.TestCase):
             text = render_comment(example_report(path=path), "", RUN)
             self.assertEqual(re.findall(rf"blob/{RUN.sha}/(.*)#L26\)", text), [url] if url else [])
 
-    def test_a_line_that_is_no_number_is_no_report(self) -> None:
-        cause = {"path": "a.py", "line": "1) @mona [x](http://evil.example", "revision": "a", "statement": "a"}
-        with self.assertRaises(MALFORMED_REPORT):
-            render_comment(example_report(violations=[example_violation(cause=cause)]), "", RUN)
-
-    def test_nobody_is_called_and_no_number_refers_to_an_issue(self) -> None:
-        html = to_html(render_comment(report_of("@mona #12 (@museum/all) x@museum.org"), "@mona", RUN))
+    def test_no_text_becomes_a_mention_or_a_link_to_an_issue(self) -> None:
+        html = to_html(render_comment(report_with("@mona #12 (@museum/all) x@museum.org"), "@mona", RUN))
         words = re.sub(r"<(code|pre).*?</\1>", "", html, flags=re.DOTALL)
         words = re.sub(r"<[^>]+>", "", words)
         self.assertIn("x@museum.org", words)
         self.assertNotRegex(words, r"(?<!\w)@\w|#\d")
 
-    def test_words_are_shown_as_they_were_written(self) -> None:
+    def test_text_is_shown_as_it_was_written(self) -> None:
         for text in ("a*b_c `d` [e](f) <g> & h | i", "snake_case and data-eng@museum.org", "100 % ~ $5 \\ ok!"):
             html = to_html(escape(text))
             shown = re.sub(r"<[^>]+>", "", html).strip().replace("&lt;", "<").replace("&gt;", ">")
             self.assertEqual(shown.replace("&amp;", "&"), text)
 
+    def test_the_head_names_how_many_contracts_were_loosened_or_deleted(self) -> None:
+        (loosened,) = example_comparison().broken_promises
+        deleted = replace(loosened, is_deleted=True)
+        report = example_report("passed", violations=())
+        for promises, words in (
+            ((loosened,), "one was loosened, and its old promises are broken:"),
+            ((deleted,), "one was deleted, and its old promises are broken:"),
+            ((loosened, deleted), "2 were loosened or deleted, and their old promises are broken:"),
+        ):
+            comparison = example_comparison(broken_promises=promises)
+            text = render_summary(replace(report, comparison=comparison), "", RUN)
+            self.assertEqual(text.splitlines()[0], f"⚠️ All current contracts pass, but {words}")
+
 
 class TestOtherRenderings(unittest.TestCase):
-    def test_no_text_adds_a_workflow_command_or_steers_a_terminal(self) -> None:
-        commands = render_annotations(report_of("harmless")).splitlines()
+    def test_no_text_adds_a_workflow_command_or_controls_a_terminal(self) -> None:
+        commands = render_annotations(report_with("harmless")).splitlines()
         self.assertEqual(len(commands), 4)
         for hostile in HOSTILE[:-1]:
             with self.subTest(hostile[:50]):
-                found = render_annotations(report_of(hostile)).splitlines()
+                found = render_annotations(report_with(hostile)).splitlines()
                 self.assertEqual([line.split()[0] for line in found], [line.split()[0] for line in commands])
                 self.assertLess(max(map(len, found)), 50_000)
-                text = render_text(report_of(hostile))
+                text = render_text(report_with(hostile))
                 self.assertNotRegex(text, r"(?m)^\s*::|##\[|[\x00-\x08\x0b-\x1f\x7f\u202e]")
 
 
 class TestOtherMarkdown(unittest.TestCase):
-    def test_mended_contracts_name_the_commit(self) -> None:
+    def test_the_comment_on_resolved_violations_names_the_commit(self) -> None:
         self.assertIn(f"resolved in {RUN.sha}", render_resolved(RUN))
 
-    def test_the_summary_also_says_that_all_is_well(self) -> None:
-        report = example_report(violations=[]) | {"outcome": "passed"}
+    def test_the_summary_reports_kept_contracts_too(self) -> None:
+        report = example_report("passed", violations=())
         text = render_summary(report, "", RUN)
         self.assertTrue(text.startswith("✅ All data contracts are kept.\n"))
         self.assertIn("1 of 2 tables under contract; without: public.object.", text)
@@ -206,9 +203,9 @@ class TestOtherMarkdown(unittest.TestCase):
     def test_the_summary_needs_no_run_of_a_workflow_and_stays_under_a_megabyte(self) -> None:
         report = example_report()
         self.assertIn("| line 26 |", render_summary(report, "", None))
-        report["contracts"] = 5000 * report["contracts"]
+        report = replace(report, contracts=5000 * report.contracts)
         self.assertLess(len(render_summary(report, "x" * 2_000_000, RUN).encode()), 1_000_000)
-        expected = find_tags(render_summary(report_of("harmless"), "harmless", None))
+        expected = find_tags(render_summary(report_with("harmless"), "harmless", None))
         for hostile in HOSTILE[:-1]:
             with self.subTest(hostile[:50]):
-                self.assertEqual(find_tags(render_summary(report_of(hostile), hostile, None)), expected)
+                self.assertEqual(find_tags(render_summary(report_with(hostile), hostile, None)), expected)

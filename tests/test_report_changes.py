@@ -1,19 +1,16 @@
-import json
 import re
 import shutil
-from typing import Any
-
-import jsonschema_rs
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.prevention.post_fork_comment import SCHEMA_PATH
+from data_contract_components.prevention.contract_report.contract_report import Report, from_json
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.html_page import render_html
 from data_contract_components.prevention.renderings.markdown import render_comment, render_summary
 from data_contract_components.prevention.renderings.text import WIDTH, render_text
 from tests import ROOT, run
+from tests.example_report import RUN
 from tests.repositories import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
-from tests.test_render_markdown import RUN
+from tests.test_contract_report import find_schema_problems
 
 __all__ = ["setUpModule"]
 
@@ -36,18 +33,16 @@ class TestReportOfAPullRequest(RepositoryTestCase):
     def empty_database(self) -> None:
         PostgresDB(self.url).query("drop schema public cascade; create schema public")
 
-    def report(self, *options: str) -> tuple[int, dict[str, Any]]:
-        """What a check of the working tree says, beside `main`."""
+    def report(self, *options: str) -> tuple[int, Report]:
+        """The exit status and the report of a check of the working tree, compared with `main`."""
         self.empty_database()
         run(["alembic", "upgrade", "head"], self.root / "data_contract_components/data_assets", self.url, check=True)
         module = "data_contract_components.prevention.report"
         result = run([module, *(options or ("--base", "main"))], self.root, self.url)
         self.assertNotIn("Traceback", result.stdout)
-        return result.returncode, json.loads((self.root / "contract_report.json").read_text())
-
-    def assert_schema(self, report: dict[str, Any]) -> None:
-        validator = jsonschema_rs.validator_for(json.loads(SCHEMA_PATH.read_text()))
-        self.assertEqual([error.message for error in validator.iter_errors(report)], [])
+        text = (self.root / "contract_report.json").read_text()
+        self.assertEqual(find_schema_problems(text), [])
+        return result.returncode, from_json(text)
 
     def edit_old_revision(self) -> None:
         text = self.read(SEED)
@@ -55,17 +50,17 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         end = text.index("        sa.Column(", text.index('"additional_images",', start))
         self.write(SEED, text[:start] + NEW_BLOCK + text[end:])
 
-    def test_the_chapters_edit_is_told_with_owner_line_and_likely_name_until_it_is_reverted(self) -> None:
+    def test_the_chapters_edit_is_reported_with_owner_line_and_likely_name_until_it_is_reverted(self) -> None:
         self.edit_old_revision()
         self.commit()
         status, report = self.report()
-        self.assertEqual((status, report["outcome"]), (1, "violations"))
+        self.assertEqual((status, report.outcome), (1, "violations"))
         line = self.line_of(SEED, 'op.create_table(\n        "object_images",')
-        first, second = report["contracts"][0]["violations"]
-        self.assertEqual((first["cause"]["path"], first["cause"]["line"]), (SEED.as_posix(), line))
-        self.assertEqual((first["renamed_to"], first["is_rename_certain"]), ("image", False))
-        self.assertEqual((second["cause"]["line"], second["renamed_to"]), (line, None))
-        self.assert_schema(report)
+        first, second = report.contracts[0].violations
+        assert first.cause and second.cause
+        self.assertEqual((first.cause.path, first.cause.line), (SEED.as_posix(), line))
+        self.assertEqual((first.renamed_to, first.is_rename_certain), ("image", False))
+        self.assertEqual((second.cause.line, second.renamed_to), (line, None))
         comment = render_comment(report, "", RUN)
         for words in (
             "object_images_contract_spec",
@@ -81,17 +76,17 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertIn("Likely renamed to <strong>image</strong>", render_html(report))
         self.git("revert", "--no-edit", "HEAD")
         status, report = self.report()
-        self.assertEqual((status, report["outcome"], report["comparison"]["changes"]), (0, "passed", []))
+        assert report.comparison
+        self.assertEqual((status, report.outcome, report.comparison.changes), (0, "passed", ()))
 
-    def test_a_contract_that_is_loosened_with_its_table_stops_the_change_and_says_whom_to_ask(self) -> None:
+    def test_a_contract_that_is_loosened_with_its_table_fails_and_names_the_owner(self) -> None:
         path = self.write_revision("b", '    op.drop_column("object_images", "primary_image")')
         self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
         status, report = self.report()
-        self.assertEqual((status, report["outcome"], report["contracts"][0]["violations"]), (1, "violations", []))
-        (promise,) = report["comparison"]["broken_promises"]
-        (violation,) = promise["violations"]
-        self.assertEqual(violation["cause"]["path"], path.as_posix())
-        self.assert_schema(report)
+        self.assertEqual((status, report.outcome, report.contracts[0].violations), (1, "violations", ()))
+        (promise,) = report.broken_promises
+        (violation,) = promise.violations
+        self.assertEqual(violation.cause and violation.cause.path, path.as_posix())
         comment = render_comment(report, "", RUN)
         title = "`object_images_contract_spec`, the contract of `public.object_images`, was loosened, and the database"
         self.assertIn(f"❌ Data contract violations detected:\n\n### {title} breaks what it promised\n", comment)
@@ -101,18 +96,19 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertIn(f"file={path},line=", render_annotations(report))
         self.assertIn("Loosened and broken", render_html(report))
         status, report = self.report("--base", "main", "--loosened", "report")
-        self.assertEqual((status, report["outcome"]), (0, "passed"))
-        self.assertEqual(len(report["comparison"]["broken_promises"]), 1)
+        self.assertEqual((status, report.outcome), (0, "passed"))
+        self.assertEqual(len(report.broken_promises), 1)
+        head = "⚠️ All current contracts pass, but one was loosened, and its old promises are broken:\n"
+        self.assertTrue(render_summary(report, "", RUN).startswith(head))
 
     def test_a_promise_that_only_the_checked_database_breaks_is_broken(self) -> None:
         asked = 'op.get_bind().scalar(sa.text("select current_database()"))'
         self.write_revision("b", f'if {asked} == "postgres":\n    op.drop_column("object_images", "primary_image")')
         self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
         status, report = self.report()
-        self.assertEqual((status, report["outcome"]), (1, "violations"))
-        (promise,) = report["comparison"]["broken_promises"]
-        self.assertEqual([violation["column_name"] for violation in promise["violations"]], ["primary_image"])
-        self.assert_schema(report)
+        self.assertEqual((status, report.outcome), (1, "violations"))
+        (promise,) = report.broken_promises
+        self.assertEqual([violation.column_name for violation in promise.violations], ["primary_image"])
 
     def test_a_contract_that_is_moved_into_a_folder_and_loosened_is_named_by_its_path(self) -> None:
         path = CONTRACT.parent / "met" / CONTRACT.name
@@ -121,12 +117,13 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.write_revision("b", '    op.drop_column("object_images", "primary_image")')
         self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"), path)
         status, report = self.report()
-        (promise,), (moved, *changes) = (report["comparison"][key] for key in ("broken_promises", "contract_changes"))
-        self.assertEqual((status, promise["path"]), (1, path.as_posix()))
-        self.assertEqual((moved["before"], moved["after"]), (CONTRACT.as_posix(), path.as_posix()))
-        self.assertEqual({change["place"]["path"] for change in changes}, {path.as_posix()})
+        assert report.comparison
+        (promise,), (moved, *changes) = report.broken_promises, report.comparison.contract_changes
+        self.assertEqual((status, promise.path), (1, path.as_posix()))
+        self.assertEqual((moved.before, moved.after), (CONTRACT.as_posix(), path.as_posix()))
+        self.assertEqual({change.place.path for change in changes}, {path.as_posix()})
 
-    def test_what_was_broken_before_is_marked_and_a_certain_rename_is_said_as_such(self) -> None:
+    def test_a_clause_that_the_base_breaks_is_marked_and_so_is_a_certain_rename(self) -> None:
         self.git("checkout", "-q", "main")
         self.write_revision("b", '    op.drop_column("object_images", "created_at")')
         self.commit()
@@ -134,51 +131,49 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.write_revision("c", '    op.alter_column("object_images", "primary_image", new_column_name="x")', "b")
         status, report = self.report()
         self.assertEqual(status, 1)
-        earlier, own = sorted(report["contracts"][0]["violations"], key=lambda violation: violation["column_name"])
-        self.assertEqual((earlier["column_name"], earlier["is_earlier"], earlier["cause"]), ("created_at", True, None))
-        self.assertEqual((own["is_earlier"], own["renamed_to"], own["is_rename_certain"]), (False, "x", True))
+        earlier, own = sorted(report.contracts[0].violations, key=lambda violation: violation.column_name)
+        self.assertEqual((earlier.column_name, earlier.is_earlier, earlier.cause), ("created_at", True, None))
+        self.assertEqual((own.is_earlier, own.renamed_to, own.is_rename_certain), (False, "x", True))
         comment = render_comment(report, "", RUN)
         self.assertIn("| missing, renamed to `x` |", comment)
-        self.assertIn("| the base already |", comment)
+        self.assertIn("| the base |", comment)
 
     def test_a_base_that_cannot_be_compared_with_is_could_not_check(self) -> None:
         for base in ("nowhere", ""):
             status, report = self.report("--base", base)
-            self.assertEqual((status, report["outcome"]), (2, "could not check"))
-            self.assertIn(f'git knows no commit "{base}"', report["comparison"]["error"])
-            self.assertTrue(render_comment(report, "", RUN).startswith("⚠️ All data contracts are kept, but"))
-            self.assert_schema(report)
+            self.assertEqual((status, report.outcome), (2, "could not check"))
+            self.assertIn(f'git knows no commit "{base}"', str(report.comparison and report.comparison.error))
+            self.assertTrue(render_comment(report, "", RUN).startswith("⚠️ All current contracts pass, but they"))
 
-    def test_a_migration_that_runs_on_no_scratch_database_hides_no_loosened_contract(self) -> None:
+    def test_a_migration_that_fails_on_scratch_databases_hides_no_loosened_contract(self) -> None:
         body = '    if op.get_bind().exec_driver_sql("select current_database()").scalar().startswith("contracts"):\n'
         body += '        raise RuntimeError("not here")\n    op.drop_column("object_images", "primary_image")'
         self.write_revision("b", body)
         self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
         status, report = self.report()
-        self.assertEqual((status, report["outcome"], report["error"]), (2, "could not check", None))
-        self.assertIn("not here", report["comparison"]["error"])
+        self.assertEqual((status, report.outcome, report.error), (2, "could not check", None))
+        self.assertIn("not here", str(report.comparison and report.comparison.error))
         self.assertIn("not here", render_comment(report, "", RUN))
 
-    def test_the_only_contract_deleted_with_its_table_is_no_check_and_names_the_owner(self) -> None:
+    def test_deleting_the_only_contract_with_its_table_is_could_not_check_and_names_the_owner(self) -> None:
         self.write_revision("b", '    op.drop_table("object_images")')
         (self.root / CONTRACT).unlink()
         status, report = self.report()
-        self.assertEqual((status, report["outcome"]), (2, "could not check"))
-        self.assert_schema(report)
+        self.assertEqual((status, report.outcome), (2, "could not check"))
         comment = render_comment(report, "", RUN)
         self.assertTrue(comment.startswith("⚠️ Data contracts could not be checked:"))
         self.assertIn("was deleted, and the database breaks what it promised", comment)
         self.assertIn("| `(table)` | `table_name` | present | missing |", comment)
         self.assertIn("Owner: **Data Engineering Team**", comment)
 
-    def test_a_table_that_was_renamed_is_told_by_its_new_name(self) -> None:
+    def test_a_renamed_table_is_reported_with_its_new_name(self) -> None:
         self.write_revision("b", '    op.rename_table("object_images", "images")')
         status, report = self.report()
         self.assertEqual(status, 1)
         self.assertIn("| missing, renamed to `public.images` |", render_comment(report, "", RUN))
         self.assertIn("it was renamed to 'public.images'", render_annotations(report))
 
-    def test_what_no_clause_speaks_of_is_reported_with_its_line_in_every_rendering(self) -> None:
+    def test_a_change_that_breaks_no_clause_has_its_line_in_every_rendering(self) -> None:
         calls = {
             "constraint is new: UNIQUE (created_at, primary_image)": (
                 'op.create_unique_constraint("u", "object_images", ["created_at", "primary_image"])'
@@ -194,8 +189,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         ]
         path = self.write_revision("b", "\n".join(lines[::-1]))
         status, report = self.report()
-        self.assertEqual((status, report["outcome"]), (0, "passed"))
-        self.assert_schema(report)
+        self.assertEqual((status, report.outcome), (0, "passed"))
         text = render_text(report)
         self.assertLessEqual(max(map(len, text.splitlines())), WIDTH)
         for words, call in calls.items():
@@ -207,7 +201,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
                 render_annotations(report), re.escape(f"file={path},line={line},") + f".*{re.escape(words)}"
             )
 
-    def test_what_breaks_nothing_is_a_notice_to_the_owner(self) -> None:
+    def test_a_change_that_breaks_no_clause_is_a_notice_with_the_owner(self) -> None:
         column = 'sa.Column("size", sa.Integer)'
         calls = (f'op.add_column("object_images", {column})', f'op.create_table("extra", {column})')
         path = self.write_revision("b", "\n".join(f"    {call}" for call in calls))

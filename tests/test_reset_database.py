@@ -71,7 +71,7 @@ class TestResetDatabase(RevisionsTestCase):
         self.database.query("comment on table alembic_version is null")
         output = self.reset(status=2)
         self.assertIn(
-            "holds tables that these migrations did not build, so nothing was done to it: public.object, ", output
+            "holds tables that these migrations did not build, so it was not changed: public.object, ", output
         )
         self.assertIn("If nobody needs them, drop and create that database yourself", output)
         self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)

@@ -1,23 +1,24 @@
-"""Step 8 of the flow: writes to a pull request what contract_report.json says, in one comment that is kept up to date.
+"""Step 9 of the flow: writes contract_report.json to a pull request, as one comment that is kept up to date.
 
-The comment starts with a line that nobody sees and that says which run of the workflow it is from.
+The comment starts with a hidden line that names the run of the workflow which wrote it.
 """
 
 import argparse
-import json
 import os
 import re
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from data_contract_components.command import command, write_escaped
+from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
-    MALFORMED_REPORT,
-    make_failure_report,
+    MalformedReportError,
+    Report,
+    from_json,
 )
 from data_contract_components.prevention.github.api import (
     ATTEMPTS,
@@ -32,7 +33,8 @@ from data_contract_components.prevention.renderings.annotations import escape_me
 from data_contract_components.prevention.renderings.markdown import render_comment, render_resolved
 
 DEADLINE_SECONDS = 180.0
-# What the report calls it, and the comment's first line.
+UNFINISHED = "the comment may or may not be written, and the next run updates it"
+# The outcome in the report, and in the comment's hidden line.
 OUTCOMES = {"passed": "resolved", "violations": "violations", COULD_NOT_CHECK: "could-not-check"}
 URL = r"https?://[^/?#@\s]+[^?#\s]*"
 NUMBER = r"[1-9][0-9]{0,17}"
@@ -51,44 +53,58 @@ MARKER = "<!-- data-contract-report run={} attempt={} outcome={} -->"
 MARKER_PATTERN = re.compile(MARKER.format(f"({NUMBER})", f"({NUMBER})", "([a-z-]+)"))
 
 
-class Posted(NamedTuple):
-    """One of our comments; `age` is the (number, attempt) of its run."""
+class WrongVariablesError(DataContractError):
+    """Environment variables are not set, or not as GitHub sets them, so nothing was posted.
+
+    The values are not shown: a wrong token may be a right one with a line end.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(
+            f"{'; '.join(problems)}. GitHub Actions sets all but two of them; put these two into `env:` of the step: "
+            "GITHUB_TOKEN: ${{ github.token }} and PR_NUMBER: ${{ github.event.pull_request.number }}"
+        )
+        self.problems = problems
+
+
+class OwnComment(NamedTuple):
+    """A comment that this program posted; `version` is the (number, attempt) of its run, greater for a newer run."""
 
     comment: Comment
-    age: tuple[int, int]
+    version: tuple[int, int]
     outcome: str
 
 
 def post_comment(github: GitHub, run: Run, outcome: str, text: str) -> str:
-    """The pull request has one comment of ours that says `text`, or what a newer run says; this is told in words.
+    """What was done, in words. The pull request has one comment afterwards, with `text` or that of a newer run.
 
-    A pull request without one gets none when the outcome is "resolved".
-    Raises: GitHubError; the comment is then as it was, unless the error is about a surplus one.
+    A pull request without a comment gets none if the outcome is "resolved".
+    Raises: GitHubError; the comment is then unchanged, unless the error is about a surplus one.
     """
-    age = (run.number, run.attempt)
-    body = f"{MARKER.format(*age, outcome)}\n{text}"
+    version = (run.number, run.attempt)
+    body = f"{MARKER.format(*version, outcome)}\n{text}"
     login = github.get_login()
     own = _get_own(github, login)
     created = None
     if not own:
         if outcome == "resolved":
-            return "the contracts are kept, and no comment says otherwise: nothing posted"
-        created = _create(github, login, body, age)
-        # Another run may have done the same since. The login of an app's token is known only now.
-        listed = [Posted(created, age, outcome), *_get_own(github, created.login)]
+            return "the contracts are kept, and there is no comment to update: nothing posted"
+        created = _create(github, login, body, version)
+        # Another run may have posted at the same time. The login of an app's token is known only now.
+        listed = [OwnComment(created, version, outcome), *_get_own(github, created.login)]
         own = sorted({posted.comment.id: posted for posted in listed}.values())
     kept, *surplus = own
-    newest = max(own, key=lambda posted: posted.age)
-    if newest.age > age:
+    newest = max(own, key=lambda posted: posted.version)
+    if newest.version > version:
         if created and created.id != kept.comment.id:
             github.delete_comment(created)
         return (
-            f"this is run {age[0]}, attempt {age[1]}, and comment {newest.comment.id} is that of run {newest.age[0]}, "
-            f"attempt {newest.age[1]}: left as it is; who wants a new one deletes it"
+            f"this is run {version[0]}, attempt {version[1]}, and comment {newest.comment.id} is from run "
+            f"{newest.version[0]}, attempt {newest.version[1]}: left unchanged; to get a new one, delete it"
         )
     if outcome == kept.outcome == "resolved":
-        # It goes on naming the commit that fixed it, but an older run that ends late learns of this one.
-        body = MARKER_PATTERN.sub(MARKER.format(*age, outcome), kept.comment.body, count=1)
+        # The text still names the commit that fixed it; the new hidden line stops an older run that ends late.
+        body = MARKER_PATTERN.sub(MARKER.format(*version, outcome), kept.comment.body, count=1)
     if not created or created.id != kept.comment.id:
         github.update_comment(kept.comment, body)
     for posted in surplus:
@@ -96,42 +112,39 @@ def post_comment(github: GitHub, run: Run, outcome: str, text: str) -> str:
     return f"comment {kept.comment.id} {'created' if created else 'updated'}, outcome {outcome}"
 
 
-def _get_own(github: GitHub, login: str) -> list[Posted]:
-    """The comments that a run has posted, the oldest first."""
+def _get_own(github: GitHub, login: str) -> list[OwnComment]:
+    """The oldest first."""
     matches = [(comment, MARKER_PATTERN.match(comment.body)) for comment in github.get_comments()]
     return [
-        Posted(comment, (int(match[1]), int(match[2])), match[3])
+        OwnComment(comment, (int(match[1]), int(match[2])), match[3])
         for comment, match in matches
         if match and comment.login == login
     ]
 
 
-def _create(github: GitHub, login: str, body: str, age: tuple[int, int], attempts: int = ATTEMPTS) -> Comment:
+def _create(github: GitHub, login: str, body: str, version: tuple[int, int], attempts: int = ATTEMPTS) -> Comment:
     try:
         return github.create_comment(body)
     except UnclearPostError:
         for posted in _get_own(github, login):
-            if posted.age == age:
+            if posted.version == version:
                 return posted.comment
         if attempts == 1:
             raise
-    return _create(github, login, body, age, attempts - 1)
+    return _create(github, login, body, version, attempts - 1)
 
 
-def get_report(path: Path, token: str) -> dict[str, Any]:
-    """What the file says; where it says nothing, a report that nothing could be checked, with the reason."""
+def read_report(path: Path, token: str) -> Report:
+    """The report in the file; if there is none, a report that nothing could be checked, with the reason."""
     try:
-        report = json.loads(_read_text(path, token))
+        return from_json(_read_text(path, token))
     except OSError as error:
-        return make_failure_report(f"{path} cannot be read: {error.strerror}")
-    except (ValueError, RecursionError) as error:
-        return make_failure_report(f"{path} is no JSON: {error}")
-    if not isinstance(report, dict) or str(report.get("outcome")) not in OUTCOMES:
-        return make_failure_report(f"{path} is no contract report")
-    return report
+        return Report(COULD_NOT_CHECK, f"{path} cannot be read: {error.strerror}")
+    except MalformedReportError as error:
+        return Report(COULD_NOT_CHECK, f"{path} is not a contract report: {error}")
 
 
-def get_log(path: Path, token: str) -> str:
+def _read_log(path: Path, token: str) -> str:
     try:
         return _read_text(path, token)
     except OSError as error:
@@ -142,82 +155,81 @@ def _read_text(path: Path, token: str) -> str:
     return path.read_bytes().decode("utf-8", "replace").replace(token, "***")
 
 
-def render(report: dict[str, Any], log: str, run: Run) -> tuple[str, str]:
+def render(report: Report, log: str, run: Run) -> tuple[str, str]:
     """The outcome and the text of the comment."""
-    if report["outcome"] == "passed":
-        return OUTCOMES["passed"], render_resolved(run)
-    try:
-        text = render_comment(report, log, run)
-    except MALFORMED_REPORT as error:
-        report = make_failure_report(f"the contract report is not whole: {type(error).__name__}, {error}")
-        text = render_comment(report, log, run)
-    # JSON can name half of a surrogate pair; GitHub refuses it.
-    return OUTCOMES[report["outcome"]], text.encode("utf-8", "replace").decode()
+    text = render_resolved(run) if report.outcome == "passed" else render_comment(report, log, run)
+    # JSON can contain half of a surrogate pair, which GitHub rejects.
+    return OUTCOMES[report.outcome], text.encode("utf-8", "replace").decode()
 
 
 def find_variable_problems(variables: Mapping[str, str]) -> list[str]:
-    """The variables that are not set, or not to what GitHub sets them, in words."""
-    problems = []
-    for name, pattern in VARIABLES.items():
-        value = variables.get(name, "")
-        # The value itself is not shown: a wrong token may be a right one with a line end.
-        if not re.fullmatch(pattern, value):
-            problems.append(f"{name} does not match {pattern}" if value else f"{name} is not set")
-    return problems
+    """Each variable that is not set, or not as GitHub sets it, in words."""
+    return [
+        f"{name} does not match {pattern}" if variables.get(name) else f"{name} is not set"
+        for name, pattern in VARIABLES.items()
+        if not re.fullmatch(pattern, variables.get(name, ""))
+    ]
 
 
-@command("the comment may be written or not, the next run will see")
+def post_files(
+    variables: Mapping[str, str],
+    report_path: Path,
+    log_path: Path,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    deadline_seconds: float = DEADLINE_SECONDS,
+) -> None:
+    """Prints what was done, or a warning if it failed, after `deadline_seconds` at the latest.
+
+    Raises: WrongVariablesError.
+    """
+    run = get_run(variables)
+    problems = find_variable_problems(variables)
+    if problems or run is None:
+        raise WrongVariablesError(problems)
+    token, number = variables["GITHUB_TOKEN"], int(variables["PR_NUMBER"])
+    github = GitHub(variables["GITHUB_API_URL"], token, run.repository, number, timeout_seconds)
+
+    def post() -> str:
+        try:
+            outcome, text = render(read_report(report_path, token), _read_log(log_path, token), run)
+            return post_comment(github, run, outcome, text)
+        except GitHubError as error:
+            return _render_warning(str(error))
+        except Exception as error:  # noqa: BLE001
+            # Without its text: that of an unexpected error may hold the token.
+            return _render_warning(f"unexpected {type(error).__name__}; this is an error in {Path(__file__).name}")
+
+    results: list[str] = []
+    # A thread, as only that ends in time whatever the server does: one byte per second is no timeout.
+    worker = threading.Thread(target=lambda: results.append(post()), daemon=True)
+    worker.start()
+    worker.join(deadline_seconds)
+    late = f"not finished after {deadline_seconds:g} s; {UNFINISHED}"
+    write_escaped(f"{results[0] if results else _render_warning(late)}\n")
+
+
+def _render_warning(text: str) -> str:
+    text = f"{text}. The result of the check is unaffected; the report is in the job's summary."
+    return f"::warning title=The comment on the pull request could not be written::{escape_message(text)}"
+
+
+@command(UNFINISHED)
 def main(
     argv: list[str] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> int:
-    """0: the comment is as it should be, or a warning says why not; 2: called wrongly; 130 after Ctrl-C."""
+    """0: the comment is up to date, or a warning says why not; 2: called wrongly; 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
-        description="Write to the pull request what the contract report says, in one comment that is kept up to date.",
-        epilog="Exit status: 0, also when the comment could not be written: that is a warning; 2 called wrongly. "
+        description="Write the contract report to the pull request, as one comment that is kept up to date.",
+        epilog="Exit status: 0, also if the comment could not be written, which is a warning; 2 called wrongly. "
         f"Environment: {', '.join(VARIABLES)}.",
     )
     parser.add_argument("--report", type=Path, default=Path("contract_report.json"), help="(default: %(default)s)")
     parser.add_argument("--log", type=Path, default=Path("test_output.log"), help="(default: %(default)s)")
     options = parser.parse_args(argv)
-    if problems := find_variable_problems(os.environ):
-        parser.error(
-            f"{'; '.join(problems)}. GitHub Actions sets all but two of them; these are for `env:` of the step: "
-            "GITHUB_TOKEN: ${{ github.token }} and PR_NUMBER: ${{ github.event.pull_request.number }}"
-        )
-    said: list[str] = []
-    # A thread, as the one thing that ends in time whatever the server does: one byte a second is no timeout.
-    worker = threading.Thread(
-        target=lambda: said.append(_post(options.report, options.log, timeout_seconds)), daemon=True
-    )
-    worker.start()
-    worker.join(deadline_seconds)
-    too_late = f"no end after {deadline_seconds:g} s; the comment may be written or not, the next run will see"
-    write_escaped(f"{said[0] if said else _render_warning(too_late)}\n")
+    post_files(os.environ, options.report, options.log, timeout_seconds, deadline_seconds)
     return 0
-
-
-def _post(report_path: Path, log_path: Path, timeout_seconds: float) -> str:
-    """What has happened, in words, or as a warning."""
-    get = os.environ.__getitem__
-    token = get("GITHUB_TOKEN")
-    run = get_run(os.environ)
-    assert run is not None  # main() has looked at each variable
-    github = GitHub(get("GITHUB_API_URL"), token, run.repository, int(get("PR_NUMBER")), timeout_seconds)
-    try:
-        outcome, text = render(get_report(report_path, token), get_log(log_path, token), run)
-        return post_comment(github, run, outcome, text)
-    except GitHubError as error:
-        return _render_warning(str(error))
-    except Exception as error:  # noqa: BLE001
-        # Not its text: that of an error nobody has thought of may hold the token.
-        return _render_warning(f"unexpected {type(error).__name__}; this is an error in {Path(__file__).name}")
-
-
-def _render_warning(text: str) -> str:
-    text = f"{text}. The verdict on the contracts stands; the report is in the job's summary."
-    return f"::warning title=The comment on the pull request could not be written::{escape_message(text)}"
 
 
 if __name__ == "__main__":

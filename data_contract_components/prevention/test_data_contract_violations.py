@@ -6,14 +6,14 @@ from data_contract_components.detection.contract_coverage_detector import Contra
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from data_contract_components.errors import DataContractError
 from data_contract_components.escaping import escape_output
-from data_contract_components.prevention.contract_report.current_state import get_current_state
+from data_contract_components.prevention.contract_report.current_state import get_state_or_error
 
 
 class TestContractViolations(unittest.TestCase):
     """One test per detector."""
 
     def setUp(self) -> None:
-        state = get_current_state()
+        state = get_state_or_error()
         if isinstance(state, DataContractError):
             raise state.with_traceback(None) from None
         self.state = state

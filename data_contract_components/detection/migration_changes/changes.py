@@ -1,13 +1,17 @@
 """The types of what a pull request changes, in tables and in contracts. Needs only Python's standard library."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from data_contract_components.contract_definition._json_text import render_difference, render_value
 from data_contract_components.escaping import cut
 
 VALUE_CHARACTERS = 40
 Kind = Literal["tightened", "loosened", "added", "removed", "wording"]
+# Whether a contract that was loosened together with its table fails the check, or is only reported.
+Loosened = Literal["fail", "report"]
+# A line of a file. The second part is a keyword of JSON Schema, to which a report that is read is held.
+Line = Annotated[int, ("minimum", 1)]
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Place:
     """A line of a file, `path` from the repository's root; in a migration, the call that stands there."""
 
     path: str
-    line: int | None
+    line: Line | None
     revision: str | None = None
     statement: str | None = None
 

@@ -1,44 +1,252 @@
-"""The report as a file: read it, or make the one of a check that could not be made. Needs Python's own library only."""
+"""Step 7 of the flow: the types of contract_report.json, which is written and read here only. Needs Python only."""
 
+import dataclasses
+import functools
 import json
-from pathlib import Path
-from typing import Any
+import re
+import types
+import typing
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
 
+from data_contract_components.contract_definition.contract_spec import Enforcement
+from data_contract_components.detection.migration_changes.changes import ContractChange, Line, Place, SchemaChange
 from data_contract_components.errors import DataContractError
 
-Report = dict[str, Any]
-
-COULD_NOT_CHECK = "could not check"
-OUTCOMES = ("passed", "violations", COULD_NOT_CHECK)
-# Of a violation, where nothing was compared with a base.
-NO_CAUSE: dict[str, Any] = {"cause": None, "renamed_to": None, "is_rename_certain": False, "is_earlier": False}
-# What rendering raises when the file is not a report.
-MALFORMED_REPORT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-
-
-class UnreadableReportError(DataContractError):
-    """The file is missing, or is not a report."""
+COULD_NOT_CHECK: Final = "could not check"
+Outcome = Literal["passed", "violations", "could not check"]
+ClauseState = Literal["kept", "broken", "missing", "unchecked"]
+Commit = Annotated[str, ("pattern", "^[0-9a-f]{7,64}$")]
+# Of the lists and objects in an expected or found value. The renderings call themselves once per level.
+VALUE_LEVELS = 50
+TYPE_WORDS = {str: "a string", int: "an integer", bool: "true or false"}
 
 
-def make_failure_report(error: str, problems: list[dict[str, Any]] | None = None) -> Report:
-    """The report of a check that could not be made; `problems` are those of contract files, with path and line."""
-    return {
-        "outcome": COULD_NOT_CHECK,
-        "error": error,
-        "problems": problems or [],
-        "contracts": [],
-        "tables_without_contract": [],
-        "comparison": None,
-    }
+@dataclass(frozen=True)
+class Owner:
+    name: str
+    email: str
+    channel: str | None = None
 
 
-def read_report(path: Path) -> Report:
-    """The report in `path`. Raises: UnreadableReportError."""
+@dataclass(frozen=True)
+class Consumer:
+    """A user of the table; `columns` is None when it uses all of them."""
+
+    name: str
+    role: Literal["reader", "writer"]
+    reason: str
+    email: str | None = None
+    channel: str | None = None
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ReportedClause:
+    """One clause of a contract, with its line in the file and whether the database keeps it."""
+
+    column_name: str
+    key: str
+    expected: Any
+    line: Line
+    state: ClauseState
+
+
+@dataclass(frozen=True)
+class ReportedViolation:
+    """One broken clause.
+
+    `line` is None when the contract no longer has the clause. `cause` is the call of a migration that broke it,
+    `renamed_to` the new name of the column or table. `is_earlier`: the base breaks the clause too.
+    """
+
+    column_name: str
+    key: str
+    expected: Any
+    found: Any
+    message: str
+    line: Line | None
+    cause: Place | None = None
+    renamed_to: str | None = None
+    is_rename_certain: bool = False
+    is_earlier: bool = False
+
+
+@dataclass(frozen=True)
+class CheckedContract:
+    """What a contract of this checkout and a broken promise of the base have in common."""
+
+    contract_name: str
+    path: str
+    line: Line | None
+    owner: Owner
+    table_schema: str
+    table_name: str
+    is_table_missing: bool
+    violations: tuple[ReportedViolation, ...]
+
+    @property
+    def table(self) -> str:
+        return f"{self.table_schema}.{self.table_name}"
+
+
+@dataclass(frozen=True)
+class ContractReport(CheckedContract):
+    """A contract of this checkout: its content, the state of its clauses, and its violations."""
+
+    line: Line
+    name: str
+    namespace: str
+    doc: str
+    status: Literal["draft", "active", "deprecated", "retired"]
+    sunset: str | None
+    enforcement: Enforcement
+    consumers: tuple[Consumer, ...]
+    table_catalog: str
+    clauses: tuple[ReportedClause, ...]
+
+
+@dataclass(frozen=True)
+class BrokenPromise(CheckedContract):
+    """A contract of the base that was loosened or deleted, with the clauses that it lost and the database breaks.
+
+    `path` and `line` are those of the change of the contract; the line is None if the file was deleted.
+    """
+
+    is_deleted: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed since the git ref `base`; `base_commit` is None if it could not be compared, for `error`."""
+
+    base: str
+    base_commit: Commit | None = None
+    error: str | None = None
+    changes: tuple[SchemaChange, ...] = ()
+    contract_changes: tuple[ContractChange, ...] = ()
+    broken_promises: tuple[BrokenPromise, ...] = ()
+
+    @property
+    def short_commit(self) -> str:
+        return (self.base_commit or "unknown")[:12]
+
+
+@dataclass(frozen=True)
+class FileProblem:
+    """One thing that is wrong in a contract file."""
+
+    path: str
+    line: Line
+    message: str
+
+
+@dataclass(frozen=True)
+class Table:
+    table_schema: str
+    table_name: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of one check; `error` is why the contracts could not be checked."""
+
+    outcome: Outcome
+    error: str | None = None
+    problems: tuple[FileProblem, ...] = ()
+    contracts: tuple[ContractReport, ...] = ()
+    tables_without_contract: tuple[Table, ...] = ()
+    comparison: Comparison | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the contracts were compared with the database, even if the comparison with the base then failed."""
+        is_only_not_compared = self.error is None and self.comparison is not None and self.comparison.error is not None
+        return self.outcome != COULD_NOT_CHECK or is_only_not_compared
+
+    @property
+    def broken_promises(self) -> tuple[BrokenPromise, ...]:
+        return self.comparison.broken_promises if self.comparison else ()
+
+
+class MalformedReportError(DataContractError):
+    """The text is not a contract report. The message names the place, but quotes nothing: the text is anybody's."""
+
+    def __init__(self, json_path: str, problem: str) -> None:
+        super().__init__(f"{json_path}: {problem}")
+        self.json_path = json_path
+        self.problem = problem
+
+
+def to_json(report: Report) -> str:
+    """The content of contract_report.json. Shape: contract_report.schema.json."""
+    return json.dumps(report, default=vars, indent=2) + "\n"
+
+
+def from_json(text: str) -> Report:
+    """The report that to_json() wrote. Raises: MalformedReportError, also for a missing or an unknown key."""
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(report, dict) or report.get("outcome") not in OUTCOMES:
-            raise ValueError("it is not a report")
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UnreadableReportError(f"{path.name} cannot be read: {reason}") from error
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedReportError("$", "is not valid JSON") from error
+    report: Report = _decode(Report, content, "$")
     return report
+
+
+def _decode(hint: Any, value: Any, json_path: str) -> Any:
+    """`value` as an instance of the type `hint`."""
+    arguments = typing.get_args(hint)
+    match typing.get_origin(hint):
+        case typing.Union | types.UnionType:  # each is "something or None"
+            return None if value is None else _decode(arguments[0], value, json_path)
+        case typing.Annotated:
+            kind, (keyword, limit) = arguments
+            _ensure_keyword(keyword, limit, _decode(kind, value, json_path), json_path)
+            return value
+        case typing.Literal:
+            if value not in arguments:
+                raise MalformedReportError(json_path, f"expected one of {', '.join(map(json.dumps, arguments))}")
+            return value
+        case container if container is tuple:
+            if not isinstance(value, list):
+                raise MalformedReportError(json_path, "expected an array")
+            return tuple(_decode(arguments[0], item, f"{json_path}[{index}]") for index, item in enumerate(value))
+    if hint is Any:
+        _ensure_not_deep(value, json_path, VALUE_LEVELS)
+    elif dataclasses.is_dataclass(hint):
+        return _decode_object(hint, value, json_path)
+    elif type(value) is not hint:  # exactly, as True is an int
+        raise MalformedReportError(json_path, f"expected {TYPE_WORDS[hint]}")
+    return value
+
+
+def _decode_object(kind: Any, value: Any, json_path: str) -> Any:
+    hints = _get_hints(kind)
+    if not isinstance(value, dict):
+        raise MalformedReportError(json_path, "expected an object")
+    if missing_keys := [key for key in hints if key not in value]:
+        raise MalformedReportError(json_path, f'the key "{missing_keys[0]}" is missing')
+    if len(value) > len(hints):
+        raise MalformedReportError(json_path, "has an unknown key")
+    return kind(**{key: _decode(hint, value[key], f"{json_path}.{key}") for key, hint in hints.items()})
+
+
+@functools.cache
+def _get_hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+def _ensure_keyword(keyword: str, limit: Any, value: Any, json_path: str) -> None:
+    """Raises MalformedReportError unless `value` is what this keyword of JSON Schema demands."""
+    if keyword == "minimum" and value < limit:
+        raise MalformedReportError(json_path, f"expected at least {limit}")
+    if keyword == "pattern" and not re.fullmatch(limit, value):
+        raise MalformedReportError(json_path, f"does not match {limit}")
+
+
+def _ensure_not_deep(value: Any, json_path: str, levels: int) -> None:
+    if isinstance(value, list | dict):
+        if levels == 0:
+            raise MalformedReportError(json_path, f"is nested more than {VALUE_LEVELS} levels deep")
+        for item in value.values() if isinstance(value, dict) else value:
+            _ensure_not_deep(item, json_path, levels - 1)

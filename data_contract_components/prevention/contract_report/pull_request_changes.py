@@ -1,125 +1,130 @@
-"""What a pull request changes, put into the report: which line of which migration broke a clause, and more."""
+"""Adds to the report what changed since the base: the cause of each violation, and the broken promises."""
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import replace
 
 from data_contract_components.command import render_error
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.detection.migration_changes.changes import SchemaChange
+from data_contract_components.detection.migration_changes.changes import Loosened, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.detection.migration_changes.schema_changes import find_cause
-from data_contract_components.prevention.contract_report.contract_report import COULD_NOT_CHECK, NO_CAUSE, Report
+from data_contract_components.prevention.contract_report.contract_report import (
+    COULD_NOT_CHECK,
+    BrokenPromise,
+    Comparison,
+    ContractReport,
+    Report,
+    ReportedViolation,
+)
+from data_contract_components.prevention.contract_report.get_contract_report import make_owner
 
-NO_CHANGES: dict[str, Any] = {"base_commit": None, "changes": [], "contract_changes": [], "broken_promises": []}
 
-
-def add_changes(report: Report, base: str, loosened: Literal["fail", "report"]) -> Report:
-    """The report, compared with the git ref `base`; where that cannot be done, it has not passed and says why."""
+def add_changes(report: Report, base: str, loosened: Loosened) -> Report:
+    """The report, compared with the git ref `base`; if that fails, it has not passed, and says why."""
     try:
-        comparison = get_data_migration_changes(base, has_checked_database=report["outcome"] != COULD_NOT_CHECK)
+        comparison = get_data_migration_changes(base, has_checked_database=report.outcome != COULD_NOT_CHECK)
     except Exception as error:  # noqa: BLE001 - the violations that were found are still reported
-        outcome = COULD_NOT_CHECK if report["outcome"] == "passed" else report["outcome"]
-        return report | {"outcome": outcome, "comparison": NO_CHANGES | {"base": base, "error": render_error(error)}}
+        outcome = COULD_NOT_CHECK if report.outcome == "passed" else report.outcome
+        return replace(report, outcome=outcome, comparison=Comparison(base, error=render_error(error)))
     return merge_changes(report, comparison, loosened)
 
 
-def merge_changes(report: Report, comparison: MigrationComparison, loosened: Literal["fail", "report"]) -> Report:
-    """The report, each violation with its cause, and `comparison`; broken promises fail it unless only reported."""
-    changes = comparison.changes
-    earlier = {_get_clause(violation) for violation in comparison.earlier_violations}
-    contracts = [
-        contract
-        | {
-            "violations": [
-                violation | {"is_earlier": True}
-                if (contract["contract_name"], violation["column_name"], violation["key"]) in earlier
-                else violation | _find_facts(changes, contract["table_schema"], contract["table_name"], violation)
-                for violation in contract["violations"]
-            ]
-        }
-        for contract in report["contracts"]
-    ]
-    is_stopped = comparison.broken_promises and loosened == "fail" and report["outcome"] == "passed"
-    return report | {
-        "outcome": "violations" if is_stopped else report["outcome"],
-        "contracts": contracts,
-        "comparison": {
-            "base": comparison.base,
-            "base_commit": comparison.base_commit,
-            "error": None,
-            "changes": [dataclasses.asdict(change) for change in changes],
-            "contract_changes": [dataclasses.asdict(change) for change in comparison.contract_changes],
-            "broken_promises": _make_broken_promises(comparison),
-        },
+def merge_changes(report: Report, comparison: MigrationComparison, loosened: Loosened) -> Report:
+    """The report with `comparison` and the cause of each violation; broken promises fail it unless only reported."""
+    earlier = {
+        (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
     }
+    promises = _make_broken_promises(comparison)
+    is_failed = bool(promises) and loosened == "fail" and report.outcome == "passed"
+    return replace(
+        report,
+        outcome="violations" if is_failed else report.outcome,
+        contracts=tuple(_add_causes(contract, comparison.changes, earlier) for contract in report.contracts),
+        comparison=Comparison(
+            comparison.base,
+            comparison.base_commit,
+            changes=comparison.changes,
+            contract_changes=comparison.contract_changes,
+            broken_promises=promises,
+        ),
+    )
 
 
-def _get_clause(violation: Violation) -> tuple[str, str, str]:
-    return violation.contract_name, violation.column_name, violation.key
+def _add_causes(
+    contract: ContractReport, changes: Sequence[SchemaChange], earlier: set[tuple[str, str, str]]
+) -> ContractReport:
+    table = (contract.table_schema, contract.table_name)
+    violations = (
+        replace(violation, is_earlier=True)
+        if (contract.contract_name, violation.column_name, violation.key) in earlier
+        else _add_cause(violation, changes, *table)
+        for violation in contract.violations
+    )
+    return replace(contract, violations=tuple(violations))
 
 
-def _find_facts(
-    changes: Sequence[SchemaChange], table_schema: str, table_name: str, violation: dict[str, Any]
-) -> dict[str, Any]:
-    """The line that broke a clause, and what its column or its table is called now."""
-    change = find_cause(changes, table_schema, table_name, violation["column_name"], violation["key"])
+def _add_cause(
+    violation: ReportedViolation, changes: Sequence[SchemaChange], table_schema: str, table_name: str
+) -> ReportedViolation:
+    """The violation with the call that broke the clause, and with the new name of its column or table."""
+    change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
     if change is None or change.place is None:
-        return {}
-    place = dataclasses.asdict(change.place)
+        return violation
     if change.change != "renamed":
-        return {"cause": place}
+        return replace(violation, cause=change.place)
     names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
     name = change.after if change.column_name else names[str(change.key)]
-    return {"cause": place, "renamed_to": name, "is_rename_certain": change.is_certain}
+    return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
 
 
-def _make_broken_promises(comparison: MigrationComparison) -> list[dict[str, Any]]:
-    """One for each contract of the base that was loosened or deleted, with what it promised and is broken."""
-    promises: dict[str, dict[str, Any]] = {}
+def _make_broken_promises(comparison: MigrationComparison) -> tuple[BrokenPromise, ...]:
+    """One for each contract of the base that was loosened or deleted and that the database breaks."""
+    violations: dict[str, list[Violation]] = {}
     for violation in comparison.broken_promises:
-        name = violation.contract_name
-        head_name = comparison.head_names.get(name)
-        table = (violation.table_schema, violation.table_name)
-        promise = promises.setdefault(
-            name,
-            {
-                "contract_name": name,
-                # A promise is broken and not kept by another contract only where its own contract has changed.
-                "path": next(
-                    c.place.path for c in comparison.contract_changes if c.contract_name == (head_name or name)
-                ),
-                "line": _find_line(comparison, head_name or name, "$"),
-                "is_deleted": head_name is None,
-                "owner": {"channel": None} | comparison.owners[name],
-                "table_schema": violation.table_schema,
-                "table_name": violation.table_name,
-                "is_table_missing": any(
-                    change.column_name is None and change.change in ("removed", "renamed")
-                    for change in comparison.changes
-                    if (change.table_schema, change.table_name) == table
-                ),
-                "violations": [],
-            },
-        )
-        facts = NO_CAUSE | {
-            "column_name": violation.column_name,
-            "key": violation.key,
-            "line": _find_line(comparison, head_name or name, f"$.schema.properties.{violation.column_name}"),
-            "expected": violation.expected,
-            "found": violation.found,
-            "message": str(violation),
-        }
-        promise["violations"].append(facts | _find_facts(comparison.changes, *table, facts))
-    return list(promises.values())
+        violations.setdefault(violation.contract_name, []).append(violation)
+    return tuple(_make_broken_promise(comparison, name, of_contract) for name, of_contract in violations.items())
 
 
-def _find_line(comparison: MigrationComparison, contract_name: str, json_path: str) -> int | None:
-    """The line of the change of a contract at `json_path` or inside of it, or else of any change of it."""
-    lines = [
-        (f"{change.json_path}.".startswith(f"{json_path}."), change.place.line)
-        for change in comparison.contract_changes
-        if change.contract_name == contract_name
-    ]
-    return next((line for is_inside, line in sorted(lines, key=lambda pair: not pair[0])), None)
+def _make_broken_promise(comparison: MigrationComparison, name: str, violations: list[Violation]) -> BrokenPromise:
+    table_schema, table_name = violations[0].table_schema, violations[0].table_name
+    head_name = comparison.head_names.get(name)
+    # A promise is broken, and no other contract keeps it, only if its own contract has changed.
+    contract_changes = [change for change in comparison.contract_changes if change.contract_name == (head_name or name)]
+
+    def find_line(json_path: str) -> int | None:
+        """The line of the change at `json_path` or below it, or else of the contract's first change."""
+        inside = [change for change in contract_changes if f"{change.json_path}.".startswith(f"{json_path}.")]
+        return (inside or contract_changes)[0].place.line
+
+    return BrokenPromise(
+        contract_name=name,
+        path=contract_changes[0].place.path,
+        line=find_line("$"),
+        owner=make_owner(comparison.owners[name]),
+        table_schema=table_schema,
+        table_name=table_name,
+        is_table_missing=any(
+            change.column_name is None
+            and change.change in ("removed", "renamed")
+            and (change.table_schema, change.table_name) == (table_schema, table_name)
+            for change in comparison.changes
+        ),
+        violations=tuple(
+            _add_cause(
+                ReportedViolation(
+                    violation.column_name,
+                    violation.key,
+                    violation.expected,
+                    violation.found,
+                    str(violation),
+                    find_line(f"$.schema.properties.{violation.column_name}"),
+                ),
+                comparison.changes,
+                table_schema,
+                table_name,
+            )
+            for violation in violations
+        ),
+        is_deleted=head_name is None,
+    )

@@ -14,29 +14,29 @@ from data_contract_components.errors import DataContractError
 TIMEOUT_SECONDS = 20.0  # for a connection, and then for each piece of the answer
 ATTEMPTS = 3
 RETRY_SECONDS = 1.0  # doubled each time
-WAIT_SECONDS = 60.0  # all waits of a client together; 60 is what GitHub asks for where it names no time
+WAIT_SECONDS = 60.0  # all waits of a client together; GitHub asks for 60 if it names no time
 MAX_PAGES = 100
 MAX_REDIRECTS = 3
 REDIRECTS = (301, 302, 307, 308)
 TEXT_LIMIT = 300
-# GitHub refuses /user to the token of a workflow, whose comments bear this name.
+# The author of comments that are posted with the token of a workflow, to which GitHub refuses /user.
 WORKFLOW_LOGIN = "github-actions[bot]"
 WAYS_OUT = {
     401: "GITHUB_TOKEN is wrong or has expired; pass ${{ github.token }} and run the job again",
     403: "a pull request from a fork or from Dependabot gets a token that only reads; for any other, give the job "
-    "`permissions: pull-requests: write` and see whether the conversation is locked",
-    404: "there is no such pull request, or the token may not see it; look at PR_NUMBER and GITHUB_REPOSITORY",
-    410: "the conversation was deleted, or is switched off in the repository's settings",
-    422: "GitHub does not take the text of the comment; shorten the doc, reason or names of the contracts it is about",
-    429: "too much was asked with this token; run the job again later",
+    "`permissions: pull-requests: write` and check that the conversation is not locked",
+    404: "there is no such pull request, or the token may not see it; check PR_NUMBER and GITHUB_REPOSITORY",
+    410: "the conversation was deleted, or is disabled in the repository's settings",
+    422: "GitHub does not accept the text of the comment; shorten the names and reasons in the contracts",
+    429: "too many requests with this token; run the job again later",
 }
-OTHER_WAY_OUT = "look at GITHUB_API_URL, the proxy and GitHub's status page, and run the job again"
+OTHER_WAY_OUT = "check GITHUB_API_URL, the proxy and GitHub's status page, and run the job again"
 
 T = TypeVar("T")
 
 
 class GitHubError(DataContractError):
-    """GitHub could not be asked or has refused; `status` is None where it has not answered."""
+    """GitHub did not answer, or refused; `status` is None if it did not answer."""
 
     def __init__(self, reason: str, way_out: str, status: int | None = None) -> None:
         super().__init__(f"{reason}; {way_out}")
@@ -46,7 +46,7 @@ class GitHubError(DataContractError):
 
 
 class UnclearPostError(GitHubError):
-    """What was posted has arrived, or has not."""
+    """It is not known whether the comment was created."""
 
 
 class Comment(NamedTuple):
@@ -64,7 +64,7 @@ class PullRequest(NamedTuple):
 class GitHub:
     """A repository's pull requests, and the comments of one of them.
 
-    Raises: GitHubError; its text is one line, without the token and without the start of a workflow command.
+    Raises: GitHubError; its text is one line, and contains neither the token nor a workflow command.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class GitHub:
         self._waited_seconds = 0.0
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"})
-        # Not as a header: that would give way to what a .netrc has for the host.
+        # Not as a header: requests would replace it by what .netrc has for the host.
         self._session.auth = self._authorize
 
     def get_login(self) -> str:
-        """The name under which the token comments."""
+        """The author of the comments that are posted with this token."""
         try:
             return _parse(self._send("GET", f"{self._api_url}/user"), lambda user: str(user["login"]))
         except GitHubError as error:
@@ -93,7 +93,7 @@ class GitHub:
 
     def get_comments(self) -> list[Comment]:
         """All comments of the pull request, oldest first."""
-        # By id, as a page may repeat what the one before it had.
+        # By id, as a page may repeat comments of the page before.
         comments: dict[int, Comment] = {}
         url = f"{self._comments_url}?per_page=100"
         for _ in range(MAX_PAGES):
@@ -103,23 +103,23 @@ class GitHub:
             if "next" not in response.links:
                 return sorted(comments.values())
             url = self._on_same_host(url, response.links["next"]["url"])
-        raise GitHubError(f"the pull request's comments fill more than {MAX_PAGES} pages", "open a new pull request")
+        raise GitHubError(f"the pull request has more than {MAX_PAGES} pages of comments", "open a new pull request")
 
     def get_pull_requests(self, head: str) -> list[PullRequest]:
-        """The open pull requests of a branch, which is `owner:branch`; at most a hundred."""
+        """The open pull requests of the branch `head`, written as `owner:branch`; at most a hundred."""
         query = urlencode({"state": "open", "per_page": "100", "head": head})
         response = self._send("GET", f"{self._repository_url}/pulls?{query}")
         return _parse(response, lambda answers: [_to_pull_request(answer) for answer in answers])
 
     def create_comment(self, body: str) -> Comment:
-        """Raises: UnclearPostError after a wait, so that the caller can look at once whether the comment is there."""
+        """Raises: UnclearPostError after a wait; the caller then looks whether the comment is there."""
         return _parse(self._send("POST", self._comments_url, body), _to_comment)
 
     def update_comment(self, comment: Comment, body: str) -> None:
         self._send("PATCH", f"{self._issues_url}/comments/{comment.id}", body)
 
     def delete_comment(self, comment: Comment) -> None:
-        """The comment is gone, whoever has deleted it."""
+        """The comment is gone afterwards; it may have been gone before."""
         try:
             self._send("DELETE", f"{self._issues_url}/comments/{comment.id}")
         except GitHubError as error:
@@ -127,12 +127,15 @@ class GitHub:
                 raise
 
     def _send(self, method: str, url: str, body: str | None = None) -> requests.Response:
-        """The answer that is no error; a limit is waited for, a failure repeated unless it is that of a POST."""
+        """The successful answer, after a wait for a rate limit, and after a failure unless the request is a POST.
+
+        urllib3's Retry cannot do it: it does not see the headers and text by which GitHub marks a 403 as a limit.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             is_limit, seconds = False, RETRY_SECONDS * 2 ** (attempt - 1)
             try:
                 response = self._exchange(method, url, body)
-            # requests lets a ValueError through where the proxy or a redirect has no address.
+            # requests lets a ValueError through if the proxy or a redirect is not a URL.
             except (requests.RequestException, ValueError) as cause:
                 reason = f"{method} {url}: no answer, {_describe(cause)}"
                 error = GitHubError(self._clean(reason), OTHER_WAY_OUT)
@@ -140,7 +143,7 @@ class GitHub:
                 if response.ok:
                     return response
                 is_limit = _is_limit(response)
-                # A limit is a limit, whichever of its two statuses GitHub has chosen.
+                # GitHub uses either status for a limit.
                 status = 429 if is_limit else response.status_code
                 reason = f"{method} {url}: HTTP {response.status_code}, {_get_message(response)}"
                 error = GitHubError(self._clean(reason), WAYS_OUT.get(status, OTHER_WAY_OUT), status)
@@ -156,7 +159,7 @@ class GitHub:
         raise error
 
     def _exchange(self, method: str, url: str, body: str | None) -> requests.Response:
-        """The answer, after redirects to the same host. requests would follow others, and turn a POST into a GET."""
+        """The answer, after redirects to the same host. requests would follow any, and turn a POST into a GET."""
         payload = None if body is None else {"body": body}
         for _ in range(1 + MAX_REDIRECTS):
             response = self._session.request(
@@ -168,27 +171,27 @@ class GitHub:
         raise GitHubError(f"{method}: more than {MAX_REDIRECTS} redirects", OTHER_WAY_OUT)
 
     def _on_same_host(self, url: str, next_url: str) -> str:
-        """`next_url` as an absolute one. Raises: GitHubError when the token would go to another host."""
+        """`next_url` as an absolute URL. Raises: GitHubError if it is on another host, which would get the token."""
         try:
             next_url = urljoin(url, next_url)
             if urlsplit(next_url)[:2] == urlsplit(self._api_url)[:2]:
                 return next_url
         except ValueError:
             pass
-        reason = f"the answer leads away from {self._api_url}, to {next_url}, where the token is not to go"
-        raise GitHubError(self._clean(reason), "look at GITHUB_API_URL")
+        reason = f"the answer leads from {self._api_url} to {next_url}, which must not receive the token"
+        raise GitHubError(self._clean(reason), "check GITHUB_API_URL")
 
     def _wait(self, seconds: float, error: GitHubError) -> None:
-        """Raises: GitHubError instead, when the waits would be longer than WAIT_SECONDS together."""
+        """Raises: GitHubError instead, if all waits together would exceed WAIT_SECONDS."""
         if self._waited_seconds + seconds > WAIT_SECONDS:
-            reason = f"{error.reason}; to wait for {seconds:.0f} s is more than all waits may be, {WAIT_SECONDS:.0f} s"
-            raise GitHubError(reason, error.way_out, error.status)
+            limit = f"the wait of {seconds:.0f} s would exceed the limit of {WAIT_SECONDS:.0f} s for all waits"
+            raise GitHubError(f"{error.reason}; {limit}", error.way_out, error.status)
         print(f"{error.reason}; waiting for {seconds:g} s", flush=True)
         time.sleep(seconds)
         self._waited_seconds += seconds
 
     def _clean(self, text: str) -> str:
-        # The runner takes "##[" for the start of a command wherever in a line it stands.
+        # GitHub's runner reads "##[" as the start of a command, anywhere in a line.
         text = re.sub(r"[^ -~]", " ", text.replace(self._token, "***")).replace("##[", "## [")
         return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}..."
 
@@ -201,24 +204,23 @@ def _parse(response: requests.Response, convert: Callable[[Any], T]) -> T:
     try:
         return convert(json.loads(response.content))
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        raise GitHubError(
-            f"HTTP {response.status_code}, but not with an answer of GitHub's API", OTHER_WAY_OUT
-        ) from error
+        reason = f"HTTP {response.status_code}, but not an answer of GitHub's API"
+        raise GitHubError(reason, OTHER_WAY_OUT) from error
 
 
 def _to_comment(answer: Any) -> Comment:
-    # GitHub has no user where the account was deleted, and no body where it was never typed.
+    # The user is null if the account was deleted, and the body is null if it is empty.
     return Comment(int(answer["id"]), str((answer["user"] or {}).get("login")), str(answer["body"] or ""))
 
 
 def _to_pull_request(answer: Any) -> PullRequest:
-    # GitHub has no repository where a fork was deleted.
+    # The repository is null if the fork was deleted.
     head_repository = (answer["head"]["repo"] or {}).get("full_name")
     return PullRequest(int(answer["number"]), str(answer["head"]["sha"]), head_repository)
 
 
 def _is_limit(response: requests.Response) -> bool:
-    """Whether a refusal is one for now. Source: "Rate limits for the REST API"."""
+    """Whether GitHub refuses because of a rate limit. Source: "Rate limits for the REST API"."""
     headers = response.headers
     return response.status_code == 429 or (
         response.status_code == 403
@@ -246,7 +248,7 @@ def _get_wait_seconds(response: requests.Response, is_limit: bool, otherwise: fl
 
 
 def _get_message(response: requests.Response) -> str:
-    """What GitHub says of an error, with the details of a 422; otherwise the status in words."""
+    """GitHub's message, with the details of a 422; otherwise the status in words."""
     try:
         answer = json.loads(response.content)
         details = [str(error["message"]) for error in answer.get("errors", ())]
@@ -256,7 +258,7 @@ def _get_message(response: requests.Response) -> str:
 
 
 def _describe(cause: Exception) -> str:
-    """The kind of failure and the system's word for it; the rest of the text may hold a proxy's password."""
+    """The class of the error and the system's message; the rest of its text may contain a proxy's password."""
     error: BaseException | None = cause
     while error and not isinstance(getattr(error, "strerror", None), str):
         error = error.__cause__ or error.__context__

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Run:
-    """The run of the workflow that speaks; (number, attempt) says which of two is newer."""
+    """A run of the workflow; of two runs, the one with the greater (number, attempt) is newer."""
 
     server_url: str
     repository: str
@@ -21,7 +21,7 @@ class Run:
 
 
 def get_run(environment: Mapping[str, str]) -> Run | None:
-    """The run that GitHub's variables speak of; None outside of a workflow."""
+    """The run that GitHub's environment variables describe; None outside of a workflow."""
     try:
         return Run(
             environment["GITHUB_SERVER_URL"],

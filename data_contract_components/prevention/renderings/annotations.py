@@ -1,82 +1,73 @@
-"""A report as GitHub's workflow commands, which show it beside the lines of the pull request."""
+"""A report as GitHub's workflow commands, which GitHub shows beside the lines of the pull request."""
 
-from typing import Any
-
+from data_contract_components.detection.migration_changes.changes import Place
 from data_contract_components.escaping import escape_controls
-from data_contract_components.prevention.renderings.text import (
+from data_contract_components.prevention.contract_report.contract_report import CheckedContract, Report
+from data_contract_components.prevention.renderings.words import (
+    EARLIER,
+    Finding,
+    find_findings,
     find_harmless_changes,
-    find_shown_violations,
-    render_contract_change,
-    render_fate,
-    render_harmless_change,
-    render_violation,
+    render_owner,
+    render_verdict,
 )
 
-# GitHub shows ten of a step.
+LEVELS = ("error", "warning", "notice")
+# GitHub shows ten per step.
 SHOWN_ANNOTATIONS = 10
 SHOWN_CHARACTERS = 4000
 
 
-def render_annotations(report: dict[str, Any]) -> str:
-    """One workflow command per root cause, then one per change that breaks no clause; at most ten, counting the rest.
+def render_annotations(report: Report) -> str:
+    """One workflow command per thing to fix, then one per change that breaks no clause; at most ten, the last counts.
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions", and actions/toolkit for the escaping.
     """
     commands = [
-        _render_command("error", problem["path"], problem["line"], "Contract file to fix", problem["message"])
-        for problem in report["problems"]
+        _render_command("error", "Contract file to fix", problem.message, Place(problem.path, problem.line))
+        for problem in report.problems
     ]
-    if report["error"] and not commands:
-        commands.append(_render_command("error", None, None, "Data contracts could not be checked", report["error"]))
-    for contract in report["contracts"]:
-        commands += _render_causes(contract, "is broken", is_binding=contract["effect"] == "binding")
-    if comparison := report["comparison"]:
-        if comparison["error"]:
-            text = f"{comparison['base']}: {comparison['error']}"
-            commands.append(_render_command("error", None, None, "Could not compare with the base", text))
-        for promise in comparison["broken_promises"]:
-            commands += _render_causes(promise, render_fate(promise), is_binding=report["outcome"] == "violations")
-        for change in comparison["contract_changes"]:
-            text = render_contract_change(change)
-            place = change["place"]
-            commands.append(_render_command("notice", place["path"], place["line"], "Data contract changed", text))
-        for change in find_harmless_changes(report):
-            text = render_harmless_change(change)
-            place = change["place"] or {"path": None, "line": None}
-            commands.append(_render_command("notice", place["path"], place["line"], "Changed under contract", text))
+    if report.error and not commands:
+        commands.append(_render_command("error", "Data contracts could not be checked", report.error))
+    for contract in report.contracts:
+        commands += _render_findings(contract, is_binding=contract.enforcement == "binding")
+    if comparison := report.comparison:
+        if comparison.error:
+            text = f"{comparison.base}: {comparison.error}"
+            commands.append(_render_command("error", "Could not compare with the base", text))
+        for promise in comparison.broken_promises:
+            commands += _render_findings(promise, is_binding=report.outcome == "violations")
+        for change in comparison.contract_changes:
+            commands.append(_render_command("notice", "Data contract changed", str(change), change.place))
+        for harmless_change, text in find_harmless_changes(report):
+            commands.append(_render_command("notice", "Changed under contract", text, harmless_change.place))
     if len(commands) > SHOWN_ANNOTATIONS:
         others = commands[SHOWN_ANNOTATIONS - 1 :]
-        # They are in the order of their weight.
-        level = others[0].split()[0].strip(":")
-        text = f"{len(others)} more; the job summary has them all"
-        commands[SHOWN_ANNOTATIONS - 1 :] = [_render_command(level, None, None, "Data contracts", text)]
+        level = next(level for level in LEVELS if any(command.startswith(f"::{level} ") for command in others))
+        text = f"{len(others)} more; the job summary shows all"
+        commands[SHOWN_ANNOTATIONS - 1 :] = [_render_command(level, "Data contracts", text)]
     return "".join(f"{command}\n" for command in commands)
 
 
-def _render_causes(contract: dict[str, Any], fate: str, *, is_binding: bool) -> list[str]:
-    """What somebody has to fix, once each: a table that is gone, or one column with all that is wrong with it.
-
-    On the line of the migration that did it where that is known, or else on that of the clause.
-    """
-    owner = contract["owner"]
-    violations_of_column: dict[str, list[dict[str, Any]]] = {}
-    for violation in find_shown_violations(contract):
-        violations_of_column.setdefault(violation["column_name"], []).append(violation)
+def _render_findings(contract: CheckedContract, *, is_binding: bool) -> list[str]:
+    """One command per column, or for the missing table: at the migration that broke it, or else at the clause."""
+    findings_of_column: dict[str, list[Finding]] = {}
+    for finding in find_findings(contract):
+        findings_of_column.setdefault(finding.column_name, []).append(finding)
     commands = []
-    for violations in violations_of_column.values():
-        first = violations[0]
-        cause = first["cause"] if first["cause"] and first["cause"]["line"] else None
-        place = (cause["path"], cause["line"]) if cause else (contract["path"], first["line"])
-        level = "error" if is_binding and not first["is_earlier"] else "warning"
-        lines = [f"{contract['contract_name']} of {owner['name']}, {owner['email']}, {fate}:"]
-        lines += map(render_violation, violations)
-        lines += ["The base breaks it already."] if first["is_earlier"] else []
-        commands.append(_render_command(level, *place, "Data contract violation", "\n".join(lines)))
+    for findings in findings_of_column.values():
+        first = findings[0].violation
+        place = first.cause if first.cause and first.cause.line else Place(contract.path, findings[0].line)
+        level = "error" if is_binding and not first.is_earlier else "warning"
+        lines = [f"{contract.contract_name} (owner: {render_owner(contract.owner)}) {render_verdict(contract)}:"]
+        lines += [finding.text for finding in findings]
+        lines += [EARLIER] if first.is_earlier else []
+        commands.append(_render_command(level, "Data contract violation", "\n".join(lines), place))
     return commands
 
 
-def _render_command(level: str, path: str | None, line: int | None, title: str, message: str) -> str:
-    properties = {"file": path, "line": line, "title": title}
+def _render_command(level: str, title: str, message: str, place: Place | None = None) -> str:
+    properties = {"file": place and place.path, "line": place and place.line, "title": title}
     text = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items() if value is not None)
     return f"::{level} {text}::{escape_message(message)}"
 

@@ -1,6 +1,6 @@
 
 "use strict";
-// Nothing from the report is ever read as markup here: only texts are compared, and parts are shown or hidden.
+// Nothing from the report is read as markup here: texts are compared, and parts are shown or hidden.
 const search = document.getElementById("search");
 const matches = document.getElementById("matches");
 let items = null;
@@ -19,7 +19,7 @@ function readItems() {
   };
 }
 
-/** Shows the item if every word is in it; if some are in a column's name only, then only such columns. */
+/** Shows the item if it contains every word; if a word is only in names of columns, shows only these columns. */
 function filter({ element, text, clauses, rows }, words) {
   const open = words.filter((word) => !text.includes(word));
   let shown = open.length === 0;
@@ -29,7 +29,7 @@ function filter({ element, text, clauses, rows }, words) {
     shown ||= isMatch;
   }
   element.hidden = !shown;
-  // What the search unfolded, it folds again.
+  // What the search opened, it closes again.
   const isOpenedBySearch = shown && open.length > 0;
   if (clauses && isOpenedBySearch && !clauses.open) {
     clauses.open = true;
@@ -54,5 +54,5 @@ function update() {
 
 search.addEventListener("input", update);
 search.closest("[role=search]").hidden = false;
-// A browser that goes back to the page puts the old words into the field.
+// A browser that returns to the page restores the words in the field.
 if (search.value) update();

@@ -1,0 +1,104 @@
+"""Reports that several test modules render, post or read."""
+
+from dataclasses import replace
+from typing import Any
+
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
+from data_contract_components.prevention.contract_report.contract_report import (
+    BrokenPromise,
+    Comparison,
+    Consumer,
+    ContractReport,
+    Outcome,
+    Owner,
+    Report,
+    ReportedClause,
+    ReportedViolation,
+    Table,
+)
+from data_contract_components.prevention.github.workflow_run import Run
+
+CONTRACT = "data_contract_components/contract_definition/object_images_contract_spec.json"
+MIGRATION = "data_contract_components/data_assets/db_migrations/versions/00e9b3375a5f_create_met_museum_seed_tables.py"
+RUN = Run("https://github.example", "museum/guide", 77, 12, 1, "0123456789abcdef0123456789abcdef01234567")
+CAUSE = Place(MIGRATION, 120, "00e9b3375a5f", "op.create_table")
+COMMIT = "0123456789abcdef"
+
+
+def example_violation(**changes: Any) -> ReportedViolation:
+    message = "Data Type: expected integer, found bigint"
+    violation = ReportedViolation("object_id", "data_type", "integer", "bigint", message, line=26)
+    return replace(violation, **changes)
+
+
+def missing_column(name: str, **changes: Any) -> ReportedViolation:
+    message = f"Column '{name}' is defined in contract but missing from data catalog"
+    violation = ReportedViolation(name, "column_name", name, None, message, line=30)
+    return replace(violation, **changes)
+
+
+def example_contract(**changes: Any) -> ContractReport:
+    """A contract that is broken in one column."""
+    contract = ContractReport(
+        contract_name="object_images_contract_spec",
+        path=CONTRACT,
+        line=18,
+        owner=Owner("Data Engineering Team", "data-eng@museum.org", "#data-eng"),
+        table_schema="public",
+        table_name="object_images",
+        is_table_missing=False,
+        violations=(example_violation(),),
+        name="object-images-contract-spec",
+        namespace="met-museum-data",
+        doc="About images.",
+        status="active",
+        sunset=None,
+        enforcement="binding",
+        consumers=(
+            Consumer("Data Science", "reader", "trains the model", "ds@museum.org", columns=("primary_image",)),
+        ),
+        table_catalog="postgres",
+        clauses=(
+            ReportedClause("object_id", "data_type", "integer", 26, "broken"),
+            ReportedClause("object_id", "is_nullable", False, 28, "kept"),
+        ),
+    )
+    return replace(contract, **changes)
+
+
+def example_report(outcome: Outcome = "violations", **changes: Any) -> Report:
+    """A report with one contract; `changes` are of the contract."""
+    return Report(
+        outcome, contracts=(example_contract(**changes),), tables_without_contract=(Table("public", "object"),)
+    )
+
+
+def example_comparison(text: str = "text", **changes: Any) -> Comparison:
+    """Changes of a table, of a column and of a clause, and a broken promise, with `text` in every free text."""
+    place = Place(text, 7, text, text)
+    change = SchemaChange("changed", text, text, f"{text}2", text, text, text, True, (text,), place)
+    violation = ReportedViolation(text, "data_type", text, text, text, line=3, cause=place, renamed_to=text)
+    promise = BrokenPromise(text, text, 3, Owner(text, text, text), text, text, False, (violation,), is_deleted=False)
+    comparison = Comparison(
+        text,
+        COMMIT,
+        changes=(change, replace(change, change="added", column_name=None, contract_names=())),
+        contract_changes=(ContractChange(text, Place(text, 3), text, "loosened", text, text, text, text),),
+        broken_promises=(promise,),
+    )
+    return replace(comparison, **changes)
+
+
+def report_with(text: str) -> Report:
+    """The example with a comparison, and with `text` in every free text but paths and keys."""
+    violation = example_violation(column_name=text, expected=text, found=text, message=text, renamed_to=text)
+    report = example_report(
+        owner=Owner(text, text, text),
+        consumers=(Consumer(text, "reader", text, text, text, (text,)),),
+        table_schema=text,
+        table_name=text,
+        contract_name=text,
+        doc=text,
+        violations=(violation,),
+    )
+    return replace(report, comparison=example_comparison(text, base_commit=text))
