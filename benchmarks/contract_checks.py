@@ -2,7 +2,7 @@
 
 As whole processes, on an embedded server that runs already. The commands are run in turns, so that whatever else the
 machine does meets all of them; the medians are compared. Prints the table of docs/development.md. datacontract-cli
-(requirements-datacontract-cli.txt) is installed on first use, into a virtual environment of its own.
+(requirements-datacontract-cli.txt) is installed on first use, into its own virtual environment.
 """
 
 import json
@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import CatalogRow, get_data_catalog, to_rows
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ schema:
 
 
 def make_project(directory: Path) -> Path:
-    """A copy of the project, with contracts of its own to come."""
+    """A copy of the project, whose contracts may be replaced."""
     shutil.copytree(ROOT / "data_contract_components", directory / "data_contract_components")
     return directory
 
@@ -77,7 +77,7 @@ def add_tables(database: PostgresDB) -> None:
 def write_contracts(database: PostgresDB, contract_directory: Path) -> None:
     for path in contract_directory.glob("*.json"):
         path.unlink()
-    rows_of_table: dict[str, list[dict[object, object]]] = {}
+    rows_of_table: dict[str, list[CatalogRow]] = {}
     for row in to_rows(get_data_catalog(database, {("public", f"t{i}") for i in range(CONTRACTS)})):
         rows_of_table.setdefault(row["table_name"], []).append(row)
     for name, rows in rows_of_table.items():

@@ -21,7 +21,7 @@ from data_contract_components.detection.migration_changes.migrations import CONF
 ROUNDS = 3
 LIMIT_SECONDS_OF_TEN = 2.0
 LIMIT_SECONDS_OF_TWO_HUNDRED = 30.0
-GIT = ["git", "-c", "user.name=Somebody", "-c", "user.email=somebody@museum.org"]
+GIT = ["git", "-c", "user.name=Benchmark", "-c", "user.email=benchmark@museum.org"]
 REVISION = """
 import sqlalchemy as sa
 from alembic import op

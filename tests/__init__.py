@@ -50,7 +50,7 @@ _CANDIDATES = {
 }
 BINARIES = {version: path for version, path in _CANDIDATES.items() if (path / "initdb").exists()}
 
-# What `alembic init` writes, in short: nothing of this project is known to it.
+# What `alembic init` writes, in short. It knows nothing of this project.
 ENV_TEXT = """\
 import sqlalchemy as sa
 from alembic import context
@@ -70,8 +70,8 @@ def read_data(name: str) -> str:
 
 _numbers = itertools.count(1)
 
-# What is ignored or blocked here, each child inherits: SIGINT under `nohup setsid make test &`; and where SIGCHLD is
-# ignored, every child's exit status is 0. SIGHUP stays as it is, so that nohup keeps its promise.
+# Children inherit which signals are ignored or blocked: `nohup setsid make test &` ignores SIGINT, and where SIGCHLD is
+# ignored, the exit status of every child is 0. SIGHUP is not changed, so that nohup works.
 signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for _number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):
@@ -79,9 +79,9 @@ for _number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):
 
 
 def _make_run_directory() -> tuple[Path, IO[str]]:
-    """A directory that goes with this process, and its lock; what killed processes left goes first.
+    """A directory that is removed with this process, and its lock; those that killed processes left are removed first.
 
-    The processes of a run share it. It lies in memory where there is room, as the files of a server are many.
+    The processes of a run share it. It is in memory where there is room, as a server has many files.
     """
     parent = Path("/dev/shm")
     if not os.access(parent, os.W_OK) or shutil.disk_usage(parent).free < 4 * 1024**3:
@@ -108,7 +108,7 @@ def url_of_database(name: str) -> str:
 
 @functools.cache
 def template_database() -> str:
-    """The name of a database that `alembic upgrade head` built, once a run."""
+    """The name of a database that `alembic upgrade head` built, once per process."""
     name = f"template_{os.getpid()}"
     PostgresDB().query(f"create database {name}")
     # Not by atexit, which a process that was forked for some modules does not come to.
@@ -142,7 +142,7 @@ def run(
 
 
 def run_on_terminal(command: list[str], directory: Path, url: str = "", **environment: str) -> str:
-    """What the command shows to somebody who types it."""
+    """What the command shows on a terminal of 80 columns."""
     terminal, other_end = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     process = subprocess.Popen(
@@ -155,7 +155,7 @@ def run_on_terminal(command: list[str], directory: Path, url: str = "", **enviro
     )
     os.close(other_end)
     shown = b""
-    with contextlib.suppress(OSError):  # so Linux says that nobody has the other end open
+    with contextlib.suppress(OSError):  # on Linux, the error that the other end is closed
         while part := os.read(terminal, 65_536):
             shown += part
     os.close(terminal)
@@ -169,12 +169,12 @@ def wait_until(condition: Callable[[], bool]) -> None:
         waited = time.monotonic() - start
         if waited > WAIT_SECONDS:
             raise TimeoutError(f"not so after {WAIT_SECONDS} seconds")
-        # The longer it takes already, the rarer, as to ask may cost as much as what is waited for.
+        # Less often over time, as the question may cost as much as what is waited for.
         time.sleep(max(0.005, waited / 10))
 
 
 class DatabaseTestCase(unittest.TestCase):
-    """Each test has a database of its own, a clone of the template."""
+    """Each test has its own database, a clone of the template."""
 
     def setUp(self) -> None:
         name = f"clone_{os.getpid()}_{next(_numbers)}"
@@ -187,9 +187,9 @@ class DatabaseTestCase(unittest.TestCase):
 
 
 def copy_server(binaries_directory: Path, directory: Path) -> None:
-    """`directory` is that of an embedded server, which does not run yet and waits for no disk.
+    """`directory` becomes that of an embedded server that is not running and does not wait for the disk.
 
-    It is copied, as initdb takes seconds; the original is made once per run.
+    It is a copy of one that is made once per run, as initdb takes seconds.
     """
     name = str(binaries_directory).replace("/", "_")[-200:]
     original = RUN_DIRECTORY / name
@@ -213,7 +213,7 @@ def start_server(test: unittest.TestCase | types.SimpleNamespace, binaries_direc
 
 
 def start_server_until(add_cleanup: Callable[..., object], binaries_directory: Path) -> str:
-    """The same for as long as what `add_cleanup` is of."""
+    """The URL of a new server, which runs until the cleanups that `add_cleanup` registers are done."""
     directory = Path(tempfile.mkdtemp(prefix="server-", dir=RUN_DIRECTORY)) / "server"
     add_cleanup(shutil.rmtree, directory.parent)
     if binaries_directory in BINARIES.values():
@@ -223,13 +223,13 @@ def start_server_until(add_cleanup: Callable[..., object], binaries_directory: P
 
 
 class ProjectTestCase(unittest.TestCase):
-    """Each test has a copy of the project, and so an embedded server of its own."""
+    """Each test has its own copy of the project, and so its own embedded server."""
 
     def setUp(self) -> None:
         parent = Path(tempfile.mkdtemp(prefix="project-", dir=RUN_DIRECTORY))
         self.addCleanup(self.remove, parent)
         self.project = parent / self.project_path()
-        # With what is compiled of it, which takes each first command of a copy longer than most of what it does.
+        # With its compiled files, as compiling takes a first command longer than most of what it does.
         shutil.copytree(ROOT / "data_contract_components", self.project / "data_contract_components")
 
     def project_path(self) -> str:

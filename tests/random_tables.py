@@ -1,4 +1,4 @@
-"""Random tables and random changes of them, with what a contract says of each by the SQL that made it."""
+"""Random tables and random changes of them, with what a contract has to contain according to their SQL."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COLLATIONS = ("", "C", "POSIX", "ucs_basic")
 
 
 def random_settings(*, max_examples: int) -> settings:
-    """The same examples on each run, so many at most; with RANDOM_EXAMPLES=1000, that many that are new on each run."""
+    """The same examples on each run, `max_examples` at most; with RANDOM_EXAMPLES=1000, a thousand new ones."""
     wanted = os.environ.get("RANDOM_EXAMPLES")
     return settings(
         max_examples=int(wanted or max_examples),
@@ -66,7 +66,7 @@ def literal(text: str) -> str:
 
 @dataclass(frozen=True)
 class Type:
-    """A type: its SQL, what information_schema says of it, and what of that a contract in 1.1.0 leaves unsaid."""
+    """A type: its SQL, its values in information_schema, and which of them a contract of 1.1.0 does not mention."""
 
     sql: str
     facts: dict[str, Any]
@@ -163,7 +163,7 @@ class Table:
         }
 
     def promises(self, name: str, version: str) -> dict[str, Any]:
-        """What a generated contract says of the column."""
+        """The keys and values that a generated contract has for the column."""
         facts = self.facts(name)
         if version == "1.0.0":
             return {key: facts[key] for key in KEYS_OF_1_0 if facts.get(key) is not None}
@@ -371,7 +371,7 @@ class ChangedTable:
 
 @st.composite
 def changed_tables(draw: st.DrawFn) -> list[ChangedTable]:
-    """Several at once, as a check takes about the same time for one and for many."""
+    """Several at once, as a check takes about the same time for many as for one."""
     taken: set[str] = set()
 
     def new_name() -> str:

@@ -69,7 +69,7 @@ def place_of(change: SchemaChange) -> Place:
 
 
 class RepositoryTestCase(unittest.TestCase):
-    """Each test has a repository of its own, with `feature` checked out, and leaves no database behind."""
+    """Each test has its own repository with `feature` checked out, and leaves no database behind."""
 
     def setUp(self) -> None:
         self.url = os.environ["DATABASE_URL"]

@@ -1,8 +1,6 @@
 import contextlib
 import io
 import os
-import shutil
-import tempfile
 import unittest
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from data_contract_components.data_assets._applied_revisions import (
     find_stale_files,
 )
 from data_contract_components.errors import StaleDatabaseError
-from tests import CONTRACT_TESTS, ROOT, DatabaseTestCase, run
+from tests import CONTRACT_TESTS, DatabaseTestCase, ProjectTestCase, run
 
 REVISION = "00e9b3375a5f"
 FIRST_PATH = f"versions/{REVISION}_create_met_museum_seed_tables.py"
@@ -34,16 +32,12 @@ def downgrade():
 """
 
 
-class RevisionsTestCase(DatabaseTestCase):
+class RevisionsTestCase(ProjectTestCase, DatabaseTestCase):
     """Each test has a copy of the project, and a database that its migrations built."""
 
     def setUp(self) -> None:
-        super().setUp()
-        parent = Path(tempfile.mkdtemp(prefix="project-"))
-        self.addCleanup(shutil.rmtree, parent)
-        self.project = parent / "project"
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "data_contract_components", self.project / "data_contract_components", ignore=ignored)
+        ProjectTestCase.setUp(self)
+        DatabaseTestCase.setUp(self)
         self.data_assets = self.project / "data_contract_components/data_assets"
         self.migrations = self.data_assets / "db_migrations"
         contract = self.project / "data_contract_components/contract_definition/object_images_contract_spec.json"
@@ -86,7 +80,7 @@ class RevisionsTestCase(DatabaseTestCase):
 
 
 class TestFindStaleFiles(unittest.TestCase):
-    def test_the_commands_are_those_that_work(self) -> None:
+    def test_the_printed_commands_repair_the_database(self) -> None:
         files = {"versions/a.py": "1", "x.sql": "2"}
         record = Record(["a"], {"a": "versions/a.py"}, {**files})
         both, upgrade = ["alembic downgrade base", "alembic upgrade head"], ["alembic upgrade head"]
@@ -132,7 +126,7 @@ class TestAppliedRevisions(RevisionsTestCase):
                 file.unlink(missing_ok=True) if before is None else file.write_bytes(before)
                 self.assertEqual(self.check(), [])
 
-    def test_what_no_migration_reads_is_not_stale_and_no_obstacle_to_alembic(self) -> None:
+    def test_files_that_no_migration_reads_are_not_stale_and_do_not_stop_alembic(self) -> None:
         first = self.migrations / FIRST_PATH
         first.write_bytes(first.read_bytes().replace(b"\n", b"\r\n"))
         versions = self.migrations / "versions"
@@ -147,7 +141,7 @@ class TestAppliedRevisions(RevisionsTestCase):
         self.alembic("upgrade", "head")
         self.assertEqual(self.check(), [])
 
-    def test_revisions_are_those_that_alembic_knows_however_they_are_written(self) -> None:
+    def test_the_recorded_revisions_are_those_that_alembic_loads(self) -> None:
         ini = self.data_assets / "alembic.ini"
         ini.write_text(ini.read_text().replace("[loggers]", "recursive_version_locations = true\n[loggers]", 1))
         path = self.write("fstring", "pass", name="deep/a.py")
@@ -205,7 +199,7 @@ class TestAppliedRevisions(RevisionsTestCase):
         self.database.query("delete from alembic_version")
         self.assertIn("alembic's table names revision none", self.check()[0])
 
-    def test_without_a_record_the_check_says_so_in_one_line(self) -> None:
+    def test_without_a_record_the_check_prints_one_line(self) -> None:
         origin = "the database's origin is not known, as it has no record of"
         for statement in (
             "comment on table alembic_version is null",
@@ -218,14 +212,14 @@ class TestAppliedRevisions(RevisionsTestCase):
         self.assertTrue(output.endswith("\nOK\n"), output)
         self.assertEqual(output.count(origin), 1)
 
-    def test_a_later_upgrade_does_not_make_known_what_was_applied_without_a_record(self) -> None:
+    def test_what_was_applied_without_a_record_stays_unknown_after_a_later_upgrade(self) -> None:
         self.database.query("comment on table alembic_version is null")
         self.write("later", "pass")
         self.alembic("upgrade", "head")
         self.assertIn(f"no record of how {FIRST_PATH} was applied", self.check()[0])
         self.assertEqual(len(self.check()), 1)
 
-    def test_somebody_elses_comment_stays(self) -> None:
+    def test_the_comment_of_another_tool_stays(self) -> None:
         self.database.query("comment on table alembic_version is '-- of another tool'")
         self.alembic("downgrade", "base")
         comment = self.database.query("select obj_description('alembic_version'::regclass) as comment")["comment"][0]
@@ -239,7 +233,7 @@ class TestAppliedRevisions(RevisionsTestCase):
         self.assertIn("  alembic upgrade head\n", output)
         self.assertIn("FAILED (errors=2)", output)
 
-    def test_the_record_is_found_by_what_is_in_it(self) -> None:
+    def test_the_record_is_found_by_its_content(self) -> None:
         env = self.migrations / "env.py"
         env.write_text(
             env.read_text().replace(
@@ -276,7 +270,7 @@ class TestAppliedRevisions(RevisionsTestCase):
 
 
 class TestContractTests(RevisionsTestCase):
-    def test_an_edited_revision_is_an_error_with_the_commands_to_type_until_they_are_typed(self) -> None:
+    def test_an_edited_revision_is_an_error_until_the_printed_commands_are_run(self) -> None:
         path = self.migrations / FIRST_PATH
         path.write_text(
             path.read_text().replace('"primary_image",\n            sa.Text', '"image",\n            sa.Text')

@@ -20,7 +20,7 @@ from tests import BINARIES, start_server
 CASES_DIRECTORY = Path(__file__).parent / "cases"
 SHARED_SQL = (CASES_DIRECTORY / "shared.sql").read_text()
 SHARED_CONTRACT = json.loads((CASES_DIRECTORY / "shared_contract_spec.json").read_text())
-# Those of which a contract can say null; a type's own name is never null.
+# The keys that may be null in a contract; the name of a type never is.
 NULLABLE_KEYS = {
     *("character_maximum_length", "numeric_precision", "numeric_scale", "datetime_precision", "interval_type"),
     *("domain_name", "collation_name", "column_default", "references", "array_element_character_maximum_length"),

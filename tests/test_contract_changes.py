@@ -12,6 +12,7 @@ from data_contract_components.detection.migration_changes.contract_changes impor
     find_contract_changes,
     with_stronger_clauses,
 )
+from tests.contracts import chapters_spec
 
 ABSENT = object()
 TARGET = {"table_schema": "public", "table_name": "object", "column_name": "object_id"}
@@ -77,7 +78,7 @@ OTHER_CLAUSES = [
     ("schema.properties.d", {"constraints": {"data_type": "text"}}, ABSENT, "removed"),
     ("schema.properties.d", ABSENT, {"constraints": {"data_type": "text"}}, "added"),
 ]
-# Of what type a column has to be, so that a contract can say more of it.
+# The type that a column needs, so that a contract may have the key.
 TYPES = {
     "character_maximum_length": "character varying",
     "numeric_precision": "numeric",
@@ -89,21 +90,9 @@ TYPES = {
 
 def spec_with(path: str = "x-nothing", value: Any = None, **more: Any) -> Any:
     """A contract in which `value` stands at `path`, or nothing where it is ABSENT."""
-    spec: Any = {
-        "spec-version": "1.1.0",
-        "name": "images",
-        "namespace": "museum",
-        "dataAssetResourceName": "postgresql://postgres:5432/postgres.object_images",
-        "doc": "Doc.",
-        "owner": {"name": "Data Engineering Team", "email": "data-eng@museum.org"},
-        "schema": {
-            "table_catalog": "postgres",
-            "table_schema": "public",
-            "table_name": "object_images",
-            "properties": {"c": {"constraints": {"data_type": "ARRAY"}, "array_element": {"data_type": "text"}}},
-        },
-        **more,
-    }
+    spec: Any = chapters_spec(**{"spec-version": "1.1.0"}, **more)
+    column = {"constraints": {"data_type": "ARRAY"}, "array_element": {"data_type": "text"}}
+    spec["schema"]["properties"] = {"c": column}
     *keys, last = path.split(".")
     part = spec
     for key in keys:
@@ -128,7 +117,7 @@ class TestFindClauseChanges(unittest.TestCase):
         changes = find_clause_changes(spec_with(path, before, **more), spec_with(path, after, **more))
         return [(".".join(map(str, json_path)), kind) for json_path, _, _, kind in changes]
 
-    def test_the_table_has_each_key_of_the_dialect(self) -> None:
+    def test_the_table_of_this_test_has_every_compared_key_with_valid_values(self) -> None:
         self.assertEqual(set(CONSTRAINTS), set(COMPARED_KEYS))
         for key, (value, other, _, _) in CONSTRAINTS.items():
             for found in (value, other):
@@ -141,7 +130,7 @@ class TestFindClauseChanges(unittest.TestCase):
                     del column["array_element"]
                 self.assertEqual(find_spec_problems(spec), [])
 
-    def test_each_clause_of_a_column_loosened_tightened_added_and_removed_is_told_apart(self) -> None:
+    def test_each_clause_of_a_column_is_loosened_tightened_added_or_removed(self) -> None:
         for key, (value, other, for_readers, for_writers) in CONSTRAINTS.items():
             path = path_of(key)
             with self.subTest(key):
@@ -152,17 +141,17 @@ class TestFindClauseChanges(unittest.TestCase):
                     self.assertEqual(self.kinds(path, value, other, **more), [(path, there)])
                     self.assertEqual(self.kinds(path, other, value, **more), [(path, back)])
 
-    def test_the_other_clauses_and_the_words_are_told_apart(self) -> None:
+    def test_other_keys_are_clauses_or_wording(self) -> None:
         for path, before, after, kind in OTHER_CLAUSES:
             with self.subTest(path, before=before, after=after):
                 self.assertEqual(self.kinds(path, before, after), [(path, kind)])
 
-    def test_the_same_in_other_words_is_no_change(self) -> None:
+    def test_the_same_promise_written_differently_is_not_a_change(self) -> None:
         self.assertEqual(self.kinds("status", ABSENT, "active"), [])
         self.assertEqual(self.kinds("schema.additionalColumns", ABSENT, True), [])
         self.assertEqual(self.kinds(path_of("numeric_precision"), 32, 32.0), [])
 
-    def test_an_end_that_comes_earlier_is_a_loss(self) -> None:
+    def test_an_earlier_sunset_is_loosened_and_a_later_one_tightened(self) -> None:
         def spec(sunset: str | None) -> Any:
             return spec_with(status="deprecated", sunset=sunset) if sunset else spec_with()
 
@@ -175,17 +164,17 @@ class TestFindClauseChanges(unittest.TestCase):
             changes = find_clause_changes(spec(before), spec(after))
             self.assertEqual([kind for *_, kind in changes], kinds)
 
-    def test_bounded_is_less_than_unbounded_and_labels_in_another_order_are_others(self) -> None:
+    def test_a_new_bound_is_tightened_and_another_order_of_labels_is_loosened(self) -> None:
         length, labels = path_of("character_maximum_length"), path_of("enum")
         self.assertEqual(self.kinds(length, None, 80), [(length, "tightened")])
         self.assertEqual(self.kinds(length, 80, None), [(length, "loosened")])
         self.assertEqual(self.kinds(labels, ["a", "b"], ["b", "a"]), [(labels, "loosened")])
 
-    def test_a_reference_to_another_column_is_a_loss(self) -> None:
+    def test_a_reference_to_another_column_is_loosened(self) -> None:
         path = path_of("references")
         self.assertEqual(self.kinds(path, TARGET, TARGET | {"column_name": "id"}), [(path, "loosened")])
 
-    def test_a_further_column_is_a_loss_where_no_others_were_to_be_there(self) -> None:
+    def test_a_new_column_is_loosened_if_additional_columns_were_excluded(self) -> None:
         column = {"constraints": {"data_type": "text"}}
         base, head = spec_with("schema.additionalColumns", False), spec_with("schema.additionalColumns", False)
         head["schema"]["properties"]["d"] = column
@@ -197,17 +186,17 @@ def contracts(**specs: Any) -> dict[str, Contract]:
 
 
 class TestFindContractChanges(unittest.TestCase):
-    def test_the_line_is_the_clauses_or_that_of_what_held_it(self) -> None:
+    def test_the_line_is_that_of_the_clause_or_of_what_contained_it(self) -> None:
         base, head = spec_with(path_of("is_nullable"), False), spec_with("doc", "Other.")
         text = json.dumps(head, indent=2)
-        words, removed = find_contract_changes(contracts(a=base), contracts(a=head))
+        wording, removed = find_contract_changes(contracts(a=base), contracts(a=head))
         lines = text.splitlines()
-        self.assertIn('"doc"', lines[words.place.line - 1])
-        self.assertIn('"constraints"', lines[removed.place.line - 1])
+        self.assertIn('"doc"', lines[(wording.place.line or 0) - 1])
+        self.assertIn('"constraints"', lines[(removed.place.line or 0) - 1])
         self.assertEqual(removed.json_path, "$.schema.properties.c.constraints.is_nullable")
         self.assertEqual((removed.before, removed.after, removed.kind), (False, None, "removed"))
 
-    def test_the_owner_is_the_bases(self) -> None:
+    def test_the_owner_is_that_of_the_base(self) -> None:
         head = spec_with("owner", {"name": "Nobody", "email": "no@museum.org"})
         changes = find_contract_changes(contracts(a=spec_with()), contracts(a=head))
         self.assertEqual({change.owner_email for change in changes}, {"data-eng@museum.org"})
@@ -223,7 +212,7 @@ class TestFindContractChanges(unittest.TestCase):
 
 
 class TestGetOwedSpec(unittest.TestCase):
-    def test_it_is_the_bases_but_for_what_is_promised_better(self) -> None:
+    def test_the_contract_of_the_base_gets_the_clauses_that_are_tightened(self) -> None:
         base, head = spec_with(path_of("is_nullable"), True), spec_with(path_of("is_nullable"), False)
         base["schema"]["properties"]["d"] = {"constraints": {"data_type": "text"}}
         both = contracts(base=base, head=head)

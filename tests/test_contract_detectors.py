@@ -40,13 +40,13 @@ class TestContractCoverageDetector(DetectorTestCase):
 
 
 class TestContractViolationDetector(DetectorTestCase):
-    """Which change of a table breaks which clause, the cases say: tests/cases."""
+    """Which change of a table breaks which clause is tested by tests/cases."""
 
     def violations(self) -> list[dict[str, str]]:
         contracts = get_data_contract_specs(self.directory)
         return ContractViolationDetector(contracts, get_data_catalog(self.database)).detect_constraint_violations()
 
-    def test_the_contract_in_the_catalogs_format_has_what_it_mentions_and_no_more(self) -> None:
+    def test_a_contract_in_the_format_of_the_catalog_has_only_the_keys_that_it_mentions(self) -> None:
         self.write_for_table("a", "object_images")
         detector = ContractViolationDetector(get_data_contract_specs(self.directory))
         rows = detector.transform_contract_specs_to_catalog_format()

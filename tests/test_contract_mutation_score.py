@@ -91,7 +91,7 @@ class TestContractMutations(MutationTestCase):
                 self.assert_all_noticed(verdicts)
                 self.assertEqual({verdict.clause.key for verdict in verdicts}, keys)
 
-    def test_what_a_statement_cannot_change_in_a_view_or_partition_is_broken_by_putting_a_copy_in_its_place(
+    def test_clauses_of_views_and_partitions_are_broken_by_replacing_them_with_a_copy(
         self,
     ) -> None:
         self.database.query(read_data("kinds_of_tables.sql"))
@@ -101,7 +101,7 @@ class TestContractMutations(MutationTestCase):
                 spec["schema"]["additionalColumns"] = False
                 self.assert_all_noticed(get_verdicts(self.database, spec))
 
-    def test_a_clause_of_another_types_key_is_noticed_too(self) -> None:
+    def test_a_broken_null_value_of_a_key_is_noticed(self) -> None:
         spec = generate(self.database, "object_copyright")
         column = spec["schema"]["properties"]["is_public_domain"]
         keys = ("character_maximum_length", "numeric_precision", "numeric_scale", "datetime_precision")
@@ -109,7 +109,7 @@ class TestContractMutations(MutationTestCase):
         spec["schema"]["properties"] = {"is_public_domain": column}
         self.assert_all_noticed(get_verdicts(self.database, spec))
 
-    def test_what_is_broken_before_or_cannot_be_broken_is_not_counted(self) -> None:
+    def test_clauses_that_are_broken_already_or_cannot_be_broken_are_not_counted(self) -> None:
         spec = generate(self.database, "object_images")
         columns = spec["schema"]["properties"]
         columns["primary_image"]["constraints"]["is_nullable"] = False
@@ -127,7 +127,7 @@ class TestContractMutations(MutationTestCase):
 
 
 class TestContractMutationScore(MutationTestCase):
-    def test_the_projects_contracts_have_the_whole_score_and_nothing_is_left(self) -> None:
+    def test_the_contracts_of_the_project_score_100_percent_and_nothing_is_left(self) -> None:
         before = self.state()
         result = subprocess.run(
             [sys.executable, "-m", MODULE],
@@ -147,7 +147,7 @@ class TestContractMutationScore(MutationTestCase):
         self.assertLessEqual(max(map(len, lines)), LINE_LENGTH)
         self.assertEqual((self.scratch_databases(), self.state()), ([], before))
 
-    def test_what_a_blinded_detector_does_not_notice_fails_and_the_statement_is_told(self) -> None:
+    def test_clauses_that_a_detector_without_some_keys_misses_are_reported_with_the_statement(self) -> None:
         self.write("a", generate(self.database, "object_tags"))
         blind_keys = {"is_nullable", "references", "array_element_dimensions"}
         keys = [key for key in COMPARED_KEYS if key not in blind_keys]
@@ -166,7 +166,7 @@ class TestContractMutationScore(MutationTestCase):
         )
         self.assertEqual(output.splitlines()[-1], "mutation score: 34 of 41 noticed, 82 %")
 
-    def test_in_place_the_rows_and_tables_are_afterwards_as_before(self) -> None:
+    def test_in_place_the_tables_and_rows_are_unchanged_afterwards(self) -> None:
         self.database.query("insert into object_images (object_id, primary_image) values (1, 'a'), (2, null)")
         spec = generate(self.database, "object_images", "1.0.0")
         self.write("a", spec)
@@ -180,7 +180,7 @@ class TestContractMutationScore(MutationTestCase):
         self.assertEqual(status, 2)
         self.assertIn("Table Catalog: expected another, found", output)
 
-    def test_without_the_rights_it_could_not_check(self) -> None:
+    def test_a_role_without_the_rights_gets_status_2(self) -> None:
         role = f"role_of_{self.database_name}"
         self.database.query(f"create role {role} login")
         self.addCleanup(PostgresDB().query, f"drop role {role}")

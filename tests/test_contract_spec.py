@@ -1,61 +1,28 @@
 import copy
 import json
 import re
-import unittest
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from data_contract_components.contract_definition.spec_problems import (
     SCHEMA_DIRECTORY,
-    InvalidContractSpecError,
     find_spec_problems,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
-from tests import BINARIES, start_server
+from tests import BINARIES, read_data, start_server
+from tests.contracts import ContractsTestCase, chapters_head, chapters_spec
 
-CHAPTERS = json.loads((CONTRACT_DIRECTORY / "object_images_contract_spec.json").read_text())
-# Everything that version 1.1.0 can say, at least once.
-FULL: dict[str, Any] = copy.deepcopy(CHAPTERS) | {
-    "spec-version": "1.1.0",
-    "status": "deprecated",
-    "sunset": "2027-01-31",
-    "replacedBy": "object-images-contract-spec",
-    "consumers": [
-        {"name": "Data Science", "role": "reader", "reason": "training", "columns": ["primary_image"], "x-since": 1}
-    ],
-    "x-anything": {"a": [None]},
-}
-FULL["owner"]["channel"] = "#data"
-FULL["schema"] |= {"table_type": "BASE TABLE", "additionalColumns": False}
-FULL["schema"]["properties"]["created_at"]["constraints"] |= {
-    "numeric_scale": None,
-    "interval_type": None,
-    "udt_name": "timestamp",
-    "domain_name": None,
-    "collation_name": None,
-    "column_default": "CURRENT_TIMESTAMP",
-    "is_identity": False,
-    "is_generated": False,
-    "unique": False,
-    "references": {"table_schema": "public", "table_name": "object", "column_name": "object_id"},
-}
-FULL["schema"]["properties"]["additional_images"]["constraints"]["enum"] = []
-FULL["schema"]["properties"]["additional_images"]["array_element"] |= {
-    "numeric_scale": None,
-    "udt_name": "text",
-    "dimensions": 1,
-}
-WORDS = {key: value for key, value in CHAPTERS.items() if key != "schema"}
+CHAPTERS = chapters_spec()
+# Every key of version 1.1.0, at least once.
+FULL: dict[str, Any] = json.loads(read_data("full_contract_spec.json"))
 CONSTRAINTS = "schema.properties.created_at.constraints"
 ARRAY = "schema.properties.additional_images.constraints"
 ELEMENT = "schema.properties.additional_images.array_element"
 DELETED = object()
 VIEWS = ("VIEW", "MATERIALIZED VIEW")
-# Where the full contract is changed, to what, and what is said of it.
+# A path in FULL, the value that is put there, and a part of the problem that is reported.
 BROKEN: list[tuple[str, Any, str]] = [
     ("spec-version", DELETED, '$.spec-version: expected "1.0.0" or "1.1.0"; it is missing'),
     ("spec-version", "1.2.0", '$.spec-version: expected "1.0.0" or "1.1.0"; found "1.2.0"'),
@@ -138,7 +105,7 @@ BROKEN: list[tuple[str, Any, str]] = [
         '.data_type: an "array_element" goes with "data_type": "ARRAY" only; found ',
     ),
 ]
-# What somebody writes as data_type, and what to write.
+# A mistaken data_type, and what the problem asks for in its place.
 ALIASES = {
     **dict.fromkeys(("int", "int4", "INTEGER", "serial"), '"integer"'),
     **dict.fromkeys(("float8", "float(25)"), '"double precision"'),
@@ -164,7 +131,7 @@ ALIASES = {
     "varchar(20)[][3]": '"ARRAY", beside "constraints" an "array_element": '
     '{"data_type": "character varying", "character_maximum_length": 20}',
 }
-# A column's constraints that PostgreSQL reports of no column at all, and why.
+# Constraints that no column of PostgreSQL can have, and a part of the problem.
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"data_type": "numeric", "numeric_precision": -1}, "-1 is less than the minimum of 1"),
     ({"data_type": "numeric", "numeric_precision": 32.5}, "32.5 is not of types"),
@@ -174,7 +141,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"data_type": "interval", "interval_type": "day"}, 'such as "DAY TO SECOND"'),
     ({"data_type": "USER-DEFINED", "enum": ["a", "a"]}, "non-unique"),
 ]
-# These are promises that a database can break: the contract test reports them with both values.
+# Promises that a database can break: they are valid, and the contract tests compare them.
 KEPT_OR_BROKEN: list[dict[str, Any]] = [
     {"data_type": "integer", "numeric_precision": 64},
     {"data_type": "integer", "numeric_precision": None},
@@ -245,25 +212,8 @@ def changed(location: str, value: Any) -> dict[str, Any]:
     return spec
 
 
-class TestContractSpec(unittest.TestCase):
-    maxDiff = None
-
-    def setUp(self) -> None:
-        temporary_directory = TemporaryDirectory()
-        self.addCleanup(temporary_directory.cleanup)
-        self.directory = Path(temporary_directory.name)
-
-    def write(self, name: str, content: dict[str, Any] | str | bytes) -> None:
-        text = json.dumps(content, indent=2) if isinstance(content, dict) else content
-        path = self.directory / f"{name}_contract_spec.json"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-
-    def problems(self) -> list[str]:
-        with self.assertRaises(InvalidContractSpecError) as caught:
-            get_data_contract_specs(self.directory)
-        return [str(problem).removeprefix(f"{self.directory}/") for problem in caught.exception.problems]
-
-    def test_everything_that_the_two_versions_can_say_is_understood(self) -> None:
+class TestContractSpec(ContractsTestCase):
+    def test_a_contract_with_every_key_of_its_version_is_valid(self) -> None:
         self.assertEqual(find_spec_problems(CHAPTERS), [])
         self.assertEqual(find_spec_problems(CHAPTERS | {"spec-version": "1.1.0"}), [])
         self.assertEqual(find_spec_problems(FULL), [])
@@ -279,7 +229,7 @@ class TestContractSpec(unittest.TestCase):
                 self.assertRegex(problem, r"^a_contract_spec\.json:\d+: \$")
                 self.assertIn(message, problem)
 
-    def test_a_name_that_postgresql_never_prints_is_told_with_the_one_to_write(self) -> None:
+    def test_a_type_name_that_postgresql_never_prints_is_refused_with_the_name_to_write(self) -> None:
         for version in ("1.0.0", "1.1.0"):
             for name, words in ALIASES.items():
                 with self.subTest(name, version=version):
@@ -291,8 +241,8 @@ class TestContractSpec(unittest.TestCase):
             ("", '"" is not the name of a built-in type'),
         ):
             self.assertIn(words, self.problems_of_column({"data_type": name})[0])
-        (problem,) = find_spec_problems(changed(f"{ELEMENT}.data_type", "text[]"))
-        self.assertEqual(problem[1], 'PostgreSQL never prints "text[]" here: write "text"')
+        ((_, message),) = find_spec_problems(changed(f"{ELEMENT}.data_type", "text[]"))
+        self.assertEqual(message, 'PostgreSQL never prints "text[]" here: write "text"')
 
     def test_a_value_that_no_column_can_have_is_a_mistake(self) -> None:
         for constraints, words in IMPOSSIBLE:
@@ -326,14 +276,14 @@ class TestContractSpec(unittest.TestCase):
                 self.assertTrue(rows_of_table)
                 for spec_version in ("1.0.0", "1.1.0"):
                     with self.subTest(table, version=version, spec_version=spec_version):
-                        spec = generate_contract_spec(rows_of_table, {}, spec_version, WORDS)
+                        spec = generate_contract_spec(rows_of_table, {}, spec_version, chapters_head())
                         self.assertEqual(find_spec_problems(spec), [])
         if len(BINARIES) == 4:
             definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]
             names = {name for name in known_names if not re.fullmatch("pg_[a-z_]+", name)}
             self.assertEqual(names | {"ARRAY", "USER-DEFINED"}, set(definitions["data_type"]["anyOf"][0]["enum"]))
 
-    def test_the_rules_of_the_first_version_are_among_those_of_the_second(self) -> None:
+    def test_both_versions_have_the_same_rules_for_types_and_lengths(self) -> None:
         first, second = (
             json.loads((SCHEMA_DIRECTORY / f"contract_spec_{version}.schema.json").read_text())["$defs"]
             for version in ("1.0.0", "1.1.0")
@@ -341,7 +291,7 @@ class TestContractSpec(unittest.TestCase):
         for name in ("data_type", "character_maximum_length", "numeric_precision", "datetime_precision"):
             self.assertEqual(first[name], second[name])
 
-    def test_the_line_is_that_of_the_key_or_of_what_lacks_it(self) -> None:
+    def test_the_line_of_a_problem_is_that_of_the_key_or_of_what_lacks_it(self) -> None:
         for location in ("owner.name", f"{CONSTRAINTS}.unique", "consumers.0.role", f"{ELEMENT}.dimensions"):
             self.write("a", changed(location, ["wrong"]))
             text = (self.directory / "a_contract_spec.json").read_text()
@@ -351,18 +301,18 @@ class TestContractSpec(unittest.TestCase):
         text = (self.directory / "a_contract_spec.json").read_text()
         self.assertIn(f"json:{text[: text.index('owner')].count(chr(10)) + 1}: $.owner: ", self.problems()[0])
 
-    def test_what_is_no_json_or_more_than_json_can_hold_is_told(self) -> None:
+    def test_a_file_that_is_not_valid_json_is_refused_with_the_reason(self) -> None:
         for content, message in UNPARSED:
             with self.subTest(content[:40]):
                 self.write("a", content)
                 self.assertIn(message, self.problems()[0])
 
-    def test_a_key_of_the_next_version_is_told_as_such(self) -> None:
+    def test_a_key_of_the_next_version_is_refused_with_that_version(self) -> None:
         for key in ("status", "consumers"):
             problems = find_spec_problems(CHAPTERS | {key: FULL[key]})
             self.assertEqual(problems, [((key,), f'"{key}" is a key of spec-version 1.1.0')])
 
-    def test_contracts_that_contradict_each_other_are_told(self) -> None:
+    def test_two_contracts_with_one_name_or_one_table_are_refused(self) -> None:
         self.write("a", CHAPTERS)
         self.write("b", CHAPTERS)
         self.assertEqual(

@@ -108,7 +108,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         self.assertEqual(self.query("select a from t"), "7")
         wait_until(self.is_stopped)
 
-    def test_its_creation_is_told_in_one_line_on_standard_error_and_only_then(self) -> None:
+    def test_one_line_on_standard_error_reports_its_creation(self) -> None:
         output, errors = self.python(HELPER + "database_url()")
         self.assertEqual(output, "")
         self.assertRegex(errors, rf"\A{CREATED}.*\n\Z")
@@ -120,7 +120,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         self.assertEqual(len({output for output, _ in outputs}), 1)
         self.assertEqual("".join(errors for _, errors in outputs).count(CREATED), 1)
 
-    def test_the_server_runs_until_the_last_of_its_users_is_gone(self) -> None:
+    def test_the_server_runs_until_its_last_user_has_ended(self) -> None:
         first, second = self.start_user(), self.start_user()
         server = self.server_process_id()
         first.communicate()
@@ -185,20 +185,20 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
             wait_until(self.is_stopped)
         self.assertEqual(self.query("select 1"), "1")
 
-    def test_a_socket_that_somebody_removed_is_made_anew(self) -> None:
+    def test_a_socket_that_was_removed_is_created_again(self) -> None:
         user = self.start_user()
         shutil.rmtree(self.socket_directory())
         self.assertEqual(self.query("select 1"), "1")
         user.communicate()
         wait_until(self.is_stopped)
 
-    def test_a_creation_that_was_killed_is_made_up_for(self) -> None:
+    def test_the_next_command_completes_a_creation_that_was_killed(self) -> None:
         creation = self.start(HELPER + "database_url()")
         wait_until(lambda: any(self.project.glob(".postgres/initdb-*/data/base")))
         creation.kill()
         self.assertEqual(self.query("select 1"), "1")
 
-    def test_a_server_that_cannot_start_says_why(self) -> None:
+    def test_a_server_that_cannot_start_reports_the_reason(self) -> None:
         self.query("select 1")
         wait_until(self.is_stopped)
         with (self.project / ".postgres/data/postgresql.conf").open("a") as settings:
@@ -208,7 +208,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         self.assertIn('invalid value for parameter "max_connections": "many"', errors)
         self.assertIn(str(self.project / ".postgres/log"), errors)
 
-    def test_variables_of_libpq_are_meant_for_another_server(self) -> None:
+    def test_variables_of_libpq_have_no_effect(self) -> None:
         nonsense = dict.fromkeys(LIBPQ_VARIABLES, "nonsense")
         self.assertEqual(
             self.query("select current_user || '@' || current_database()", **nonsense), "postgres@postgres"
@@ -217,7 +217,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         self.python(alembic.format("data_contract_components/data_assets/alembic.ini"), **nonsense)
         self.assertEqual(self.query("select count(*) from alembic_version"), "1")
 
-    def test_the_socket_lies_below_tmpdir_unless_its_path_gets_too_long(self) -> None:
+    def test_the_socket_is_below_tmpdir_unless_its_path_is_too_long(self) -> None:
         for name, is_used in {"short": True, "long" * 20: False, "comma,": False}.items():
             with self.subTest(name=name), tempfile.TemporaryDirectory(suffix=name) as directory:
                 Path(directory).chmod(0o755)
@@ -226,7 +226,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
                 self.assertEqual(output.strip(), directory if is_used else "/tmp")
                 wait_until(self.is_stopped)
 
-    def test_the_stopper_stops_the_server_and_nothing_else_whatever_stands_in_its_pid_file(self) -> None:
+    def test_the_stopper_stops_the_server_and_nothing_else_whatever_is_in_its_pid_file(self) -> None:
         bystander = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
         self.addCleanup(bystander.communicate)
         user = self.start_user()
@@ -251,8 +251,8 @@ class TestClosedDirectories(EmbeddedPostgresTestCase):
     def test_it_listens_on_no_network_address(self) -> None:
         self.assertEqual(self.query("show listen_addresses"), "")
 
-    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
-    def test_nobody_else_can_connect_not_even_who_shares_the_servers_account(self) -> None:
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_no_other_user_can_connect_not_even_one_with_the_servers_account(self) -> None:
         self.start_user()
         address = f"{self.socket_directory()}/.s.PGSQL.5432"
         for account in ("nobody", "daemon"):
@@ -342,7 +342,7 @@ class TestServerOfRoot(EmbeddedPostgresTestCase):
             self.assertEqual(self.query("select 1"), "1")
         self.assertTrue(target.read_text().endswith("ready"))
 
-    def test_the_programs_may_lie_below_a_closed_directory(self) -> None:
+    def test_the_programs_may_be_below_a_closed_directory(self) -> None:
         closed = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, closed)
         for directory in (PACKAGE_DIRECTORY / "pginstall18", PACKAGE_DIRECTORY.with_suffix(".libs")):
@@ -372,7 +372,7 @@ class TestFailures(EmbeddedPostgresTestCase):
         message = f"{place}: {reason}\n{way_out}, or set DATABASE_URL to a PostgreSQL server.\n"
         self.assertEqual(errors.partition("DatabaseUnavailableError: ")[2], message)
 
-    def test_each_says_the_cause_and_the_way_out(self) -> None:
+    def test_each_reports_the_cause_and_the_way_out(self) -> None:
         with self.subTest("dropped capabilities"):
             self.assert_fails(
                 "root does not have the capabilities CHOWN, SETUID here",
@@ -390,7 +390,7 @@ class TestFailures(EmbeddedPostgresTestCase):
             (self.project / ".postgres").rmdir()
 
     @unittest.skipUnless(can_run_as_ordinary_user(), "unshare can make no user namespace")
-    def test_a_user_that_cannot_run_a_server_says_the_way_out(self) -> None:
+    def test_a_user_that_cannot_run_a_server_gets_the_way_out(self) -> None:
         with self.subTest("a user id without a name"):
             self.assert_fails(
                 "the user id 54321 has no name (no entry in /etc/passwd), which initdb asks for",
@@ -404,7 +404,7 @@ class TestFailures(EmbeddedPostgresTestCase):
                 ["unshare", "--user", "--map-root-user"],
             )
 
-    def test_a_disk_where_no_program_may_run_says_the_way_out(self) -> None:
+    def test_a_disk_where_no_program_may_run_is_reported_with_the_way_out(self) -> None:
         mount = ["unshare", "--mount", "sh", "-c", NOEXEC, str(PACKAGE_DIRECTORY)]
         if subprocess.run([*mount, "true"], capture_output=True).returncode != 0:
             self.skipTest("root may not mount")

@@ -31,7 +31,7 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         spec: dict[str, Any] = json.loads(self.path.read_text())
         return spec
 
-    def test_for_the_chapters_table_it_gives_the_chapters_constraints(self) -> None:
+    def test_the_contract_of_the_chapters_table_has_the_chapters_constraints(self) -> None:
         self.assertEqual(self.generate("object_images", "--spec-version", "1.0.0", *OWNER)[0], 0)
         chapters = chapters_spec()
         for part in ("constraints", "array_element"):
@@ -41,7 +41,7 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
             )
         self.assertEqual(self.spec()["owner"], chapters["owner"])
 
-    def test_each_table_keeps_the_contract_that_describes_it(self) -> None:
+    def test_each_table_keeps_the_contract_generated_from_it(self) -> None:
         self.database.query(read_data("every_key.sql"))
         catalog_df = get_data_catalog(self.database)
         self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.url))
@@ -61,7 +61,7 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         self.generate("object_images", *OWNER)
         self.assertEqual(self.spec()["schema"]["properties"]["primary_image"]["description"], 'it\'s "the" image')
 
-    def test_an_existing_contract_keeps_its_words_and_what_changed_is_told(self) -> None:
+    def test_an_existing_contract_keeps_its_wording_and_the_changes_are_printed(self) -> None:
         self.generate("object_images", *OWNER)
         written = self.spec() | {
             "doc": "By hand.",
@@ -92,7 +92,7 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         for key in ("doc", "x-team", "consumers", "owner"):
             self.assertEqual(after[key], written[key])
 
-    def test_what_cannot_be_written_is_told_and_nothing_is_lost(self) -> None:
+    def test_a_contract_that_cannot_be_generated_is_an_error_and_the_file_is_kept(self) -> None:
         status, output = self.generate("object_image", *OWNER)
         self.assertEqual((status, self.path.exists()), (2, False))
         self.assertIn(
@@ -125,7 +125,7 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         self.assertNotIn("Traceback", result.stdout)
         return result.returncode, result.stdout
 
-    def test_tables_of_the_same_name_have_contracts_of_their_own(self) -> None:
+    def test_tables_of_the_same_name_in_two_schemas_get_separate_contracts(self) -> None:
         for schema in ("crm", "billing"):
             self.assertEqual(self.generate("customer", "--schema", schema, owner=schema)[0], 0)
             spec = json.loads((self.contracts / f"{schema}.customer_contract_spec.json").read_text())
@@ -174,7 +174,7 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
             "describes the table production.crm.customer, not", self.generate("customer", "--schema", "crm")[1]
         )
 
-    def test_no_contract_is_written_that_would_stop_the_check(self) -> None:
+    def test_a_contract_that_would_be_invalid_is_not_written(self) -> None:
         self.generate("customer", "--schema", "crm")
         path = self.contracts / "crm.customer_contract_spec.json"
         before = json.dumps(json.loads(path.read_text()) | {"status": "draft"})

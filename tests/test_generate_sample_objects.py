@@ -138,7 +138,7 @@ class TestTheFile(SampleTestCase):
                 path.read_bytes() == OBJECTS_PATH.read_bytes(), "the generator or its file was edited alone"
             )
 
-    def test_neither_hashes_nor_the_locale_change_a_byte(self) -> None:
+    def test_neither_hash_seed_nor_locale_change_a_byte(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "objects.json"
             module = generate_sample_objects.__name__
@@ -146,7 +146,7 @@ class TestTheFile(SampleTestCase):
                 run([module, "--out", str(path)], ROOT, check=True, PYTHONHASHSEED=seed, LC_ALL="C", PYTHONUTF8="0")
                 self.assertTrue(path.read_bytes() == OBJECTS_PATH.read_bytes(), f"PYTHONHASHSEED={seed}")
 
-    def test_it_is_an_array_with_one_record_a_line_and_not_too_big(self) -> None:
+    def test_it_is_an_array_with_one_record_per_line_and_not_too_large(self) -> None:
         self.assertLess(OBJECTS_PATH.stat().st_size, SIZE_LIMIT_BYTES)
         first, *lines, last, end = self.text.split("\n")
         self.assertEqual((first, last, end), ("[", "]", ""))
@@ -296,11 +296,11 @@ class TestAgainstRealRecords(SampleTestCase):
         expected = {shape for record in self.real_records for shape in shapes(record)}
         self.assertEqual(sorted(found), sorted(expected))
 
-    def test_the_shares_of_missing_values_are_alike(self) -> None:
+    def test_the_shares_of_missing_values_are_similar(self) -> None:
         for key in self.real_records[0]:
             self.assert_alike(key, lambda record, key: is_empty(record[key]))
 
-    def test_other_shares_are_alike(self) -> None:
+    def test_other_shares_are_similar(self) -> None:
         for key in ("isHighlight", "isPublicDomain", "isTimelineWork"):
             self.assert_alike(key, lambda record, key: record[key])
         for department in {record["department"] for record in self.records}:

@@ -5,7 +5,7 @@ from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS
 from data_contract_components.errors import CatalogHiddenError, QueryError
 from tests import BINARIES, DatabaseTestCase, read_data, start_server
 
-# What the catalog says on purpose where information_schema has the second value.
+# Where the catalog intentionally differs: its value, and that of information_schema.
 DIFFERENCES = {
     ("everything", "ba", "data_type"): ("character varying", "USER-DEFINED"),
     ("everything", "ba", "udt_name"): ("varchar", "short_text"),
@@ -41,7 +41,7 @@ def render(database: PostgresDB) -> str:
 
 
 class TestGetDataCatalog(DatabaseTestCase):
-    def test_the_columns_are_those_that_are_announced(self) -> None:
+    def test_the_columns_of_the_result_are_catalog_columns(self) -> None:
         self.assertEqual(tuple(get_data_catalog(self.database).columns), CATALOG_COLUMNS)
 
     def test_each_column_of_the_museums_tables_has_one_row(self) -> None:
@@ -52,7 +52,7 @@ class TestGetDataCatalog(DatabaseTestCase):
 
 
 class TestAgreement(DatabaseTestCase):
-    def test_it_says_what_information_schema_says_but_for_nested_domains_and_not_null_of_views(self) -> None:
+    def test_the_catalog_equals_information_schema_except_for_nested_domains_and_not_null_of_views(self) -> None:
         self.database.query(read_data("every_type.sql"))
         keys = [*COLUMN_KEY[1:]]
         view_df = self.database.query(read_data("information_schema_columns.sql")).sort_values(keys, ignore_index=True)
@@ -74,15 +74,15 @@ class TestAgreement(DatabaseTestCase):
         [row] = to_rows(get_data_catalog(self.database, {("public", "doubled")}))
         self.assertEqual((row["unique"], row["not_enforced"]), (False, {"unique": 'index "u" is not valid'}))
 
-    def test_a_role_without_any_right_sees_the_same(self) -> None:
+    def test_a_role_without_any_right_reads_the_same_catalog(self) -> None:
         self.assertTrue(get_data_catalog(self.nobody()).equals(get_data_catalog(self.database)))
 
-    def test_what_a_role_may_not_see_is_not_missing(self) -> None:
+    def test_a_role_that_may_not_read_a_system_catalog_gets_an_error(self) -> None:
         self.database.query("revoke select on pg_catalog.pg_enum from public")
         with self.assertRaisesRegex(CatalogHiddenError, "could not check: role nobody_at_all may not read .*pg_enum"):
             get_data_catalog(self.nobody())
 
-    def test_a_default_is_printed_as_for_everybody_whatever_the_roles_settings(self) -> None:
+    def test_a_default_is_printed_the_same_whatever_the_settings_of_the_role(self) -> None:
         self.database.query(DEFAULTS_SQL)
         for setting in SETTINGS:
             self.database.query(f"alter database {self.database_name} set {setting}")
@@ -105,14 +105,14 @@ class TestAgreement(DatabaseTestCase):
         self.addCleanup(self.database.query, "drop role nobody_at_all")
         return PostgresDB(f"{self.url}{'&' if '?' in self.url else '?'}options=-c%20role%3Dnobody_at_all")
 
-    def test_only_the_tables_that_are_asked_for_are_read(self) -> None:
+    def test_only_the_requested_tables_are_read(self) -> None:
         catalog_df = get_data_catalog(self.database, {("public", "object"), ("public", "missing")})
         self.assertEqual(set(catalog_df["table_name"]), {"object"})
         self.assertEqual(len(get_data_catalog(self.database, set())), 0)
 
 
 class TestOnEachVersion(unittest.TestCase):
-    def test_owner_and_reader_see_one_right_row_a_column(self) -> None:
+    def test_owner_and_reader_get_the_same_catalog_with_one_row_per_column(self) -> None:
         catalog = read_data("catalog.txt").rstrip("\n")
         for version, binaries_directory in BINARIES.items():
             with self.subTest(version):

@@ -4,7 +4,6 @@ import os
 import time
 import unittest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from data_contract_components.contract_definition.contract_spec import (
@@ -14,10 +13,10 @@ from data_contract_components.contract_definition.contract_spec import (
 )
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.detection._get_data_contract_specs import (
-    CONTRACT_DIRECTORY,
     get_data_contract_specs,
 )
 from tests import CONTRACT_TESTS, SHARED_DIRECTORY, ProjectTestCase, run
+from tests.contracts import CHAPTERS_PATH, ContractsTestCase, chapters_spec
 
 CONTRACT = "object_images_contract_spec"
 REFUSED_NAMES = (
@@ -40,25 +39,17 @@ IGNORED_NAMES = (
 )
 
 
-class TestGetDataContractSpecs(unittest.TestCase):
-    def setUp(self) -> None:
-        temporary_directory = TemporaryDirectory()
-        self.addCleanup(temporary_directory.cleanup)
-        self.directory = Path(temporary_directory.name)
-        self.spec = json.loads((CONTRACT_DIRECTORY / f"{CONTRACT}.json").read_text())
-
+class TestGetDataContractSpecs(ContractsTestCase):
     def problems_of(self, *texts: str | bytes) -> list[str]:
         for number, text in enumerate(texts):
-            path = self.directory / f"t{number}_contract_spec.json"
-            path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        with self.assertRaises(InvalidContractSpecError) as caught:
-            get_data_contract_specs(self.directory)
-        return [str(problem).removeprefix(f"{self.directory}/") for problem in caught.exception.problems]
+            self.write(f"t{number}", text)
+        return self.problems()
 
     def test_contracts_are_read_in_the_order_of_their_names(self) -> None:
         for name in ("a", "a_b", "b"):
-            spec = self.spec | {"name": name, "schema": self.spec["schema"] | {"table_name": name}}
-            (self.directory / f"{name}_contract_spec.json").write_text(json.dumps(spec))
+            spec = chapters_spec(name=name)
+            spec["schema"]["table_name"] = name
+            self.write(name, spec)
         (self.directory / "notes.txt").write_text("no contract")
         specs = get_data_contract_specs(self.directory)
         self.assertEqual(list(specs), ["a_b_contract_spec", "a_contract_spec", "b_contract_spec"])
@@ -69,8 +60,8 @@ class TestGetDataContractSpecs(unittest.TestCase):
             with self.assertRaisesRegex(InvalidContractSpecError, "holds no contract"):
                 get_data_contract_specs(directory)
 
-    def test_a_file_that_looks_like_a_contract_is_read_or_refused_wherever_it_is(self) -> None:
-        content = json.dumps(self.spec)
+    def test_a_file_that_looks_like_a_contract_is_read_or_refused_in_every_folder(self) -> None:
+        content = json.dumps(chapters_spec())
         (self.directory / "schema").mkdir()
         (self.directory / "teams/met").mkdir(parents=True)
         for name in REFUSED_NAMES:
@@ -91,9 +82,9 @@ class TestGetDataContractSpecs(unittest.TestCase):
             self.assertIn(f"{folder}/t1_contract_spec.json:1: $.spec-version: ", self.problems_of(content)[0])
             path.unlink()
 
-    def test_what_is_no_file_is_refused_and_no_name_is_there_twice(self) -> None:
+    def test_folders_pipes_links_and_duplicate_names_are_refused(self) -> None:
         (self.directory / "met").mkdir()
-        content = json.dumps(self.spec)
+        content = json.dumps(chapters_spec())
         (self.directory / "met/t0_contract_spec.json").write_text(content)
         (self.directory / "folder_contract_spec.json").mkdir()
         (self.directory / "link").symlink_to(self.directory / "met")
@@ -116,7 +107,7 @@ class TestGetDataContractSpecs(unittest.TestCase):
         )
 
     @unittest.skipIf(os.geteuid() == 0, "root may read everything")
-    def test_what_may_not_be_read_is_refused(self) -> None:
+    def test_files_and_folders_without_read_permission_are_refused(self) -> None:
         for name in ("met", "a_contract_spec.json", ".b_contract_spec.json"):
             path = self.directory / name
             path.mkdir() if name == "met" else path.write_text("{}")
@@ -130,24 +121,25 @@ class TestGetDataContractSpecs(unittest.TestCase):
     def test_a_contract_in_a_folder_is_read_once_with_the_line_of_each_clause(self) -> None:
         path = self.directory / "met" / f"{CONTRACT}.json"
         path.parent.mkdir()
-        path.write_bytes(b"\xef\xbb\xbf" + (CONTRACT_DIRECTORY / f"{CONTRACT}.json").read_bytes())
+        path.write_bytes(b"\xef\xbb\xbf" + CHAPTERS_PATH.read_bytes())
         contract = get_data_contract_specs(self.directory)[CONTRACT]
         path.unlink()
-        self.assertEqual((contract.spec, contract.path), (self.spec, Path(f"met/{CONTRACT}.json")))
+        self.assertEqual((contract.spec, contract.path), (chapters_spec(), Path(f"met/{CONTRACT}.json")))
         self.assertEqual(contract.find_line(("schema", "table_name")), 16)
         self.assertEqual(contract.find_line(("schema", "table_type")), 11)
 
     def test_the_lines_of_a_contract_of_four_thousand_columns_are_found_in_a_moment(self) -> None:
         """Took half a minute, as the text was read again for each key."""
-        columns = {f"c{number}": {"constraints": {"data_type": "text"}} for number in range(4000)}
-        text = json.dumps(self.spec | {"schema": self.spec["schema"] | {"properties": columns}}, indent=1)
+        spec: Any = chapters_spec()
+        spec["schema"]["properties"] = {f"c{number}": {"constraints": {"data_type": "text"}} for number in range(4000)}
+        text = json.dumps(spec, indent=1)
         started = time.process_time()
-        lines = Contract(self.spec, Path("a.json"), text).lines
+        lines = Contract(spec, Path("a.json"), text).lines
         self.assertLess(time.process_time() - started, 5)
         self.assertEqual(text.splitlines()[lines["schema", "properties", "c3999"] - 1].strip(), '"c3999": {')
 
-    def test_every_problem_of_every_file_is_told_at_once(self) -> None:
-        text = json.dumps(self.spec, indent=2)
+    def test_every_problem_of_every_file_is_reported_at_once(self) -> None:
+        text = json.dumps(chapters_spec(), indent=2)
         misspelt = text.replace('"is_nullable"', '"is_nulable"', 1).replace('"email"', '"mail"')
         self.assertEqual(
             self.problems_of('{"name": ', misspelt, b'"\xff"', "[]"),
@@ -163,14 +155,14 @@ class TestGetDataContractSpecs(unittest.TestCase):
             ],
         )
 
-    def test_without_a_contract_that_binds_today_there_is_nothing_that_could_fail(self) -> None:
+    def test_contracts_of_which_none_binds_today_are_an_error(self) -> None:
         changes: dict[str, Any] = {
             "a": {"status": "draft"},
             "b": {"status": "deprecated", "sunset": "2027-01-31"},
             "c": {"status": "retired"},
             "d": {},
         }
-        contracts = {name: Contract(self.spec | change, Path(name), "") for name, change in changes.items()}
+        contracts = {name: Contract(chapters_spec() | change, Path(name), "") for name, change in changes.items()}
         binding = {"d": contracts.pop("d")}
         ensure_a_contract_binds(contracts, datetime.date(2027, 1, 31))
         ensure_a_contract_binds(contracts | binding, datetime.date(2027, 2, 1))
@@ -183,9 +175,9 @@ class TestGetDataContractSpecs(unittest.TestCase):
         )
 
     @unittest.skipUnless(SHARED_DIRECTORY.exists(), "the chapter's own files are not beside this repository")
-    def test_the_contract_is_the_chapters_to_the_byte(self) -> None:
+    def test_the_contract_equals_the_chapters_file_byte_for_byte(self) -> None:
         chapters = SHARED_DIRECTORY / "chapter" / f"{CONTRACT}.json"
-        self.assertEqual((CONTRACT_DIRECTORY / f"{CONTRACT}.json").read_bytes(), chapters.read_bytes())
+        self.assertEqual(CHAPTERS_PATH.read_bytes(), chapters.read_bytes())
 
 
 class TestBrokenContract(ProjectTestCase):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
@@ -55,7 +55,7 @@ LATER_REVISIONS = tomllib.loads(read_data("later_revisions.toml"))
 
 
 class TestScenario(RepositoryTestCase):
-    def test_the_edit_is_told_with_its_line_until_it_is_reverted(self) -> None:
+    def test_the_chapters_edit_is_reported_with_its_line_until_it_is_reverted(self) -> None:
         self.replace_block()
         self.commit()
         comparison = self.compare()
@@ -111,7 +111,7 @@ class TestScenario(RepositoryTestCase):
         self.assertEqual((contract_change.contract_name, contract_change.kind), (path.stem, "added"))
         self.assertEqual((comparison.violations, comparison.is_stopped()), ((), False))
 
-    def test_what_no_line_of_this_checkout_did_has_none(self) -> None:
+    def test_a_change_that_no_line_of_this_checkout_made_has_no_line(self) -> None:
         path = self.write_revision("b", 'op.create_table("extra", sa.Column("id", sa.Integer))')
         self.commit_to_main()
         self.write_revision("b", 'op.add_column("object", sa.Column("note", sa.Text, comment="A note."))')
@@ -120,7 +120,7 @@ class TestScenario(RepositoryTestCase):
         place = place_of(removed)
         self.assertEqual((render_change(removed), place.path, place.line), ("extra removed", path.as_posix(), None))
 
-    def test_an_edited_revision_tells_the_facts_that_changed_of_a_column(self) -> None:
+    def test_each_changed_attribute_of_a_column_in_an_edited_revision_is_reported(self) -> None:
         self.replace(SEED, '"title",\n            sa.Text,', '"title",\n            sa.String(80),')
         self.assertEqual(
             [(c.key, c.before, c.after) for c in self.compare().changes],
@@ -166,7 +166,7 @@ class TestLaterRevisions(RepositoryTestCase):
                 line = self.line_of(path, "# here" if "# here" in revision["body"] else "def upgrade")
                 self.assertIn((revision["changes"][-1], line), lines)
 
-    def test_what_a_call_does_to_other_tables_is_its_own(self) -> None:
+    def test_a_change_of_another_table_has_the_line_of_the_call_that_caused_it(self) -> None:
         self.write_revision(
             "first",
             """
@@ -236,14 +236,14 @@ class TestLaterRevisions(RepositoryTestCase):
         self.assertEqual((render_change(change), place_of(change).path), ("object_tags replaced", path.as_posix()))
         self.assertEqual(place_of(change).line, self.line_of(path, "op.drop_table"))
 
-    def test_the_call_is_told_in_words(self) -> None:
+    def test_the_statement_of_a_change_is_the_call_in_one_line(self) -> None:
         self.write_revision("b", 'op.alter_column("object",\n  "title", new_column_name="name", type_=sa.Text())')
         self.assertEqual(
             place_of(self.compare().changes[0]).statement,
             'op.alter_column("object", "title", new_column_name="name", …)',
         )
 
-    def test_comments_and_defaults_are_changes_that_break_nothing(self) -> None:
+    def test_changed_comments_and_defaults_are_reported_and_break_nothing(self) -> None:
         self.write_revision(
             "b",
             'op.alter_column("object_images", "primary_image", comment="Words.", server_default="")\n'
@@ -260,7 +260,7 @@ class TestLaterRevisions(RepositoryTestCase):
         )
         self.assertFalse(comparison.is_stopped())
 
-    def test_only_what_the_branch_brings_is_its_own(self) -> None:
+    def test_changes_that_only_the_base_has_are_not_reported(self) -> None:
         self.git("checkout", "-q", "main")
         self.replace(SEED, '"title",\n            sa.Text,', '"title",\n            sa.String(80),')
         self.write_revision("b", 'op.drop_table("object_tags")')
@@ -270,7 +270,7 @@ class TestLaterRevisions(RepositoryTestCase):
         comparison = self.compare()
         self.assertEqual((comparison.changes, comparison.base_commit), ((), commit))
 
-    def test_what_was_broken_before_is_listed_apart(self) -> None:
+    def test_violations_that_the_base_has_already_are_listed_separately(self) -> None:
         self.write_revision("b", 'op.alter_column("object_images", "created_at", nullable=True)')
         self.commit_to_main()
         self.write_revision("c", 'op.drop_column("object_images", "primary_image")', "b")
@@ -281,7 +281,7 @@ class TestLaterRevisions(RepositoryTestCase):
         (self.root / VERSIONS / "c_revision.py").unlink()
         self.assertFalse(self.compare().is_stopped())
 
-    def test_the_base_has_the_helpers_that_lie_beside_its_revisions(self) -> None:
+    def test_the_base_imports_the_helpers_beside_its_own_revisions(self) -> None:
         helper = VERSIONS.parent / "names.py"
         self.write(helper, 'COLUMN = "note"\n')
         self.write_revision(
@@ -322,7 +322,7 @@ class TestContracts(RepositoryTestCase):
         self.write_contract()
         self.commit_to_main()
 
-    def test_a_column_dropped_with_its_clause_is_stopped_and_says_whom_to_ask(self) -> None:
+    def test_a_column_dropped_with_its_clause_stops_the_merge_and_names_the_owner(self) -> None:
         self.drop_primary_image()
         self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
         comparison = self.compare()
@@ -332,7 +332,7 @@ class TestContracts(RepositoryTestCase):
         self.assertEqual((change.owner_name, change.owner_email), ("Data Engineering Team", "data-eng@museum.org"))
         self.assertEqual((comparison.is_stopped(), comparison.is_stopped("report")), (True, False))
 
-    def test_a_contract_deleted_with_its_table_is_stopped(self) -> None:
+    def test_a_contract_deleted_with_its_table_stops_the_merge(self) -> None:
         self.write_revision("b", 'op.drop_table("object_images")')
         (self.root / CONTRACT).unlink()
         comparison = self.compare()
@@ -340,19 +340,19 @@ class TestContracts(RepositoryTestCase):
         (change,) = comparison.contract_changes
         self.assertEqual((change.kind, change.json_path, change.place.line), ("removed", "$", None))
 
-    def test_a_contract_that_no_longer_binds_is_stopped_when_the_database_breaks_it(self) -> None:
+    def test_a_contract_made_a_draft_stops_the_merge_if_the_database_breaks_it(self) -> None:
         self.drop_primary_image()
         self.write_contract(lambda spec: spec.update(status="draft"))
         comparison = self.compare()
         self.assertEqual((comparison.violations, self.promises(comparison)), ((), ["primary_image"]))
         self.assertEqual([change.kind for change in comparison.contract_changes], ["loosened"])
 
-    def test_a_loosened_clause_that_the_database_keeps_passes(self) -> None:
+    def test_a_loosened_clause_that_the_database_keeps_does_not_stop_the_merge(self) -> None:
         self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"))
         comparison = self.compare()
         self.assertEqual((len(comparison.contract_changes), comparison.is_stopped()), (1, False))
 
-    def test_a_tightened_clause_is_no_broken_promise(self) -> None:
+    def test_a_tightened_clause_is_not_a_broken_promise(self) -> None:
         self.write_revision("b", 'op.alter_column("object_images", "primary_image", nullable=False)')
 
         def tighten(spec: dict[str, Any]) -> None:
@@ -364,7 +364,7 @@ class TestContracts(RepositoryTestCase):
         self.assertEqual([change.kind for change in comparison.contract_changes], ["tightened", "removed"])
         self.assertFalse(comparison.is_stopped())
 
-    def test_a_broken_contract_of_another_schema_hides_nothing(self) -> None:
+    def test_a_broken_contract_of_another_schema_hides_no_broken_promise(self) -> None:
         legacy = CONTRACTS / "legacy_contract_spec.json"
         self.write_revision("b", 'op.execute("CREATE SCHEMA legacy; CREATE TABLE legacy.object_images (id integer)")')
 
@@ -387,7 +387,7 @@ class TestContracts(RepositoryTestCase):
         self.assertEqual((comparison.violations, self.promises(comparison)), ((), ["primary_image"]))
         self.assertTrue(comparison.is_stopped())
 
-    def test_a_contract_in_a_file_of_another_name_is_the_same(self) -> None:
+    def test_a_contract_whose_file_is_renamed_is_the_same_contract(self) -> None:
         self.drop_primary_image()
         path = CONTRACTS / "images_contract_spec.json"
         self.git("mv", CONTRACT.as_posix(), path.as_posix())
@@ -404,14 +404,14 @@ class TestBadInput(RepositoryTestCase):
         for word in words:
             self.assertIn(word, message)
 
-    def test_a_base_that_git_does_not_know_or_that_has_two_meanings(self) -> None:
+    def test_a_base_that_git_does_not_know_or_that_is_ambiguous_is_an_error(self) -> None:
         self.assert_no_comparison('git knows no commit "nowhere"', "git fetch", base="nowhere")
         self.assert_no_comparison('git knows no commit "--all"', base="--all")
         self.git("config", "core.warnAmbiguousRefs", "false")
         self.git("tag", "main", self.commit())
         self.assert_no_comparison('"main" is ambiguous in git', "Write it in full: refs/heads/")
 
-    def test_a_shallow_clone_that_lacks_the_base(self) -> None:
+    def test_a_shallow_clone_without_the_base_is_an_error(self) -> None:
         base = self.commit()
         self.commit()
         clone = self.root / "clone"
@@ -420,19 +420,19 @@ class TestBadInput(RepositoryTestCase):
         subprocess.run(["git", "fetch", "-q", "--depth", "1", "origin", "main:main"], cwd=clone, check=True)
         self.assert_no_comparison("no commit in common", "git fetch --unshallow", root=clone)
 
-    def test_a_base_of_another_history(self) -> None:
+    def test_a_base_without_a_common_commit_is_an_error(self) -> None:
         self.git("checkout", "-q", "--orphan", "other")
         self.write(Path("other"), "")
         self.commit()
         self.assert_no_comparison('"main" and HEAD have no commit in common', "Name a base")
 
-    def test_a_directory_without_a_repository_or_a_machine_without_git(self) -> None:
+    def test_a_missing_repository_and_a_missing_git_are_errors(self) -> None:
         with mock.patch.dict(os.environ, {"PATH": ""}):
             self.assert_no_comparison("git is not installed")
         shutil.rmtree(self.root / ".git")
         self.assert_no_comparison("git finds no repository", "not a git repository")
 
-    def test_a_base_without_migrations(self) -> None:
+    def test_a_base_without_migrations_is_an_error(self) -> None:
         shutil.rmtree(self.root / VERSIONS.parent)
         self.commit()
         self.git("branch", "before")
@@ -441,7 +441,7 @@ class TestBadInput(RepositoryTestCase):
         self.commit()
         self.assert_no_comparison("has no data_contract_components/", base="HEAD")
 
-    def test_a_base_with_a_contract_or_a_revision_that_fails(self) -> None:
+    def test_an_invalid_contract_or_a_failing_revision_of_the_base_is_an_error(self) -> None:
         self.write_revision("b", 'raise ValueError("No.")')
         self.commit()
         self.git("branch", "before")
@@ -451,7 +451,7 @@ class TestBadInput(RepositoryTestCase):
         self.git("branch", "-f", "before", self.commit())
         self.assert_no_comparison('of the base "before"', f"\n{CONTRACT.name}:1: ", base="before")
 
-    def test_a_revision_that_fails_is_named_with_its_line_and_the_reason(self) -> None:
+    def test_a_failing_revision_of_this_checkout_is_reported_with_its_line_and_the_reason(self) -> None:
         for body, *words in (
             (
                 'op.drop_column("object", "title")\nop.drop_column("object", "nothing")',
@@ -477,14 +477,14 @@ class TestBadInput(RepositoryTestCase):
                 self.write_revision("b", body)
                 self.assert_no_comparison(*words)
 
-    def test_two_heads_or_a_missing_parent(self) -> None:
+    def test_two_heads_and_a_missing_parent_are_errors(self) -> None:
         self.write_revision("b", "")
         self.write_revision("c", "")
         self.assert_no_comparison("this checkout have 2 heads: b, c", "alembic merge heads")
         self.write_revision("b", "", down_revision="gone")
         self.assert_no_comparison("alembic cannot read the migrations of this checkout", "gone")
 
-    def test_a_role_that_may_not_create_databases(self) -> None:
+    def test_a_role_that_may_not_create_databases_is_an_error(self) -> None:
         PostgresDB(self.url).query("create role plain login")
         self.addCleanup(PostgresDB(self.url).query, "drop role plain")
         with mock.patch.dict(os.environ, {"DATABASE_URL": self.url.replace("postgres@", "plain@")}):
@@ -497,7 +497,7 @@ class TestCommand(RepositoryTestCase):
         self.copy_project("objects.json")
         self.commit_to_main()
 
-    def test_it_prints_the_changes_and_its_status_tells_what_they_are(self) -> None:
+    def test_the_changes_are_printed_and_the_exit_status_depends_on_them(self) -> None:
         result = run([MODULE, "--base", "main"], self.root, self.url)
         self.assertEqual((result.returncode, result.stdout[:33]), (0, "No change of the data since main "))
         path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
@@ -526,7 +526,7 @@ class TestCommand(RepositoryTestCase):
         self.assertEqual(process.stderr.readline(), "sleeping\n")
         return process
 
-    def test_nothing_is_left_after_an_interrupt_and_what_a_killed_process_left_is_swept_by_the_next(self) -> None:
+    def test_an_interrupt_leaves_nothing_and_the_next_run_removes_what_a_killed_process_left(self) -> None:
         leftovers: set[str] = set()
         left_files: set[Path] = set()
         self.temporary_directory = tempfile.mkdtemp()
@@ -577,7 +577,7 @@ class TestRendering(unittest.TestCase):
         self.assertIn(r"| `` `x` \| @all <b>\n\x1b[31m `` |", row)
         self.assertIn(r"  `x` | @all <b>\n\x1b[31m  added  ", render_table(comparison))
 
-    def test_a_ref_cannot_break_out_of_the_heading(self) -> None:
+    def test_a_base_cannot_break_out_of_the_heading(self) -> None:
         comparison = dataclasses.replace(self.comparison(), base="@all <b>")
         self.assertIn(r"since \@all \<b\>", render_markdown(comparison).splitlines()[0])
 
@@ -590,7 +590,7 @@ class TestRendering(unittest.TestCase):
             "  public.object  long    added   a_contract_spec  b.py:7",
         )
 
-    def test_each_section_is_told_where_there_is_something_in_it(self) -> None:
+    def test_a_section_without_entries_is_left_out(self) -> None:
         promise = Violation("a", "public", "t", "c", "column_name", "c", None)
         change = ContractChange(
             "a", Place("a.json", 3), "$.status", "loosened", "active", "draft", "Team", "team@museum.org"

@@ -207,7 +207,7 @@ class DownloadTestCase(unittest.TestCase):
 
 
 class TestDownload(DownloadTestCase):
-    def test_every_id_is_asked_once_and_the_records_are_in_the_order_of_the_ids(self) -> None:
+    def test_every_id_is_requested_once_and_the_records_are_in_the_order_of_the_ids(self) -> None:
         output, errors = self.download(*self.ids_file([5, 2, 5, 99, 1, 2]))
         self.assertEqual(self.records(), [record(5), record(2), record(1)])
         self.assertEqual(len(self.out.read_bytes().splitlines()), 5)
@@ -235,13 +235,13 @@ class TestDownload(DownloadTestCase):
             ],
         )
 
-    def test_ids_may_be_one_a_line(self) -> None:
+    def test_ids_may_be_one_per_line(self) -> None:
         ids_path = self.directory / "ids.txt"
         ids_path.write_bytes(b"\xef\xbb\xbf3\r\n\r\n 1 \r\n3")
         self.download("--ids-file", str(ids_path))
         self.assertEqual(self.records(), [record(3), record(1)])
 
-    def test_what_is_fetched_or_gone_is_not_asked_again(self) -> None:
+    def test_what_is_fetched_or_gone_is_not_requested_again(self) -> None:
         self.download(*self.ids_file([1, 99, 2]))
         self.api.seen.clear()
         output, _ = self.download(*self.ids_file([2, 99, 1]))
@@ -249,7 +249,7 @@ class TestDownload(DownloadTestCase):
         self.assertEqual(self.records(), [record(2), record(1)])
         self.assertIn("asked 3 = fetched 2 + gone 1 + failed 0\n", output)
 
-    def test_an_old_journal_serves_another_limit(self) -> None:
+    def test_an_old_journal_is_used_with_another_limit(self) -> None:
         ids = self.ids_file([1, 1, 2, 3, 4])
         self.download(*ids, "--limit", "2")
         self.assertEqual(self.records(), [record(1), record(2)])
@@ -261,7 +261,7 @@ class TestDownload(DownloadTestCase):
         self.assertEqual(self.records(), [record(1)])
         self.assertEqual(self.asked_ids(), [1, 2, 3])
 
-    def test_a_passing_failure_is_made_up_for(self) -> None:
+    def test_a_temporary_failure_is_repeated(self) -> None:
         answers: dict[str, list[Answer]] = {
             "403 with HTML": [html(403)] * 3,
             "200 with HTML": [html(200)] * 3,
@@ -285,12 +285,12 @@ class TestDownload(DownloadTestCase):
             [times_asked[object_id] for object_id in range(1, 10)], [len(passing) + 1 for passing in answers.values()]
         )
 
-    def test_a_lasting_failure_is_bounded_and_the_next_run_tries_it_again(self) -> None:
+    def test_a_lasting_failure_is_repeated_a_few_times_and_again_by_the_next_run(self) -> None:
         block_attempts, repeats = module.ATTEMPTS, module.REPEATS + 1
         lasting: dict[int, tuple[Answer, str, int]] = {
             1: (html(403), "blocked by HTTP 403: Forbidden", block_attempts),
             2: (html(200), "blocked by HTTP 200: OK", block_attempts),
-            3: (cut_off, "HTTP 200, and the answer breaks off", block_attempts),
+            3: (cut_off, "HTTP 200, and the answer is incomplete", block_attempts),
             4: (html(500), "HTTP 500: Internal Server Error", repeats),
             5: (hang, "Read timed out", repeats),
             6: (text(200, json.dumps(record(7))), "the record is that of objectID 7", 1),
@@ -341,7 +341,7 @@ class TestDownload(DownloadTestCase):
         self.assertGreaterEqual(distances[5], 0.5, "after the block")
         self.assertGreaterEqual(distances[9], 1, "after Retry-After")
 
-    def test_out_is_whole_at_every_moment(self) -> None:
+    def test_out_is_complete_at_every_moment(self) -> None:
         self.out.write_text('["the old file"]')
         self.api.records = {object_id: record(object_id) for object_id in range(1, 201)}
         process = self.start(*self.ids_file(range(1, 201)), "--flush-every", "2")
@@ -362,7 +362,7 @@ class TestSearch(DownloadTestCase):
             "--search-first", "--search-out", str(self.directory / "found.json"), *options, status=status
         )
 
-    def test_all_pages_are_asked_with_lower_case_filters(self) -> None:
+    def test_all_pages_are_requested_with_lower_case_filters(self) -> None:
         self.api.found_ids = [3, 1, 2, *range(1001, 2201)]
         _, errors = self.search("--limit", "2")
         self.assertEqual(json.loads((self.directory / "found.json").read_text()), self.api.found_ids)
@@ -376,25 +376,25 @@ class TestSearch(DownloadTestCase):
         )
         self.assertNotIn("the search counts", errors)
 
-    def test_what_lies_beyond_the_window_is_told_and_not_asked(self) -> None:
+    def test_ids_beyond_the_window_are_counted_and_not_requested(self) -> None:
         self.api.found_ids = list(range(1, 12_346))
         _, errors = self.search("--limit", "1", "--rate-delay", "0")
         self.assertIn("the search counts 12345 objects and gives the ids of 10000\n", errors)
         self.assertEqual(len(self.api.seen), 20 + 1)
         self.assertEqual(self.records(), [record(1)])
 
-    def test_a_page_without_ids_ends_the_search_and_is_told(self) -> None:
+    def test_a_page_without_ids_ends_the_search_and_is_reported(self) -> None:
         self.api.total = 700
         _, errors = self.search()
         self.assertIn("the search counts 700 objects and gives the ids of 6\n", errors)
         self.assertEqual(self.records(), [record(object_id) for object_id in self.api.found_ids])
 
-    def test_a_search_that_is_blocked_for_a_while_is_made_up_for(self) -> None:
+    def test_a_search_that_is_blocked_for_a_while_is_repeated(self) -> None:
         self.api.script["/v1.1/search"] = iter([html(403), html(200), html(500), cut_off])
         self.search()
         self.assertEqual(len(self.records()), 6)
 
-    def test_an_impossible_search_says_why_and_changes_nothing(self) -> None:
+    def test_a_failed_search_reports_the_reason_and_changes_nothing(self) -> None:
         self.out.write_text("[]")
         cases: list[tuple[Answer, str]] = [
             (text(410, '{"message": "Withdrawn"}'), "HTTP 410: Withdrawn"),
@@ -456,7 +456,7 @@ class TestResume(DownloadTestCase):
             sorted(path.name for path in self.directory.iterdir()), ["ids.json", "journal.jsonl", "out.json"]
         )
 
-    def test_a_torn_last_line_is_dropped_and_its_id_asked_again(self) -> None:
+    def test_an_incomplete_last_line_is_dropped_and_its_id_requested_again(self) -> None:
         ids = self.ids_file([1, 2])
         self.download(*ids)
         whole = self.journal.read_bytes()
@@ -470,7 +470,7 @@ class TestResume(DownloadTestCase):
                 self.assertEqual(self.journal.read_bytes(), whole)
                 self.assertEqual(self.records(), [record(1), record(2)])
 
-    def test_a_finished_id_is_in_the_journal_before_the_next_one_is_asked(self) -> None:
+    def test_a_finished_id_is_in_the_journal_before_the_next_one_is_requested(self) -> None:
         self.script(3, hang)
         options = self.ids_file([1, 2, 3, 4])
         process = self.start(*options)
@@ -481,7 +481,7 @@ class TestResume(DownloadTestCase):
         self.download(*options)
         self.assertEqual(self.asked_ids(), [1, 2, 3, 3, 4])
 
-    def test_ctrl_c_says_that_the_same_command_goes_on(self) -> None:
+    def test_ctrl_c_prints_that_the_same_command_continues(self) -> None:
         self.script(3, hang)
         options = self.ids_file([1, 2, 3, 4])
         process = self.start(*options)
@@ -489,7 +489,7 @@ class TestResume(DownloadTestCase):
         process.send_signal(signal.SIGINT)
         output, errors = self.finish(process, 130)
         self.assertEqual(output, "")
-        self.assertTrue(errors.endswith(f"stopped; {PROMISE} goes on where it was\n"), errors)
+        self.assertTrue(errors.endswith(f"stopped; {PROMISE} continues\n"), errors)
         self.download(*options)
         self.assertEqual(self.asked_ids(), [1, 2, 3, 3, 4])
         self.assertEqual(len(self.records()), 4)
@@ -512,7 +512,7 @@ class TestCouldNotRun(DownloadTestCase):
         (self.directory / name).write_bytes(content)
         return str(self.directory / name)
 
-    def test_it_says_why_asks_nothing_and_changes_nothing(self) -> None:
+    def test_it_reports_the_reason_requests_nothing_and_changes_nothing(self) -> None:
         ids = self.ids_file([1])
         missing, directory = str(self.directory / "none" / "x"), str(self.directory)
         foreign = b'{"objectID": 1, "title": "x"}'
@@ -523,7 +523,7 @@ class TestCouldNotRun(DownloadTestCase):
             ([*ids, "--flush-every", "x"], "argument --flush-every: invalid number value: 'x'"),
             ([*ids, "--rate-delay", "nan"], "argument --rate-delay: nan is not between 0 and"),
             ([*ids, "--timeout", "0"], "argument --timeout: 0 is not between 0.001 and"),
-            ([*ids, "--base-url", "example.org"], "'example.org' is no http or https URL"),
+            ([*ids, "--base-url", "example.org"], "'example.org' is not an http or https URL"),
             ([*ids, "--out", str(self.journal)], "must be different files"),
             ([*ids, "--out", ids[1]], "must be different files"),
             ([*ids, "--checkpoint", str(self.failed)], "must be different files"),
@@ -534,15 +534,21 @@ class TestCouldNotRun(DownloadTestCase):
             (["--ids-file", missing], f"{missing}: cannot be read: "),
             (["--ids-file", self.file("empty", b" \n")], "no object ids; nothing was asked or written"),
             (["--ids-file", self.file("bytes", b"\xff\xfe1")], "cannot be read: 'utf-8' codec"),
-            (["--ids-file", self.file("lines", b"1\n\nzwei\n")], "lines, line 3: 'zwei' is no object id"),
-            (["--ids-file", self.file("half", b"[1, 2")], "give a JSON array of ids, or one id a line"),
-            (["--ids-file", self.file("array", b"[1, true]")], "array, element 2: True is no object id"),
-            (["--ids-file", self.file("zero", b"[0]")], "zero, element 1: 0 is no object id"),
-            ([*ids, "--checkpoint", self.file("text", b"a text\n")], "text, line 1: no line of a download's journal"),
-            ([*ids, "--checkpoint", self.file("object", foreign)], "object, line 1: no line of a download's journal"),
+            (["--ids-file", self.file("lines", b"1\n\nzwei\n")], "lines, line 3: 'zwei' is not an object id"),
+            (["--ids-file", self.file("half", b"[1, 2")], "give a JSON array of ids, or one id per line"),
+            (["--ids-file", self.file("array", b"[1, true]")], "array, element 2: True is not an object id"),
+            (["--ids-file", self.file("zero", b"[0]")], "zero, element 1: 0 is not an object id"),
+            (
+                [*ids, "--checkpoint", self.file("text", b"a text\n")],
+                "text, line 1: not a line of a download's journal",
+            ),
+            (
+                [*ids, "--checkpoint", self.file("object", foreign)],
+                "object, line 1: not a line of a download's journal",
+            ),
             (
                 [*ids, "--checkpoint", self.file("other", b'{"objectID": 9, "outcome": "gone"}\n' + foreign + b"\n")],
-                "other, line 2: no line of a download's journal",
+                "other, line 2: not a line of a download's journal",
             ),
         ]
         self.journal.touch()
@@ -560,7 +566,7 @@ class TestCouldNotRun(DownloadTestCase):
         self.assertEqual({path: path.read_bytes() for path in self.directory.iterdir()}, before)
         self.assertEqual(self.api.seen, [])
 
-    def test_a_journal_that_somebody_locks_is_not_written(self) -> None:
+    def test_a_locked_journal_is_not_written(self) -> None:
         with self.journal.open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             _, errors = self.download(*self.ids_file([1]), status=2)

@@ -78,7 +78,7 @@ class TestMigrationRun(RevisionsTestCase):
         self.assertEqual(list(self.record().paths), [*list(COMMITS)[::-1], REVISION])
         self.assertEqual(self.check(), [])
 
-    def test_a_revision_that_loses_what_it_did_fails(self) -> None:
+    def test_a_revision_that_rolls_back_its_changes_fails(self) -> None:
         for number, statement in enumerate(LOSING):
             with self.subTest(statement):
                 self.write(
@@ -113,7 +113,7 @@ class TestMigrationRun(RevisionsTestCase):
         output = self.alembic("downgrade", "base", status=2)
         self.assertIn("\nrevision later failed: helper.py:2\nValueError: no\n", output)
 
-    def test_a_role_without_a_right_on_the_schema_is_told_so(self) -> None:
+    def test_a_role_without_a_right_on_the_schema_gets_the_way_out(self) -> None:
         role = f"{self.database_name}_role"
         self.database.query("drop schema public cascade; create schema public; grant usage on schema public to public")
         self.database.query(f"create role {role} login")
@@ -133,7 +133,7 @@ class TestMigrationRun(RevisionsTestCase):
         )
         self.assertIn("Can't locate revision identified by 'nosuch'", self.alembic("upgrade", "nosuch", status=255))
 
-    def test_the_database_of_database_url_is_named_and_one_of_somebody_else_refused(self) -> None:
+    def test_the_database_of_database_url_is_named_and_a_foreign_one_refused(self) -> None:
         line = f'port 5432, database "{self.database_name}"'
         self.assertIn(line, self.alembic("upgrade", "head"))
         self.assertNotIn(line, self.alembic("current"))
@@ -149,7 +149,7 @@ class TestMigrationRun(RevisionsTestCase):
         self.database.query("create table alembic_version (version_num varchar(32) primary key)")
         self.alembic("upgrade", "head")
 
-    def test_an_extensions_tables_are_nobody_elses(self) -> None:
+    def test_the_tables_of_an_extension_are_not_foreign(self) -> None:
         self.database.query(
             "drop schema public cascade; create schema public; create extension vector; create table t (); "
             "create view v as select; alter extension vector add table t; alter extension vector add view v"

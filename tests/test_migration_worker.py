@@ -7,9 +7,8 @@ from unittest import mock
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
-from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.errors import ComparisonError
-from tests import BINARIES, ENV_TEXT, run
+from tests import BINARIES, ENV_TEXT, read_data, run
 from tests.repositories import (
     CONFIG,
     CONTRACT,
@@ -31,68 +30,6 @@ DRIVERS += ["psycopg"] if importlib.util.find_spec("psycopg") else []
 if importlib.util.find_spec("greenlet"):
     DRIVERS += ["psycopg_async"] if "psycopg" in DRIVERS else []
     DRIVERS += ["asyncpg"] if importlib.util.find_spec("asyncpg") else []
-# An env.py that asks for the database in every way that is to lead to the scratch database.
-EVERY_WAY_TEXT = """\
-import asyncio
-import os
-import psycopg2
-import sqlalchemy as sa
-from alembic import context
-
-config = context.config
-urls = [url for name, url in os.environ.items() if name.startswith("URL_")]
-urls.append(os.environ["DATABASE_URL"].replace("sql:", "sql+psycopg2:"))
-urls += [config.get_main_option("sqlalchemy.url"), config.get_section_option("reports", "url"), "postgresql+psycopg2://"]
-asked = "select current_database() || ' ' || current_setting('search_path')"
-
-
-async def ask(url):
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    async with create_async_engine(url).connect() as connection:
-        return (await connection.exec_driver_sql(asked)).scalar_one()
-
-
-found = {"attributes": config.attributes["connection"].exec_driver_sql(asked).scalar_one()}
-with psycopg2.connect("") as connection, connection.cursor() as cursor:
-    cursor.execute(asked)
-    found["variables"] = cursor.fetchone()[0]
-for url in urls:
-    if "async" in url.partition(":")[0]:
-        found[url] = asyncio.run(ask(url))
-    else:
-        with sa.create_engine(url).connect() as connection:
-            found[url] = connection.exec_driver_sql(asked).scalar_one()
-assert len({text.split()[0] for text in found.values()}) == 1, found
-assert found["attributes"].startswith("contracts_scratch_"), found
-assert found[os.environ["URL_options"]].endswith(" museum"), found
-connection = config.attributes["connection"]
-connection.rollback()
-context.configure(connection=connection)
-with context.begin_transaction():
-    context.run_migrations()
-"""
-ASYNC_ENV_TEXT = """\
-import asyncio
-import os
-from alembic import context
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def run(connection):
-    context.configure(connection=connection)
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-async def main():
-    url = os.environ["URL_DRIVER"]
-    async with create_async_engine(url).connect() as connection:
-        await connection.run_sync(run)
-
-
-asyncio.run(main())
-"""
 HARD_CODED_TEXT = ENV_TEXT.replace(
     'sa.engine_from_config(context.config.get_section("alembic"))', 'sa.create_engine("postgresql+psycopg2:REAL")'
 )
@@ -119,20 +56,29 @@ OTHER_HARMS = {
 }
 
 
-class TestRealDatabase(RepositoryTestCase):
-    """The database of DATABASE_URL has a table with rows, and the branch drops a column of that name."""
+class RealDatabaseTestCase(RepositoryTestCase):
+    """The database of DATABASE_URL is `real`."""
 
     def setUp(self) -> None:
         super().setUp()
-        PostgresDB(self.url).query("create database real")
-        self.addCleanup(PostgresDB(self.url).query, "drop database real with (force)")
+        self.server = PostgresDB(self.url)
+        self.server.query("create database real")
+        self.addCleanup(self.server.query, "drop database real with (force)")
         self.real_url = self.url.replace("/postgres?", "/real?")
-        PostgresDB(self.real_url).query(
+        self.real = PostgresDB(self.real_url)
+        self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.real_url))
+
+
+class TestRealDatabase(RealDatabaseTestCase):
+    """It has a table with rows, and the branch drops a column of a table of this name."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.real.query(
             "create schema museum; create table object_images (primary_image text);"
             "insert into object_images values ('a'), ('b');"
             "create table alembic_version (version_num text); insert into alembic_version values ('00e9b3375a5f')"
         )
-        self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.real_url))
         self.before = self.dump()
         self.addCleanup(lambda: self.assertEqual(self.dump(), self.before))
         self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
@@ -146,7 +92,7 @@ class TestRealDatabase(RepositoryTestCase):
         return text.replace("REAL", self.real_url.partition(":")[2]).replace("NAME", "real")
 
     def test_every_variable_and_setting_leads_to_the_scratch_database(self) -> None:
-        self.write(ENV, EVERY_WAY_TEXT)
+        self.write(ENV, read_data("env_of_every_way.txt"))
         config = self.read(CONFIG) + self.fill("[reports]\nurl = postgresql+psycopg2:REAL\n").replace("%", "%%")
         config = config.replace("[alembic]\n", self.fill("[alembic]\nsqlalchemy.url = postgresql+psycopg2:REAL\n"), 1)
         self.write(CONFIG, config.replace("%2F", "%%2F"))
@@ -178,10 +124,8 @@ class TestRealDatabase(RepositoryTestCase):
 
     def test_the_error_says_where_the_connection_was_opened_and_what_to_do(self) -> None:
         self.write(ENV, self.fill(HARD_CODED_TEXT))
-        with self.assertRaises(ComparisonError) as caught:
-            self.compare()
         self.assertEqual(
-            str(caught.exception),
+            self.comparison_error(),
             f'{ENV}:5 of this checkout opens a connection to the database "real", and not to the scratch database: '
             "it was closed, and nothing was run over it\n"
             "Take the URL from DATABASE_URL, or in env.py from the configuration's sqlalchemy.url.",
@@ -190,11 +134,10 @@ class TestRealDatabase(RepositoryTestCase):
         path = self.write_revision(
             "b", f"import psycopg2\npsycopg2.connect({self.real_url!r}).cursor().execute('drop table object_images')"
         )
-        with self.assertRaises(ComparisonError) as caught:
-            self.compare()
-        self.assertIn(f'{path}:10 of this checkout opens a connection to the database "real"', str(caught.exception))
+        where = f"{path}:10 of this checkout"
+        self.assertIn(f'{where} opens a connection to the database "real"', self.comparison_error())
 
-    def test_no_command_touches_it(self) -> None:
+    def test_no_command_changes_the_real_database(self) -> None:
         self.copy_project("objects.json")
         self.write(ENV, self.fill(HARD_CODED_TEXT))
         for command in (
@@ -216,7 +159,7 @@ class TestTransactions(RepositoryTestCase):
         self.write_revision("middle", body, "first")
         self.write_revision("last", 'op.create_table("last", sa.Column("id", sa.Integer))', "middle")
 
-    def test_everything_counts_where_a_revision_commits(self) -> None:
+    def test_the_changes_of_a_revision_that_commits_are_all_reported(self) -> None:
         create = 'op.create_table("middle", sa.Column("id", sa.Integer))'
         per_migration = ENV_TEXT.replace(
             "(connection=connection)", "(connection=connection, transaction_per_migration=True)"
@@ -236,23 +179,16 @@ class TestTransactions(RepositoryTestCase):
                 self.write_revision("b", f'{body}op.drop_column("object", "title")')
                 self.assertEqual(self.rendered_changes(), ["object.title removed"])
 
-    def test_a_temporary_table_is_no_change(self) -> None:
+    def test_a_temporary_table_is_not_a_change(self) -> None:
         self.write_revision("b", 'op.execute("create temporary table staging as select * from object")')
         self.assertEqual(self.rendered_changes(), [])
 
-    def test_nothing_is_compared_where_something_was_rolled_back(self) -> None:
+    def test_a_rollback_that_alembic_notices_is_an_error(self) -> None:
         never_commits = ENV_TEXT.replace("    with context.begin_transaction():\n        context", "    context")
+        no_row = "revision middle of this checkout fails .* match one row when updating"
         for env_text, body, reason in (
-            (
-                ENV_TEXT,
-                "op.get_bind().rollback()",
-                "revision middle of this checkout fails .* match one row when updating",
-            ),
-            (
-                ENV_TEXT,
-                'op.execute("ROLLBACK")',
-                "revision middle of this checkout fails .* match one row when updating",
-            ),
+            (ENV_TEXT, "op.get_bind().rollback()", no_row),
+            (ENV_TEXT, 'op.execute("ROLLBACK")', no_row),
             (never_commits, "pass", "rolled back: alembic's table holds nothing, and not last"),
             (ENV_TEXT.replace("context.run_migrations()", "pass"), "pass", "env.py ran no migrations"),
         ):
@@ -262,29 +198,23 @@ class TestTransactions(RepositoryTestCase):
                 with self.assertRaisesRegex(ComparisonError, reason):
                     self.compare()
 
-    def test_nothing_is_compared_where_alembic_notices_nothing_of_what_was_rolled_back(self) -> None:
+    def test_a_rollback_that_alembic_does_not_notice_is_an_error(self) -> None:
         self.write_revision("b", 'op.create_table("a", sa.Column("id", sa.Integer))\nop.execute("ROLLBACK")')
         with self.assertRaisesRegex(ComparisonError, "a part of what the revisions did was rolled back"):
             self.compare()
 
 
-class TestSurroundings(RepositoryTestCase):
+class TestSurroundings(RealDatabaseTestCase):
     """What the checked database has beside its migrations: settings, schemas and extensions."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.server = PostgresDB(self.url)
-        self.server.query("create database real")
-        self.addCleanup(self.server.query, "drop database real with (force)")
-        self.real_url = self.url.replace("/postgres?", "/real?")
-        self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.real_url))
         self.write_contract(lambda spec: spec["schema"].update(table_catalog="real", table_schema="museum"))
         self.commit_to_main()
-        self.path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
+        self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
 
-    def test_a_promise_broken_in_the_schema_of_a_setting_is_broken(self) -> None:
-        database = PostgresDB(self.real_url)
-        database.query('create schema museum; create schema "Other, schema"')
+    def test_a_promise_is_checked_in_the_schema_of_the_search_path_setting(self) -> None:
+        self.real.query('create schema museum; create schema "Other, schema"')
         url = f"{self.real_url}&options=-csearch_path%3Dmuseum"
         for sql, undo, real_url in (
             ("alter database real set search_path = museum", "alter database real reset all", self.real_url),
@@ -298,25 +228,25 @@ class TestSurroundings(RepositoryTestCase):
             ("alter database real reset all", "select", url),
         ):
             with self.subTest(sql), mock.patch.dict(os.environ, DATABASE_URL=real_url):
-                database.query(sql)
+                self.real.query(sql)
                 comparison = self.compare()
                 self.assertEqual([v.column_name for v in comparison.violations], ["primary_image"])
                 self.assertEqual((comparison.earlier_violations, comparison.changes[0].table_schema), ((), "museum"))
-                database.query(undo)
+                self.real.query(undo)
 
     def test_a_setting_has_the_value_that_it_has_in_the_checked_database(self) -> None:
         values = {"museum.curator": 'it\'s "A", B', "intervalstyle": "sql_standard"}
         for name, value in values.items():
             quoted = value.replace("'", "''")
-            PostgresDB(self.real_url).query(f"alter database real set {name} = '{quoted}'")
+            self.real.query(f"alter database real set {name} = '{quoted}'")
         with ScratchDatabases() as scratch:
             for database in (first := scratch.create(), scratch.create(first)):
                 for name, value in values.items():
                     row = PostgresDB(database.url).query("select current_setting(%s) as value", (name,))
                     self.assertEqual(row["value"][0], value)
 
-    def test_what_a_migration_makes_itself_is_made_by_it(self) -> None:
-        PostgresDB(self.real_url).query(
+    def test_a_schema_or_extension_that_a_migration_creates_is_left_to_the_migration(self) -> None:
+        self.real.query(
             "create schema museum; create schema tools; create extension vector schema tools;"
             "alter database real set search_path = museum, tools"
         )
@@ -334,20 +264,19 @@ class TestSurroundings(RepositoryTestCase):
                 self.assertEqual(self.rendered_changes(), ["object_images.near added"])
                 self.git("checkout", "-q", SEED.as_posix())
 
-    def test_what_cannot_be_made_is_named_where_a_revision_needs_it(self) -> None:
+    def test_an_extension_that_cannot_be_created_is_named_if_a_revision_needs_it(self) -> None:
         self.server.query("create role plain login createdb; alter database real owner to plain")
         self.addCleanup(self.server.query, "drop owned by plain; drop role plain")
         self.addCleanup(self.server.query, "alter database real owner to postgres")
-        PostgresDB(self.real_url).query("create extension vector; alter database real set log_statement = 'none'")
+        self.real.query("create extension vector; alter database real set log_statement = 'none'")
         plain_url = self.real_url.replace("postgres@", "plain@")
         self.write_contract(lambda spec: spec["schema"].update(table_catalog="real"))
         with mock.patch.dict(os.environ, DATABASE_URL=plain_url):
             self.assertEqual(self.rendered_changes(), ["object_images.primary_image removed"])
             self.write_revision("b", 'op.execute("alter table object_images add near vector(3)")')
-            with self.assertRaises(ComparisonError) as caught:
-                self.compare()
-        self.assertIn('type "vector" does not exist', str(caught.exception))
-        self.assertIn('the extension "vector" cannot be made there: permission denied', str(caught.exception))
+            message = self.comparison_error()
+        self.assertIn('type "vector" does not exist', message)
+        self.assertIn('the extension "vector" cannot be made there: permission denied', message)
 
 
 class TestBase(RepositoryTestCase):
@@ -356,7 +285,7 @@ class TestBase(RepositoryTestCase):
     def git_files(self) -> dict[str, int]:
         return {str(path): path.lstat().st_mtime_ns for path in (self.root / ".git").rglob("*")}
 
-    def test_every_file_of_the_base_is_there_and_nothing_is_written_into_the_repository(self) -> None:
+    def test_the_base_has_all_its_files_and_the_repository_is_not_written_to(self) -> None:
         self.write(Path(".gitattributes"), "*.json export-ignore\n*.py export-subst\n")
         self.write_contract(dict)
         self.commit_to_main()
@@ -371,7 +300,7 @@ class TestBase(RepositoryTestCase):
         hook.chmod(0o755)
         self.git("worktree", "add", "-q", "--no-checkout", "--detach", "other", "main~0")
         self.assertTrue((self.root / path).exists())
-        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"), self.with_parent(CONTRACT))
+        self.write_contract(lambda spec: spec["schema"]["properties"].pop("primary_image"), CONTRACT)
         before = self.git_files()
         with mock.patch.dict(os.environ, GIT_DIR=str(self.root / "other/.git"), GIT_INDEX_FILE="/nowhere/index"):
             comparison = self.compare()
@@ -379,17 +308,13 @@ class TestBase(RepositoryTestCase):
         self.assertEqual([change.kind for change in comparison.contract_changes], ["removed"])
         self.assertEqual([v.column_name for v in comparison.broken_promises], ["primary_image"])
 
-    def with_parent(self, path: Path) -> Path:
-        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def test_a_package_of_the_project_is_that_of_the_side(self) -> None:
+    def test_each_side_imports_its_own_version_of_a_package(self) -> None:
         places = {
             "module": ("from museum.names import COLUMN", "column = COLUMN"),
             "function": ("", "from museum import names\ncolumn = names.COLUMN"),
             "file": ("from pathlib import Path", 'column = Path("museum/names.py").read_text().split(chr(34))[1]'),
         }
-        names = self.with_parent(Path("museum/names.py"))
+        names = Path("museum/names.py")
         # env.py has imported it before a function does.
         self.write(ENV, f"import museum.names\n{ENV_TEXT}")
         for place, (imports, body) in places.items():
@@ -402,8 +327,8 @@ class TestBase(RepositoryTestCase):
                 self.write(names, 'COLUMN = "remark"\n')
                 self.assertEqual(self.rendered_changes(), ["object.note removed", "object.remark added"])
 
-    def test_a_directory_that_a_revision_lists_is_that_of_the_side(self) -> None:
-        self.write(self.with_parent(Path("statements/a.sql")), "alter table object add note text")
+    def test_each_side_lists_its_own_version_of_a_directory(self) -> None:
+        self.write(Path("statements/a.sql"), "alter table object add note text")
         self.write_revision(
             "b",
             'from pathlib import Path\nfor path in Path("statements").glob("*.sql"):\n    op.execute(path.read_text())',
@@ -413,15 +338,15 @@ class TestBase(RepositoryTestCase):
         self.write(Path("statements/b.sql"), "alter table object drop title")
         self.assertEqual(self.rendered_changes(), ["object.title removed"])
 
-    def test_what_env_py_does_after_the_revisions_is_told(self) -> None:
+    def test_a_change_by_env_py_after_the_revisions_is_reported(self) -> None:
         self.write(
             ENV, f"{ENV_TEXT}    connection.exec_driver_sql('alter table object drop title')\n    connection.commit()\n"
         )
         (change,) = self.compare().changes
         self.assertEqual((render_change(change), place_of(change).path), ("object.title removed", ENV.as_posix()))
 
-    def test_a_package_of_another_checkout_is_not_taken_for_the_bases(self) -> None:
-        self.write(self.with_parent(Path("lib/museum_names.py")), 'COLUMN = "note"\n')
+    def test_the_base_is_refused_if_it_imports_a_package_of_this_checkout(self) -> None:
+        self.write(Path("lib/museum_names.py"), 'COLUMN = "note"\n')
         self.write(ENV, f"import sys\nsys.path.append({str(self.root / 'lib')!r})\nimport museum_names\n{ENV_TEXT}")
         self.commit_to_main()
         with self.assertRaisesRegex(ComparisonError, 'of the base "main" .* imports lib/museum_names.py'):
@@ -438,7 +363,7 @@ class TestBase(RepositoryTestCase):
         self.assertEqual(compiled.read_bytes(), content)
         self.assertEqual([path.name for path in self.root.rglob("*.pyc")], [compiled.name])
 
-    def test_alembics_table_is_the_one_that_env_py_names(self) -> None:
+    def test_the_version_table_is_the_one_that_env_py_names(self) -> None:
         options = 'connection=connection, version_table="versions", version_table_schema="history"'
         text = ENV_TEXT.replace("connection=connection", options)
         create = 'connection.exec_driver_sql("create schema if not exists history")\n    connection.commit()\n'
@@ -448,7 +373,7 @@ class TestBase(RepositoryTestCase):
         self.write_revision("b", 'op.add_column("alembic_version", sa.Column("note", sa.Text))', "first")
         self.assertEqual(self.rendered_changes(), ["alembic_version.note added"])
 
-    def test_files_that_are_no_revisions_do_no_harm(self) -> None:
+    def test_files_that_are_not_revisions_are_ignored(self) -> None:
         (self.root / VERSIONS / ".#b_revision.py").symlink_to("somebody@museum.org.1234:567")
         (self.root / VERSIONS / "._b_revision.py").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
         (self.root / VERSIONS / "x.py").mkdir()
@@ -463,7 +388,9 @@ class TestBase(RepositoryTestCase):
                     'sa.engine_from_config(context.config.get_section("alembic"))',
                     'sa.create_engine(os.environ["URL_DRIVER"])',
                 )
-                text = ASYNC_ENV_TEXT if driver in ("asyncpg", "psycopg_async") else f"import os\n{text}"
+                text = (
+                    read_data("env_of_asyncio.txt") if driver in ("asyncpg", "psycopg_async") else f"import os\n{text}"
+                )
                 self.write(ENV, text)
                 path = self.write_revision(
                     "b",
@@ -481,12 +408,7 @@ class TestBase(RepositoryTestCase):
 class TestErrors(RepositoryTestCase):
     """A message has what failed, where in the repository, and why; never a password or what a terminal would obey."""
 
-    def message(self, base: str = "main") -> str:
-        with self.assertRaises(ComparisonError) as caught:
-            get_data_migration_changes(base, self.root)
-        return str(caught.exception)
-
-    def test_what_failed_is_named_with_its_line(self) -> None:
+    def test_an_error_of_env_py_or_a_revision_is_reported_with_its_line(self) -> None:
         create_engine = 'sa.engine_from_config(context.config.get_section("alembic"))'
         for env_text, body, expected in (
             (
@@ -517,7 +439,7 @@ class TestErrors(RepositoryTestCase):
                 self.write_revision("b", body)
                 self.commit()
                 self.git("branch", "-f", "before")
-                self.assertIn(expected, self.message("before"))
+                self.assertIn(expected, self.comparison_error("before"))
 
     def test_no_password_is_in_a_message(self) -> None:
         url = self.url.replace("postgres@", "postgres:s3cr%23t%2F@")
@@ -530,12 +452,12 @@ class TestErrors(RepositoryTestCase):
                 "raise ValueError(\"host=x password='other s3cr#t' user=y\")",
             ):
                 self.write_revision("b", body)
-                message = self.message()
+                message = self.comparison_error()
                 self.assertIn("b_revision.py", message)
                 for part in ("s3cr", "other"):
                     self.assertNotIn(part, message)
 
     def test_no_control_character_is_in_a_message(self) -> None:
-        self.assertIn(r'git knows no commit "\x1b[31m\n::error::x"', self.message("\x1b[31m\n::error::x"))
+        self.assertIn(r'git knows no commit "\x1b[31m\n::error::x"', self.comparison_error("\x1b[31m\n::error::x"))
         self.write_revision("b", r"raise ValueError('\x1b[31m\r\x07')")
-        self.assertIn(r"ValueError: \x1b[31m\r\x07", self.message())
+        self.assertIn(r"ValueError: \x1b[31m\r\x07", self.comparison_error())

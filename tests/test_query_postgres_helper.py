@@ -65,7 +65,7 @@ class TestDatabaseUrl(unittest.TestCase):
             with self.subTest(scheme), mock.patch.dict(os.environ, DATABASE_URL=f"{scheme}://u@h:1/d?sslmode=disable"):
                 self.assertEqual(database_url(), "postgresql://u@h:1/d?sslmode=disable")
 
-    def test_no_part_of_a_password_is_in_a_message_and_what_is_not_refused_is_read_by_urllib_as_by_libpq(self) -> None:
+    def test_no_message_has_a_part_of_a_password_and_urllib_reads_a_url_as_libpq_does(self) -> None:
         for url, word in URLS.items():
             with self.subTest(url), mock.patch.dict(os.environ, DATABASE_URL=url):
                 with self.assertRaises(DatabaseUnavailableError) as caught:
@@ -104,7 +104,7 @@ class TestUnreachableDatabase(unittest.TestCase):
         closed_socket.close()
         self.url = f"postgresql://u:{PASSWORD}@127.0.0.1:{self.port}/met"
 
-    def test_alembic_says_what_where_and_the_way_out_in_place_of_a_traceback(self) -> None:
+    def test_alembic_reports_what_where_and_the_way_out_in_place_of_a_traceback(self) -> None:
         result = run(["alembic", "upgrade", "head"], ROOT / "data_contract_components/data_assets", self.url)
         self.assertEqual(result.returncode, 2)
         for part in ("127.0.0.1", str(self.port), '"met"', "Connection refused", "DATABASE_URL"):
@@ -122,7 +122,7 @@ class TestUnreachableDatabase(unittest.TestCase):
         self.assertNotIn("... ok", result.stdout)
         self.assertNotIn(PASSWORD, result.stdout)
 
-    def test_a_server_that_never_answers_is_given_up_within_ten_seconds(self) -> None:
+    def test_a_server_that_never_answers_is_an_error_within_ten_seconds(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"postgresql://u:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/met"
             start = time.monotonic()
@@ -159,19 +159,19 @@ class TestQuery(DatabaseTestCase):
         self.assertEqual(list(frame.columns), ["a", "a"])
         self.assertEqual(frame.iloc[0].tolist(), [1, "x"])
 
-    def test_values_are_bound_by_position_or_name_and_a_lone_percent_sign_needs_no_care(self) -> None:
+    def test_values_are_bound_by_position_or_name_and_a_percent_sign_needs_no_escape(self) -> None:
         self.assertEqual(self.database.query("select %s as v", ["it's; --"])["v"][0], "it's; --")
         self.assertEqual(self.database.query("select %(v)s as v", {"v": 7})["v"][0], 7)
         self.assertEqual(self.database.query("select 'a' like '%' as v")["v"][0], True)
 
-    def test_a_statement_without_rows_is_committed_and_answers_with_its_status(self) -> None:
+    def test_a_statement_without_rows_is_committed_and_returns_its_status(self) -> None:
         self.assertEqual(self.database.query("create table t (a int)").to_dict("list"), {"status": ["CREATE TABLE"]})
         self.assertEqual(self.database.query("insert into t values (1), (2)")["status"][0], "INSERT 0 2")
         self.assertEqual(self.database.query("begin; insert into t values (3)")["status"][0], "INSERT 0 1")
         self.assertEqual(self.database.query("vacuum t")["status"][0], "VACUUM")
         self.assertEqual(self.database.query("select count(*) as n from t")["n"][0], 3)
 
-    def test_several_statements_answer_with_the_last_result(self) -> None:
+    def test_several_statements_return_the_last_result(self) -> None:
         frame = self.database.query("create table t (a int); insert into t values (5); select a from t")
         self.assertEqual(frame.to_dict("list"), {"a": [5]})
         self.assertEqual(self.database.query("select 1; drop table t")["status"][0], "DROP TABLE")
@@ -183,7 +183,7 @@ class TestQuery(DatabaseTestCase):
         self.assertEqual(str(caught.exception), "SQL state 22012: division by zero")
         self.assertIsNone(self.database.query("select to_regclass('half') as t")["t"][0])
 
-    def test_of_a_transaction_nothing_is_kept_and_after_an_error_it_goes_on_from_its_savepoint(self) -> None:
+    def test_a_transaction_is_rolled_back_and_continues_from_its_savepoint_after_an_error(self) -> None:
         with self.database.transaction() as transaction:
             transaction.query("create table t (a int); insert into t values (5)")
             transaction.query("savepoint s")

@@ -33,7 +33,7 @@ def name_contract(index: int, version: str) -> str:
 
 
 def find_promises(changed_tables: list[ChangedTable]) -> Promises:
-    """What the contracts say of each column, by the SQL that made it; of a default, whether there is one."""
+    """The keys and values that the contracts need for each column; of a default, whether there is one."""
     return {
         (name_contract(index, version), name): {
             key: value if key != "column_default" else value is not None
@@ -79,7 +79,7 @@ class TestRandomTables(ContractsTestCase, DatabaseTestCase):
         self.database.query("; ".join([RESET_SQL, *(changed.before.render() for changed in changed_tables)]))
         catalog_df = self.catalog(changed_tables)
         self.write_contracts(catalog_df, changed_tables)
-        self.assertEqual(self.said(catalog_df), find_promises(changed_tables))
+        self.assertEqual(self.promises(catalog_df), find_promises(changed_tables))
         self.assertEqual(self.violations(catalog_df), [])
         self.database.query("; ".join(changed.change for changed in changed_tables))
         self.assertEqual(self.violations(self.catalog(changed_tables)), find_expected(changed_tables))
@@ -106,7 +106,7 @@ class TestRandomTables(ContractsTestCase, DatabaseTestCase):
     def detector(self, catalog_df: pd.DataFrame) -> ContractViolationDetector:
         return ContractViolationDetector(get_data_contract_specs(self.directory), catalog_df)
 
-    def said(self, catalog_df: pd.DataFrame) -> Promises:
+    def promises(self, catalog_df: pd.DataFrame) -> Promises:
         return {
             (row["contract_name"], row["column_name"]): {
                 key: value if key != "column_default" else value is not None

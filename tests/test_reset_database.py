@@ -13,7 +13,7 @@ class TestResetDatabase(RevisionsTestCase):
         self.assertEqual(result.returncode, status, result.stdout)
         return result.stdout
 
-    def test_it_is_a_way_out_of_every_state(self) -> None:
+    def test_it_repairs_every_state(self) -> None:
         first = self.migrations / FIRST_PATH
         later = "sa.Enum('a', name='mood').create(op.get_bind())"
 
@@ -76,7 +76,7 @@ class TestResetDatabase(RevisionsTestCase):
         self.assertIn("If nobody needs them, drop and create that database yourself", output)
         self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)
 
-    def test_a_role_that_may_not_make_databases_loses_nothing(self) -> None:
+    def test_a_role_that_may_not_create_databases_loses_nothing(self) -> None:
         role = f"{self.database_name}_role"
         self.database.query(f"create role {role} login; alter database {self.database_name} owner to {role}")
         self.addCleanup(self.database.query, f"reassign owned by {role} to postgres; drop role {role}")

@@ -70,21 +70,21 @@ class TestTheRun(ProjectTestCase):
         result = run(["tests"], self.project, database_url())
         return result.returncode, result.stdout
 
-    def test_each_test_counts_once_and_everything_else_than_success_fails_the_run(self) -> None:
+    def test_each_test_counts_once_and_everything_but_success_fails_the_run(self) -> None:
         status, output = self.run_tests(outcomes=EVERY_OUTCOME, one="import nothing", two="import nothing")
         self.assertEqual((status, output.splitlines()[-2:]), (1, ["2 skipped", "3 passed, 6 failed"]), output)
         self.assertEqual(self.run_tests(passing=PASSING)[0], 0)
         self.assertEqual(self.run_tests()[0], 1)
 
     def test_a_process_that_dies_or_hangs_fails_the_run_and_its_test_is_named(self) -> None:
-        for text, told in (
+        for text, message in (
             (DYING, "tests.test_failing.TestThatDies: A process in the process pool"),
             (HANGING, "in test_that_hangs"),
         ):
-            with self.subTest(told):
+            with self.subTest(message):
                 status, output = self.run_tests(failing=text)
                 self.assertEqual((status, output.splitlines()[-1]), (1, "0 passed, 1 failed"), output)
-                self.assertIn(told, output)
+                self.assertIn(message, output)
 
 
 class TestSignals(unittest.TestCase):

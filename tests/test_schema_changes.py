@@ -49,7 +49,7 @@ OPERATIONS = ["create_table", "create_table", *ARGUMENTS_OF_TABLES, *ARGUMENTS_O
 
 
 class Model:
-    """What a history makes of the tables, told without a database."""
+    """The tables after a history, found out without a database."""
 
     def __init__(self, history: History) -> None:
         self.tables: dict[str, dict[str, dict[str, Any]]] = {}
@@ -129,7 +129,7 @@ def render_operation(name: str, *arguments: Any) -> str:
 
 @st.composite
 def bases_and_heads(draw: st.DrawFn) -> tuple[History, History]:
-    """A history, and another that edits some of its revisions and adds some of its own."""
+    """A history, and a copy of it with edited and further revisions."""
     base = _extend(draw, [], draw(st.integers(1, 4)))
     head = base
     for _ in range(draw(st.sampled_from([0, 1, 1, 2]))):
@@ -207,7 +207,7 @@ def write_history(history: History, root: Path) -> None:
 
 
 def apply_changes(tables: Tables, changes: list[SchemaChange]) -> Tables:
-    """What `changes` make of `tables`."""
+    """`tables` after `changes`."""
     tables = copy.deepcopy(tables)
     of_columns = [change for change in changes if change.column_name]
     of_tables = [change for change in changes if not change.column_name]
@@ -248,7 +248,7 @@ class TestFindSchemaChanges(unittest.TestCase):
         traces, _ = run_migrations(scratch, base, head, ())
         return find_schema_changes(*traces, head.paths, {})
 
-    def test_the_base_and_the_changes_make_the_head_and_none_can_be_spared(self) -> None:
+    def test_the_changes_turn_the_base_into_the_head_and_each_of_them_is_needed(self) -> None:
         url = start_server(self, BINARIES["18"])
         self.enterContext(mock.patch.dict(os.environ, {"DATABASE_URL": url}))
         scratch = self.enterContext(ScratchDatabases())
@@ -329,7 +329,7 @@ class TestFindCause(unittest.TestCase):
     def cause(self, changes: list[SchemaChange], column_name: str, key: str) -> SchemaChange | None:
         return find_cause(changes, "public", "t", column_name, key)
 
-    def test_it_is_the_change_of_the_key_then_of_the_column_then_of_the_table(self) -> None:
+    def test_the_cause_is_the_change_of_the_key_or_else_of_the_column_or_else_of_the_table(self) -> None:
         table = self.change("removed", None)
         column = self.change("renamed", "a", "column_name")
         key = self.change("changed", "a", "is_nullable")
@@ -337,7 +337,7 @@ class TestFindCause(unittest.TestCase):
         self.assertIs(self.cause([table, column, key], "a", "data_type"), column)
         self.assertIs(self.cause([table, column, key], "b", "column_name"), table)
 
-    def test_another_key_column_or_table_is_none(self) -> None:
+    def test_a_change_of_another_key_column_or_table_is_not_the_cause(self) -> None:
         changes = [self.change("changed", "a", "is_nullable"), self.change("changed", None, "comment")]
         self.assertIsNone(self.cause(changes, "a", "data_type"))
         self.assertIsNone(self.cause(changes, "b", "is_nullable"))

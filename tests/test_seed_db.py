@@ -26,30 +26,30 @@ RECORD: dict[str, Any] = {
     "metadataDate": "2023-02-07T04:46:51.34Z",
     "GalleryNumber": "in Great Hall",
 }
-# What makes a record unfit, and what is said of it.
+# What makes a record unfit, and its reason.
 UNFIT = {
-    "no object": ([], "record 2, objectID null: is no JSON object"),
-    "no id": ({"title": "x"}, "record 2, objectID null: objectID is no whole number"),
-    "id is text": ({"objectID": "8"}, 'record 2, objectID "8": objectID is no whole number'),
-    "id is a truth value": ({"objectID": True}, "record 2, objectID true: objectID is no whole number"),
-    "id is a fraction": ({"objectID": 8.5}, "record 2, objectID 8.5: objectID is no whole number"),
-    "id is too large": ({"objectID": 2**31}, "objectID 2147483648: objectID is larger than an integer column holds"),
-    "id twice": ({"objectID": 7}, "record 2, objectID 7: objectID was there before"),
+    "no object": ([], "record 2, objectID null: is not a JSON object"),
+    "no id": ({"title": "x"}, "record 2, objectID null: objectID is not a whole number"),
+    "id is text": ({"objectID": "8"}, 'record 2, objectID "8": objectID is not a whole number'),
+    "id is a truth value": ({"objectID": True}, "record 2, objectID true: objectID is not a whole number"),
+    "id is a fraction": ({"objectID": 8.5}, "record 2, objectID 8.5: objectID is not a whole number"),
+    "id is too large": ({"objectID": 2**31}, "objectID 2147483648: objectID is too large for an integer column"),
+    "id twice": ({"objectID": 7}, "record 2, objectID 7: objectID occurs twice"),
     "NUL in text": ({"objectID": 8, "title": "a\0b"}, "objectID 8: title has a NUL character"),
     "NUL in an image": ({"objectID": 8, "additionalImages": ["a\0"]}, "additionalImages has a NUL character"),
     "NUL in a tag": ({"objectID": 8, "tags": [{"term": "a\0"}]}, "tags has a NUL character"),
     "half a character": ({"objectID": 8, "culture": "\ud800"}, "culture has half of a surrogate pair"),
     "half a character in a tag": ({"objectID": 8, "tags": ["\ud800"]}, "tags has half of a surrogate pair"),
-    "number as text": ({"objectID": 8, "GalleryNumber": 774}, "GalleryNumber is no text"),
+    "number as text": ({"objectID": 8, "GalleryNumber": 774}, "GalleryNumber is not a text"),
     "text as truth value": ({"objectID": 8, "isPublicDomain": "yes"}, "isPublicDomain is neither true nor false"),
-    "images are text": ({"objectID": 8, "additionalImages": "x"}, "additionalImages is no list of texts"),
-    "an image is null": ({"objectID": 8, "additionalImages": [None]}, "additionalImages is no list of texts"),
-    "tags are text": ({"objectID": 8, "tags": "x"}, "tags is no list"),
+    "images are text": ({"objectID": 8, "additionalImages": "x"}, "additionalImages is not a list of texts"),
+    "an image is null": ({"objectID": 8, "additionalImages": [None]}, "additionalImages is not a list of texts"),
+    "tags are text": ({"objectID": 8, "tags": "x"}, "tags is not a list"),
     "no date": (
         {"objectID": 8, "metadataDate": "2023-02-30T00:00:00Z"},
-        "metadataDate is no date: 2023-02-30T00:00:00Z",
+        "metadataDate is not a date: 2023-02-30T00:00:00Z",
     ),
-    "date is words": ({"objectID": 8, "metadataDate": "yesterday"}, "metadataDate is no date: yesterday"),
+    "date is words": ({"objectID": 8, "metadataDate": "yesterday"}, "metadataDate is not a date: yesterday"),
 }
 UNREADABLE = {
     "": "a JSON array of records has '[' here",
@@ -59,8 +59,8 @@ UNREADABLE = {
     '[{"objectID": 1}': "a JSON array of records has ',' here",
     '[{"objectID": 1},]': "Expecting value",
     '[{"objectID": 1}] x': "nothing may follow the JSON array of records",
-    '[{"objectID": NaN}]': "NaN is no JSON",
-    "[]": "holds no record that fits; nothing was changed",
+    '[{"objectID": NaN}]': "NaN is not JSON",
+    "[]": "has no record that fits; nothing was changed",
     "[" * 100_000: "while decoding a JSON array",
 }
 
@@ -203,7 +203,7 @@ class TestUnfitRecords(SeedTestCase):
             object_id = record.get("objectID") if isinstance(record, dict) else None
             self.assertIn(message, f"record 2, objectID {json.dumps(object_id)}: {entry['reason']}")
 
-    def test_a_number_that_no_json_column_holds_is_told_with_its_record(self) -> None:
+    def test_a_number_that_no_json_column_can_store_is_reported_with_its_record(self) -> None:
         self.path.write_text('[{"objectID": 8, "tags": [1e999]}]')
         status, output = self.seed(self.path)
         self.assertEqual(status, 1)
@@ -213,12 +213,12 @@ class TestUnfitRecords(SeedTestCase):
         before = self.fill()
         status, output = self.seed(write_records(self.path, [1, 2]), "--skip-rejected")
         self.assertEqual((status, self.tables()), (2, before))
-        self.assertIn("holds no record that fits; nothing was changed", output)
+        self.assertIn("has no record that fits; nothing was changed", output)
 
-    def test_check_tells_of_records_that_would_be_rejected(self) -> None:
+    def test_check_reports_records_that_would_be_rejected(self) -> None:
         self.fill()
         status, output = self.seed(write_records(self.path, [RECORD, []]), "--check")
-        self.assertEqual((status, output), (1, "record 2, objectID null: is no JSON object\n"))
+        self.assertEqual((status, output), (1, "record 2, objectID null: is not a JSON object\n"))
 
     def test_the_rejected_file_does_not_overwrite_the_records(self) -> None:
         write_records(self.path, [RECORD, []])
@@ -251,7 +251,7 @@ class TestUnfitRecords(SeedTestCase):
         self.assertEqual((status, "No such file" in output), (2, True))
         self.assertEqual(self.tables(), before)
 
-    def test_other_tables_than_the_migrations_are_named_and_not_changed(self) -> None:
+    def test_tables_that_differ_from_the_migrations_are_named_and_not_changed(self) -> None:
         before = self.fill()
         self.database.query("alter table object_images rename primary_image to image; drop table object_tags")
         status, output = self.seed(self.path)
@@ -283,14 +283,14 @@ class TestReadRecords(unittest.TestCase):
         for indent in (None, 1):
             self.assertEqual(list(self.read(json.dumps(records, indent=indent, ensure_ascii=False))), records)
 
-    def test_a_mistake_is_told_with_its_line(self) -> None:
+    def test_a_syntax_error_is_reported_with_its_line(self) -> None:
         lines = [json.dumps({"objectID": number, "title": "x" * 500}) for number in range(9_000)]
         lines[5_000] = '{"objectID": }'
         with self.assertRaisesRegex(UnreadableRecordsError, "line 5002: Expecting value"):
             list(self.read("[\n" + ",\n".join(lines) + "\n]"))
 
 
-# By hand and not from TABLES, which the test is about.
+# Not from TABLES, which is under test.
 KEYS = {
     "object": {"title": "title", "artist_display_name": "artistDisplayName"},
     "object_history": {"period": "period", "culture": "culture", "object_date": "objectDate"},
@@ -313,7 +313,7 @@ KEYS = {
 
 @unittest.skipUnless(REAL_RECORDS.exists(), "the museum's records are not beside this repository")
 class TestRealRecords(SeedTestCase):
-    def test_what_comes_out_of_the_tables_is_what_went_in_in_every_time_zone(self) -> None:
+    def test_the_tables_return_the_values_of_the_file_in_every_time_zone(self) -> None:
         records = json.loads(REAL_RECORDS.read_text(encoding="utf-8"))
         for time_zone in ("UTC", "America/New_York", "Asia/Kolkata"):
             self.database.query(f"alter database {self.database_name} set timezone to '{time_zone}'")

@@ -67,7 +67,7 @@ def brief(change: SchemaChange) -> str:
 class TestParts(unittest.TestCase):
     maxDiff = None
 
-    def test_a_statement_is_reported_when_readers_or_writers_can_notice_it_and_only_then(self) -> None:
+    def test_a_statement_is_reported_if_and_only_if_readers_or_writers_can_notice_it(self) -> None:
         for version, binaries in BINARIES.items():
             with closing(psycopg2.connect(start_server(self, binaries))) as connection:
                 database = Database(connection)

@@ -163,62 +163,66 @@ class TestContainerCommand(ProjectTestCase):
 class TestContainerStatus(unittest.TestCase):
     """The result of the job `test`, by the ways in which its containers can end."""
 
-    def run_step(self, *, build: int = 0, up: int = 0, files: str = "", committed: str = "") -> tuple[str, str]:
-        """The status that the job ends with, and the log that goes into the comment."""
+    def setUp(self) -> None:
+        self.directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def run_step(self, name: str, shell: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
         job = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]
-        (step,) = (step for step in job["steps"] if step.get("id") == "contracts")
-        directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (step,) = (step for step in job["steps"] if step.get("name") == name)
+        self.assertEqual(step.get("shell"), "bash" if "pipefail" in shell else None)
+        command = [*shell, "-c", step["run"]]
+        return subprocess.run(command, cwd=self.directory, env=environment, capture_output=True, text=True)
+
+    def run_containers(self, *, build: int = 0, up: int = 0, files: str = "", committed: str = "") -> tuple[str, str]:
+        """The status that the job ends with, and the log that goes into the comment."""
+        for name in ("output", "test_output.log", "contract_report.json", "contract_report.html"):
+            (self.directory / name).unlink(missing_ok=True)
         for name in committed.split():
-            (directory / name).write_text("committed\n")
-        docker = directory / "docker"
+            (self.directory / name).write_text("committed\n")
+        docker = self.directory / "docker"
         docker.write_text(DOCKER)
         docker.chmod(0o755)
-        environment = {
-            "PATH": f"{directory}:{os.environ['PATH']}",
-            "GITHUB_OUTPUT": str(directory / "output"),
-            "BUILD_STATUS": str(build),
-            "UP_STATUS": str(up),
-            "FILES": files,
-        }
-        # GitHub's "bash".
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-        result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
-        self.assertEqual((step["shell"].split()[0], result.returncode), ("bash", 0), result.stderr)
-        return (directory / "output").read_text(), (directory / "test_output.log").read_text()
+        result = self.run_step(
+            "Test the contracts",
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail"],  # GitHub's "bash"
+            PATH=f"{self.directory}:{os.environ['PATH']}",
+            GITHUB_OUTPUT=str(self.directory / "output"),
+            BUILD_STATUS=str(build),
+            UP_STATUS=str(up),
+            FILES=files,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return (self.directory / "output").read_text(), (self.directory / "test_output.log").read_text()
 
     def test_it_is_the_status_of_the_container_that_wrote_a_report(self) -> None:
         for status in (0, 1, 2):
             self.assertEqual(
-                self.run_step(up=status, files="test_output.log contract_report.json"),
+                self.run_containers(up=status, files="test_output.log contract_report.json"),
                 (f"status={status}\n", "copied\n"),
             )
 
     def test_without_a_report_nothing_was_checked(self) -> None:
         for status in (0, 1):
-            self.assertEqual(self.run_step(up=status), ("status=2\n", "dependency failed to start\n"))
+            self.assertEqual(self.run_containers(up=status), ("status=2\n", "dependency failed to start\n"))
 
     def test_a_report_that_the_pull_request_committed_does_not_count(self) -> None:
         names = "test_output.log contract_report.json contract_report.html"
-        self.assertEqual(self.run_step(committed=names), ("status=2\n", "dependency failed to start\n"))
-        self.assertEqual(self.run_step(committed=names, build=1), ("status=2\n", "no matching distribution\n"))
+        self.assertEqual(self.run_containers(committed=names), ("status=2\n", "dependency failed to start\n"))
+        self.assertEqual(self.run_containers(committed=names, build=1), ("status=2\n", "no matching distribution\n"))
 
-    def test_without_a_report_summary_and_annotations_say_so(self) -> None:
-        job = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]
-        (step,) = (step for step in job["steps"] if step.get("name") == "Summarize and annotate")
-        directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        environment = {
-            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "HEAD_SHA": "c" * 40,
-            "GITHUB_STEP_SUMMARY": str(directory / "summary.md"),
-        }
-        # GitHub's shell where none is named.
-        command = ["bash", "-e", "-c", step["run"]]
-        result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
-        self.assertIn("contract_report.json cannot be read", (directory / "summary.md").read_text())
+    def test_without_a_report_summary_and_annotations_report_that(self) -> None:
+        result = self.run_step(
+            "Summarize and annotate",
+            ["bash", "-e"],  # GitHub's shell where none is named
+            PATH=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+            PYTHONPATH=str(ROOT),
+            HEAD_SHA="c" * 40,
+            GITHUB_STEP_SUMMARY=str(self.directory / "summary.md"),
+        )
+        self.assertIn("contract_report.json cannot be read", (self.directory / "summary.md").read_text())
         self.assertTrue(result.stdout.startswith("::error title=Data contracts could not be checked::"), result.stderr)
 
     def test_without_an_image_the_log_says_why(self) -> None:
         self.assertEqual(
-            self.run_step(build=1, files="contract_report.json"), ("status=2\n", "no matching distribution\n")
+            self.run_containers(build=1, files="contract_report.json"), ("status=2\n", "no matching distribution\n")
         )

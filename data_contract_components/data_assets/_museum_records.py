@@ -1,4 +1,4 @@
-"""The museum's records on their way from a JSON file to the eight tables; nothing here knows a database."""
+"""Reads the museum's records from a JSON file and converts them to rows of the eight tables; needs no database."""
 
 import datetime
 import json
@@ -16,29 +16,29 @@ MAXIMUM_RECORD_CHARACTERS = 1 << 24
 INTEGER_MAXIMUM = 2**31 - 1
 
 Converter = Callable[[Any], Any]
-# By table: object_id, and then its columns in their order.
+# By table: object_id, then the columns of TABLES in their order.
 Rows = dict[str, tuple[Any, ...]]
 
 BLANKS = re.compile(r"[ \t\r\n]*")
-# Not the backslash and the digits as such, of which the backslash is escaped itself.
+# Not where the backslash is itself escaped, which stands for the text "\\u0000".
 ESCAPED_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 _END = object()
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 class UnreadableRecordsError(DataContractError):
-    """The file holds no JSON array of records, so nothing was loaded."""
+    """The file has no JSON array of records, so nothing was loaded."""
 
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A record that no table can hold: where it stands in the file, from 1, and why."""
+    """A record that the tables cannot store: its position in the file, from 1, and the reason."""
 
     position: int
     object_id: Any
@@ -49,17 +49,17 @@ class RejectedRecord:
 
 
 def _to_text(value: Any) -> str | None:
-    """The text as it is; None for "", which is how the API says that it does not know."""
+    """The text unchanged; None for "", which is the API's value for unknown."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError("is no text")
+        raise ValueError("is not a text")
     if "\0" in value:
         raise ValueError("has a NUL character, which PostgreSQL cannot store")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("has half of a surrogate pair, which is no character") from None
+        raise ValueError("has half of a surrogate pair, which is not a character") from None
     return value
 
 
@@ -72,7 +72,7 @@ def _to_boolean(value: Any) -> bool | None:
 
 
 def _to_timestamp(value: Any) -> datetime.datetime | None:
-    """The time in UTC, without a zone as the column has none; a time without an offset is taken as UTC."""
+    """The time in UTC, without a zone as the column has none; a time without an offset counts as UTC."""
     text = _to_text(value)
     if text is None:
         return None
@@ -80,14 +80,14 @@ def _to_timestamp(value: Any) -> datetime.datetime | None:
         moment = datetime.datetime.fromisoformat(text)
         return moment.astimezone(datetime.UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except (ValueError, OverflowError):
-        raise ValueError(f"is no date: {text}") from None
+        raise ValueError(f"is not a date: {text}") from None
 
 
 def to_texts(value: Any) -> list[str] | None:
     if value is None or value == "":
         return None
     if not isinstance(value, list) or not all(isinstance(element, str) for element in value):
-        raise ValueError("is no list of texts")
+        raise ValueError("is not a list of texts")
     return [_to_text(element) or "" for element in value]
 
 
@@ -95,7 +95,7 @@ def to_json_texts(value: Any) -> list[str] | None:
     if value is None:
         return None
     if not isinstance(value, list):
-        raise ValueError("is no list")
+        raise ValueError("is not a list")
     try:
         texts = [json.dumps(element, ensure_ascii=False, allow_nan=False) for element in value]
     except RecursionError:
@@ -105,7 +105,7 @@ def to_json_texts(value: Any) -> list[str] | None:
     return [_to_text(text) or "" for text in texts]
 
 
-# Column: the API's key, and how its value becomes the column's. The column object_id comes first in every table.
+# By column: the API's key, and the function that converts its value. Every table begins with the column object_id.
 TABLES: dict[str, dict[str, tuple[str, Converter]]] = {
     "object": {"title": ("title", _to_text), "artist_display_name": ("artistDisplayName", _to_text)},
     "object_history": {
@@ -137,9 +137,9 @@ TABLES: dict[str, dict[str, tuple[str, Converter]]] = {
 
 
 def read_records(path: Path, on_progress: Callable[[int], object] = lambda _: None) -> Iterator[Any]:
-    """The elements of the file's JSON array, one after the other, so that memory does not grow with the file.
+    """The elements of the file's JSON array, one by one, so that memory does not grow with the file.
 
-    `on_progress` is given the number of bytes that were read since it was called last.
+    `on_progress` is called with the number of bytes that were read since its last call.
     Raises: UnreadableRecordsError with the line, possibly after some elements.
     """
     line = 1
@@ -171,7 +171,7 @@ def read_records(path: Path, on_progress: Callable[[int], object] = lambda _: No
 
 
 def _decode_element(buffer: str, position: int, separator: str) -> tuple[Any, int]:
-    """The element behind the separator at `position`, and where it ends; _END behind the array.
+    """The element after the separator at `position`, and where it ends; _END after the array.
 
     Raises: ValueError, also where the buffer ends too early.
     """
@@ -196,25 +196,25 @@ def _skip_blanks(buffer: str, position: int) -> int:
 
 
 def convert_records(records: Iterator[Any], rejected: list[RejectedRecord]) -> Iterator[Rows]:
-    """The rows, by table, of each record that the tables can hold; the others are added to `rejected`."""
+    """The rows, by table, of each record that the tables can store; the others are added to `rejected`."""
     object_ids: set[int] = set()
     for position, record in enumerate(records, start=1):
         object_id = record.get("objectID") if isinstance(record, dict) else None
         try:
             if not isinstance(record, dict):
-                raise ValueError("is no JSON object")
+                raise ValueError("is not a JSON object")
             if not isinstance(object_id, int) or isinstance(object_id, bool):
-                raise ValueError("objectID is no whole number")
+                raise ValueError("objectID is not a whole number")
             if abs(object_id) > INTEGER_MAXIMUM:
-                raise ValueError("objectID is larger than an integer column holds")
+                raise ValueError("objectID is too large for an integer column")
             if object_id in object_ids:
-                raise ValueError("objectID was there before")
+                raise ValueError("objectID occurs twice")
             rows = {table: (object_id, *_convert(record, columns)) for table, columns in TABLES.items()}
         except ValueError as error:
             rejected.append(RejectedRecord(position, object_id, str(error)))
-        else:
-            object_ids.add(object_id)
-            yield rows
+            continue
+        object_ids.add(object_id)
+        yield rows
 
 
 def _convert(record: dict[str, Any], columns: dict[str, tuple[str, Converter]]) -> Iterator[Any]:

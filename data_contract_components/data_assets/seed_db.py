@@ -1,4 +1,4 @@
-"""Fills the tables that the migrations built with the records of a JSON file: python -m …data_assets.seed_db [FILE]."""
+"""Loads the records of a JSON file into the tables that the migrations built: seed_db.py [FILE]."""
 
 import argparse
 import json
@@ -47,22 +47,19 @@ select coalesce(department, '(none)'), count(*) from object_gallery_info group b
 
 
 class UnfitTablesError(DataContractError):
-    """The tables are not those that the migrations of this checkout build, so nothing was loaded."""
+    """The tables differ from those that this checkout's migrations build, so nothing was loaded."""
 
     def __init__(self, missing_columns: list[str]) -> None:
         super().__init__(
             f"the database lacks {', '.join(missing_columns)}; nothing was changed.\n"
-            "Build anew in data_contract_components/data_assets: `alembic downgrade base`, `alembic upgrade head`. "
+            "Rebuild them in data_contract_components/data_assets: `alembic downgrade base`, `alembic upgrade head`. "
             "Where a migration changed them on purpose, change TABLES in _museum_records.py with it."
         )
         self.missing_columns = missing_columns
 
 
 def load_records(cur: cursor, records: Iterator[Any]) -> tuple[int, list[RejectedRecord]]:
-    """How many records the eight tables hold now, in place of what they held, and which were rejected.
-
-    Nothing is committed.
-    """
+    """The eight tables have the records, and no others; returns their number and the rejected ones. Commits nothing."""
     cur.execute(f"truncate {', '.join(TABLES)}")
     rejected: list[RejectedRecord] = []
     rows_of_batch: list[Rows] = []
@@ -75,7 +72,7 @@ def load_records(cur: cursor, records: Iterator[Any]) -> tuple[int, list[Rejecte
 
 
 def _insert(cur: cursor, rows_of_batch: list[Rows]) -> int:
-    """The number of records that were inserted; the list is empty then."""
+    """The number of records that were inserted; the list is empty afterwards."""
     count = len(rows_of_batch)
     for table, columns in TABLES.items():
         casts = ", ".join(["%s", *(CASTS.get(converter, "%s") for _, converter in columns.values())])
@@ -87,7 +84,7 @@ def _insert(cur: cursor, rows_of_batch: list[Rows]) -> int:
 
 
 def ensure_tables_fit(cur: cursor) -> None:
-    """The database has each table and column of TABLES. Raises: UnfitTablesError, which names those that it lacks."""
+    """The database has each table and column of TABLES. Raises: UnfitTablesError with those that it lacks."""
     wanted = [(table, column) for table, columns in TABLES.items() for column in ("object_id", *columns)]
     tables, columns = zip(*wanted, strict=True)
     cur.execute(MISSING_COLUMNS_SQL, (list(tables), list(columns)))
@@ -96,14 +93,14 @@ def ensure_tables_fit(cur: cursor) -> None:
 
 
 def find_count_differences(cur: cursor, expected: int) -> list[str]:
-    """The tables that do not hold `expected` rows, in words."""
+    """One line for each table whose number of rows is not `expected`."""
     cur.execute(" union all ".join(f"select '{table}', count(*) from {table}" for table in TABLES))
     counts = dict(cur.fetchall())
     return [f"{table}: expected {expected}, found {counts[table]}" for table in TABLES if counts[table] != expected]
 
 
 def get_summary(cur: cursor) -> str:
-    """What the tables hold, in words."""
+    """The number of objects, and the largest departments, as text."""
     cur.execute(SUMMARY_SQL)
     objects, public_domain, with_images = cur.fetchone() or ()
     cur.execute(DEPARTMENTS_SQL)
@@ -113,13 +110,13 @@ def get_summary(cur: cursor) -> str:
 
 @command("nothing was changed")
 def main(arguments: list[str] | None = None) -> int:
-    """0: loaded whole, or --check found no difference; 1: records were rejected, or tables differ; 2: could not run."""
+    """0: all loaded, or --check found no difference; 1: records were rejected, or tables differ; 2: could not run."""
     parser = argparse.ArgumentParser(
-        description="Load the museum's records into the tables that the migrations built, in place of what they hold.",
+        description="Load the museum's records into the tables that the migrations built, and remove what is there.",
         epilog="Exit status: 0 all loaded, or no difference; 1 records rejected, or tables differ; 2 could not run.",
     )
     parser.add_argument("file", type=Path, nargs="?", default=RECORDS_PATH, help="a JSON array (default: %(default)s)")
-    parser.add_argument("--skip-rejected", action="store_true", help="load the others where records do not fit")
+    parser.add_argument("--skip-rejected", action="store_true", help="load the others when records do not fit")
     parser.add_argument("--rejected-file", type=Path, help="where --skip-rejected writes these (default: beside FILE)")
     parser.add_argument("--check", action="store_true", help="only compare the tables' row counts with the file")
     options = parser.parse_args(arguments)
@@ -144,7 +141,7 @@ def _seed(open_connection: connection, options: argparse.Namespace) -> int:
             print(f"{len(rejected)} rejected; nothing was changed (--skip-rejected loads the others)", file=sys.stderr)
             return 1
         if not count:
-            raise UnreadableRecordsError(f"{options.file} holds no record that fits; nothing was changed")
+            raise UnreadableRecordsError(f"{options.file} has no record that fits; nothing was changed")
         if rejected:
             path = options.rejected_file or options.file.with_suffix(".rejected.json")
             _write_rejected(path, rejected, options.file)
@@ -155,7 +152,7 @@ def _seed(open_connection: connection, options: argparse.Namespace) -> int:
 
 
 def _write_rejected(path: Path, rejected: list[RejectedRecord], records_path: Path) -> None:
-    """The rejected records, each with its reason, are in the file at `path`; one is in memory at a time."""
+    """The file at `path` has the rejected records and their reasons; one record is in memory at a time."""
     reasons = {record.position: record.reason for record in rejected}
     with path.open("w", encoding="utf-8") as file:
         for position, record in enumerate(read_records(records_path), start=1):

@@ -1,7 +1,7 @@
-"""Real records for seed_db.py: asked of The Met's API one id after the other, saved as one JSON array.
+"""Downloads real records for seed_db.py: requests The Met's API for one id after the other, and saves a JSON array.
 
-The journal, a line for each finished id, is data and checkpoint at once, and --out is written from it. So a download
-may be killed at any moment, and the same command goes on where it was. No record stays in memory.
+The journal has a line for each finished id, and --out is written from it. So a download may be killed at any moment,
+and the same command continues it. No record stays in memory.
 """
 
 import argparse
@@ -31,36 +31,33 @@ SEARCH_OUT_PATH = Path(__file__).with_name("met_object_ids.json")
 FAILED_IDS_NAME = "failed_ids.json"
 BASE_URL = "https://collectionapi.metmuseum.org/public/collection"
 SEARCH_PAGE_SIZE = 500
-SEARCH_WINDOW = 10_000  # /v1.1/search gives no id beyond it
+SEARCH_WINDOW = 10_000  # /v1.1/search returns no id beyond it
 HIGHLIGHTS_WITH_IMAGES = {"q": "*", "isHighlight": "true", "hasImages": "true"}  # True would be ignored
 
 REPEATS = 5  # without a connection, or on 429 and 5xx
-ATTEMPTS = 4  # at an answer that is a block, or breaks off
+ATTEMPTS = 4  # when the answer is a block, or is incomplete
 
 ENTRY_START = b'{"objectID": '
 OUTCOMES = ("fetched", "gone", "failed")
 
 
 class DownloadError(DataContractError):
-    """The download could not start or go on; what the journal holds stays."""
+    """The download could not start or continue; the journal keeps its lines."""
 
     def __init__(self, place: object, reason: str, way_out: str) -> None:
-        super().__init__(f"{place}: {reason}; {way_out}")
-        self.place = place
-        self.reason = reason
-        self.way_out = way_out
+        super().__init__(f"could not run: {place}: {reason}; {way_out}")
 
 
 class RequestFailedError(DataContractError):
-    """One request has no answer that can be used, and repeating it has not helped."""
+    """A request has no usable answer, also after it was repeated."""
 
 
 class GoneError(RequestFailedError):
-    """The API says that it has no such object."""
+    """The API has no such object."""
 
 
 class PacedRetry(Retry):
-    """Repeats that are at least `backoff_factor` seconds apart; urllib3 alone sends the first one at once."""
+    """Repeats a request after at least `backoff_factor` seconds; urllib3 sends the first repeat at once."""
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         earliest = time.monotonic() + self.backoff_factor
@@ -69,7 +66,7 @@ class PacedRetry(Retry):
 
 
 class MetApi:
-    """The API at `base_url`; between two requests lie at least `rate_delay` seconds."""
+    """The API at `base_url`; two requests are at least `rate_delay` seconds apart."""
 
     def __init__(self, base_url: str, rate_delay: float, block_delay: float, timeout: float) -> None:
         self.base_url = base_url.rstrip("/")
@@ -87,7 +84,7 @@ class MetApi:
     def get(self, path: str, **parameters: str | int) -> dict[str, Any]:
         """The JSON object at `path`.
 
-        Raises: GoneError on a 404 with the API's message; RequestFailedError when repeating does not help.
+        Raises: GoneError on a 404 with the API's message; RequestFailedError after the last repeat.
         """
         reason = ""
         for attempts_left in reversed(range(ATTEMPTS)):
@@ -97,7 +94,7 @@ class MetApi:
                 with response:
                     answer = json.loads(response.content)
             except requests.RequestException:
-                reason = f"HTTP {status}, and the answer breaks off"
+                reason = f"HTTP {status}, and the answer is incomplete"
                 continue
             except (ValueError, RecursionError):
                 answer = None
@@ -116,19 +113,19 @@ class MetApi:
         raise RequestFailedError(reason)
 
     def _send(self, url: str, parameters: dict[str, str | int]) -> requests.Response:
-        """The answer without its body, which Retry does not see; a redirect is not followed, as it would not wait."""
+        """The answer; its body is not read yet. A redirect is not followed, as it would not be delayed."""
         time.sleep(max(0.0, self._earliest - time.monotonic()))
         try:
             return self._session.get(url, params=parameters, timeout=self._timeout, allow_redirects=False, stream=True)
         except requests.RequestException as error:
-            # urllib3's reason is the last failure, without the words about having repeated the request.
+            # urllib3's reason is the last failure, without a note on the repeats.
             reason = getattr(next(iter(error.args), None), "reason", None) or error
             raise RequestFailedError(str(reason)) from error
         finally:
             self._earliest = time.monotonic() + self._rate_delay
 
     def get_highlight_ids(self) -> list[int]:
-        """The ids of the highlights with images, in the order of the search; stderr tells when these are not all.
+        """The ids of the highlights with images, in the order of the search; a line on stderr if some are missing.
 
         Raises: DownloadError.
         """
@@ -171,10 +168,10 @@ class Finished(NamedTuple):
 
 
 class Journal:
-    """What became of each finished id, one JSON line each; the last line about an id holds.
+    """The outcome of each finished id, one JSON line each; the last line of an id counts.
 
-    `file` is open for reading and appending, and no other Journal has it. A last line that a kill has torn is cut off.
-    Raises: DownloadError, and the file is as it was.
+    `file` is open for reading and appending, and locked. An incomplete last line, which a kill leaves, is cut off.
+    Raises: DownloadError, and the file is unchanged.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -192,7 +189,7 @@ class Journal:
                 break
             if entry is None:
                 place = f"{file.name}, line {number}"
-                raise DownloadError(place, "no line of a download's journal", "name another --checkpoint")
+                raise DownloadError(place, "not a line of a download's journal", "name another --checkpoint")
             self._remember(entry, end)
             end += len(line)
         file.truncate(end)
@@ -207,16 +204,16 @@ class Journal:
         self._remember(entry, offset)
 
     def get_records(self, object_ids: Iterable[int]) -> Iterator[str]:
-        """The records of those ids that are fetched, in that order, as JSON."""
+        """The fetched records among `object_ids`, in that order, as JSON."""
         for object_id in object_ids:
             if self.get_outcome(object_id) == "fetched":
                 self._file.seek(self.finished[object_id].offset)
                 yield _dumps(json.loads(self._file.readline())["record"])
 
     def write_array(self, path: Path, elements: Iterable[str]) -> None:
-        """The file is a JSON array of `elements`, one a line, until then it is what it was; the journal is on disk."""
+        """The file is replaced at once by a JSON array of `elements`, one per line; the journal is on disk."""
         os.fsync(self._file.fileno())
-        # One name a journal: nobody else writes there, and what a killed download has left is written over.
+        # One name per journal: no other download writes it, and what a killed one left is overwritten.
         part = path.with_name(f".{path.name}.{os.fstat(self._file.fileno()).st_ino}.part")
         with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write("[")
@@ -232,8 +229,8 @@ class Journal:
 
 
 def _dumps(value: object) -> str:
-    # Readable, and to be encoded with "backslashreplace": half a surrogate pair, which JSON can name and UTF-8 cannot,
-    # then becomes the escape by which JSON names it.
+    # Readable, and encoded with "backslashreplace": half a surrogate pair, which UTF-8 cannot encode, is then written
+    # as JSON's escape for it.
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -251,22 +248,22 @@ def _is_torn_entry(line: bytes) -> bool:
     try:
         json.loads(line)
     except ValueError:
-        # Zeros are what a file system may leave of a write when the machine goes down.
+        # A file system may leave zeros of a write when the machine stops.
         return line[: len(ENTRY_START)] == ENTRY_START[: len(line)] or not line.strip(b"\0")
     return False
 
 
 def read_ids_file(path: Path) -> list[int]:
-    """The ids of a JSON array, or of a text with one id a line, in their order.
+    """The ids of a JSON array, or of a text with one id per line, in their order.
 
-    Raises: DownloadError with the place of the first one that is no id.
+    Raises: DownloadError with the place of the first value that is not an id.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
         is_array = text.lstrip().startswith("[")
         values = json.loads(text) if is_array else text.splitlines()
     except (OSError, ValueError, RecursionError) as error:
-        way_out = "give a JSON array of ids, or one id a line"
+        way_out = "give a JSON array of ids, or one id per line"
         raise DownloadError(path, f"cannot be read: {error}", way_out) from error
     object_ids = []
     for number, value in enumerate(values, 1):
@@ -275,12 +272,12 @@ def read_ids_file(path: Path) -> list[int]:
             object_ids.append(int(digits))
         elif digits or is_array:
             place = f"{path}, {'element' if is_array else 'line'} {number}"
-            raise DownloadError(place, f"{value!r} is no object id", "correct it")
+            raise DownloadError(place, f"{value!r} is not an object id", "correct it")
     return object_ids
 
 
 def download(api: MetApi, journal: Journal, object_ids: list[int], out_path: Path, flush_every: int) -> None:
-    """The journal holds an outcome for each id, and --out and failed_ids.json say the same."""
+    """The journal has an outcome for each id, and --out and failed_ids.json are written from it."""
     missing_ids = [object_id for object_id in object_ids if journal.get_outcome(object_id) in (None, "failed")]
     done = len(object_ids) - len(missing_ids)
     failed = 0
@@ -307,19 +304,15 @@ def _write_results(journal: Journal, object_ids: list[int], out_path: Path) -> N
         failed_path.unlink(missing_ok=True)
 
 
-@command("the same command goes on where it was")
+@command("the same command continues")
 def main(argv: list[str] | None = None) -> int:
     """0 when every id is fetched or gone, 1 when some failed, 2 when the download could not run, 130 after Ctrl-C."""
     arguments = _parse_arguments(argv)
-    try:
-        outcomes = _run(arguments)
-    except (DataContractError, OSError) as error:
-        print(f"could not run: {error}", file=sys.stderr)
-        return 2
+    outcomes = _run(arguments)
     print(f"asked {outcomes.total()} = {' + '.join(f'{outcome} {outcomes[outcome]}' for outcome in OUTCOMES)}")
     print(f"{outcomes['fetched']} records in {arguments.out}")
     if outcomes["failed"]:
-        print(f"reasons in {arguments.out.parent / FAILED_IDS_NAME}; the same command asks for the failed ones again")
+        print(f"reasons in {arguments.out.parent / FAILED_IDS_NAME}; the same command requests the failed ones again")
     return 1 if outcomes["failed"] else 0
 
 
@@ -343,25 +336,25 @@ def _run(arguments: argparse.Namespace) -> Counter[str]:
 
 def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Fetch records of The Met. It may be stopped at any moment: the same command goes on where it was.",
+        description="Fetch records of The Met. It may be stopped at any moment: the same command continues.",
         epilog="Exit status: 0 all fetched or gone, 1 some failed (failed_ids.json beside --out), 2 could not run.",
     )
     option = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--search-first", action="store_true", help="the highlights with images, as the API finds them")
-    source.add_argument("--ids-file", type=Path, help="the objects with these ids: a JSON array, or one a line")
+    source.add_argument("--ids-file", type=Path, help="the objects with these ids: a JSON array, or one per line")
     option("--out", type=Path, default=OUT_PATH, help="the records, one JSON array (%(default)s)")
     option("--checkpoint", type=Path, default=OUT_PATH.with_suffix(".journal.jsonl"), help="the journal (%(default)s)")
     option("--search-out", type=Path, default=SEARCH_OUT_PATH, help="the ids that were found (%(default)s)")
     option("--rate-delay", type=_number(float), default=1.0, help="seconds between requests (%(default)s)")
     option("--flush-every", type=_number(int, 1), default=100, help="ids after which --out is written (%(default)s)")
-    option("--limit", type=_number(int, 1), help="how many ids to ask for (all)")
+    option("--limit", type=_number(int, 1), help="how many ids to request (all)")
     option("--base-url", default=BASE_URL, help="%(default)s")
     option("--block-delay", type=_number(float), default=65.0, help="seconds to wait when blocked (%(default)s)")
     option("--timeout", type=_number(float, 0.001), default=30.0, help="seconds without any answer (%(default)s)")
     arguments = parser.parse_args(argv)
     if not re.fullmatch(r"https?://[^/?#\s]+[^?#\s]*", arguments.base_url):
-        parser.error(f"argument --base-url: {arguments.base_url!r} is no http or https URL")
+        parser.error(f"argument --base-url: {arguments.base_url!r} is not an http or https URL")
     ids_path = arguments.ids_file or arguments.search_out
     paths = (arguments.out, arguments.out.parent / FAILED_IDS_NAME, arguments.checkpoint, ids_path)
     if len({path.resolve() for path in paths}) < len(paths):
