@@ -2,13 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
 
 import pandas as pd
 
 from data_contract_components.contract_definition.contract_spec import Contract, Owner
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
-from data_contract_components.detection.migration_changes.changes import ContractChange, SchemaChange
+from data_contract_components.detection.migration_changes.changes import ContractChange, Loosened, SchemaChange
 from data_contract_components.detection.migration_changes.contract_changes import (
     find_contract_changes,
     match_contracts,
@@ -52,7 +51,7 @@ class MigrationComparison:
     owners: dict[str, Owner] = field(default_factory=dict)
     head_names: dict[str, str] = field(default_factory=dict)
 
-    def fails(self, loosened: Literal["fail", "report"] = "fail") -> bool:
+    def fails(self, loosened: Loosened = "fail") -> bool:
         """Whether the check fails: a contract is broken, or (unless "report") was loosened and its promise broken."""
         return bool(self.violations or (loosened == "fail" and self.broken_promises))
 

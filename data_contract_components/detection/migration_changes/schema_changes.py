@@ -126,7 +126,8 @@ class _Comparison:
             for name, table in removed.items()
             for new, new_table in added.items()
             # They are one database, or clones of one, and a server gives out no oid twice.
-            if name in self.head_names.of_tables[new_table.oid] or table.oid == new_table.oid
+            if not self.base_names.of_tables[table.oid].isdisjoint(self.head_names.of_tables[new_table.oid])
+            or table.oid == new_table.oid
         }
         likely = {
             (name, new): _similarity(name[1], new[1])
@@ -185,7 +186,7 @@ class _Comparison:
             if column not in {pair[1] for pair in pairs}:
                 place = self._choose_place(
                     find_change_of_column(self.head, new_table.columns[column], itemgetter("column_name")),
-                    find_removal_of_column(self.base, table.oid, {column}),
+                    find_removal_of_column(self.base, table.oid, {column}) or find_removal_of_table(self.base, {name}),
                 )
                 after = _column_attributes(new_table.columns[column])
                 yield self._change("added", new_name, name, place, column, after=after)
@@ -194,13 +195,13 @@ class _Comparison:
         self, table: _Table, removed: list[str], new_table: _Table, added: list[str]
     ) -> list[tuple[str, str, bool]]:
         """Which of `added` are which of `removed` under another name, and whether that is certain."""
-        names = self.head_names.of_columns
-        head_names = {name for key, known in names.items() if key[0] == new_table.oid for name in known}
+        names, new_names = self.base_names.of_columns, self.head_names.of_columns
+        head_names = {name for key, known in new_names.items() if key[0] == new_table.oid for name in known}
         certain = {
             (column, new)
             for column, key in ((column, column_key_of(table.columns[column])) for column in removed)
             for new, new_key in ((new, column_key_of(new_table.columns[new])) for new in added)
-            if column in names[new_key] or (key == new_key and key in self.head.first)
+            if not names[key].isdisjoint(new_names[new_key]) or (key == new_key and key in self.head.first)
         }
         # What a later revision dropped was not renamed, and the position of what it adds says nothing.
         gaps, new_gaps = _find_gaps(table, new_table), _find_gaps(new_table, table)
