@@ -14,7 +14,7 @@ needs_a_path_without_percent = $(if $(findstring %,$(CURDIR)),$(error alembic ca
 
 .PHONY: check report test seed lint reset clean help migrate environment requirements requirements-dev
 
-check: migrate  ## Build the tables and test the data contracts against them
+check: migrate  ## Create the tables and test the data contracts against them
 	@$(RUN) unittest $(COMPONENTS)/prevention/test_data_contract_violations.py -v
 
 migrate: environment
@@ -36,7 +36,7 @@ lint: requirements-dev  ## Check style and types
 	@$(RUN) ruff format --check --quiet
 	@$(RUN) mypy --no-error-summary
 
-reset: environment  ## Rebuild the database from nothing, and keep the virtual environment
+reset: environment  ## Recreate the database, and keep the virtual environment
 	$(needs_a_path_without_percent)@$(RUN) $(COMPONENTS).data_assets._reset_database
 	@$(MAKE) --no-print-directory migrate
 
@@ -49,7 +49,7 @@ requirements:  ## Install all that the chapter uses, with Jupyter for the notebo
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
-	@echo "make ends with status 2 whatever failed; the commands that it runs, with 1 for violations and 2 for no result."
+	@echo "make exits with 2 on any failure. Its commands exit with 1 for violations, and 2 if nothing could be checked."
 
 environment:
 	$(install) "environment" --editable ".[$(CHECK_EXTRAS)]"

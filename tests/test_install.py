@@ -72,7 +72,7 @@ class TestInstall(ProjectTestCase):
             self.write_program(f".venv/bin/{name}", OLD_PYTHON)
         status, output = self.make("environment")
         self.assertEqual(status, 2)
-        self.assertIn(".venv is made of Python 3.9.2, and 3.11 or newer is needed\nRemove it", output)
+        self.assertIn(".venv was created with Python 3.9.2, and 3.11 or newer is needed\nRemove it", output)
 
     def test_what_is_recorded_as_installed_is_kept_until_pyproject_changes_it(self) -> None:
         (self.project / ".venv").mkdir()
