@@ -24,7 +24,8 @@ from data_contract_components.prevention.contract_report.pull_request_changes im
 from tests import DatabaseTestCase
 from tests.example_report import CAUSE, example_comparison, example_report, example_violation
 
-SCHEMA = json.loads(Path(contract_report.__file__).with_name("contract_report.schema.json").read_text())
+SCHEMA_PATH = Path(contract_report.__file__).with_name("contract_report.schema.json")
+SCHEMA = json.loads(SCHEMA_PATH.read_text())
 TYPES = {str: "string", int: "integer", bool: "boolean"}
 HOSTILE = "\n::error::"
 
@@ -43,47 +44,52 @@ def full_report() -> Report:
     )
 
 
-def schema_of(hint: Any) -> dict[str, Any]:
-    """The JSON Schema of a type, without descriptions."""
+def schema_of(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a type; that of each dataclass is added to `definitions`, with its docstring."""
     arguments = typing.get_args(hint)
     match typing.get_origin(hint):
         case typing.Union | types.UnionType:
-            schema = schema_of(arguments[0])
-            return schema | {"type": [schema["type"], "null"]}
+            return {"anyOf": [schema_of(arguments[0], definitions), {"type": "null"}]}
         case typing.Annotated:
-            return schema_of(arguments[0]) | dict(arguments[1:])
+            return schema_of(arguments[0], definitions) | dict(arguments[1:])
         case typing.Literal:
             return {"enum": list(arguments)}
         case container if container is tuple:
-            return {"type": "array", "items": schema_of(arguments[0])}
+            return {"type": "array", "items": schema_of(arguments[0], definitions)}
     if not dataclasses.is_dataclass(hint):
         return {} if hint is Any else {"type": TYPES[hint]}
     hints = typing.get_type_hints(hint, include_extras=True)
-    properties = {name: schema_of(hints[name]) for name in hints}
-    return {"type": "object", "required": sorted(hints), "additionalProperties": False, "properties": properties}
+    definitions[hint.__name__] = {
+        "description": " ".join(str(hint.__doc__).split()),
+        "type": "object",
+        "required": list(hints),
+        "additionalProperties": False,
+        "properties": {name: schema_of(part, definitions) for name, part in hints.items()},
+    }
+    return {"$ref": f"#/$defs/{hint.__name__}"}
 
 
-def resolve(schema: Any) -> Any:
-    """A part of the schema, without descriptions and references."""
-    schema = schema | SCHEMA["$defs"].get(schema.get("$ref", "").rpartition("/")[2], {})
-    match schema:
-        case {"anyOf": [first, {"type": "null"}]}:
-            schema = resolve(first)
-            return schema | {"type": [schema["type"], "null"]}
-        case {"properties": properties}:
-            schema |= {"required": sorted(schema["required"])}
-            schema["properties"] = {name: resolve(part) for name, part in properties.items()}
-        case {"items": items}:
-            schema["items"] = resolve(items)
-    annotations = ("$schema", "$defs", "$ref", "title", "description", "examples")
-    return {key: value for key, value in schema.items() if key not in annotations}
+def render_schema() -> str:
+    """The content of contract_report.schema.json."""
+    definitions: dict[str, Any] = {}
+    root = schema_of(Report, definitions)
+
+    def render(value: Any, indent: str = "") -> str:
+        text = json.dumps(value)
+        if not isinstance(value, dict) or len(indent + text) <= 100:
+            return text
+        parts = [f"{indent}  {json.dumps(key)}: {render(part, indent + '  ')}" for key, part in value.items()]
+        return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+
+    return render({"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}) + "\n"
 
 
 class TestSchema(unittest.TestCase):
     maxDiff = None
 
     def test_it_is_the_schema_of_the_types(self) -> None:
-        self.assertEqual(resolve(SCHEMA), schema_of(Report))
+        message = "python -m tests.test_contract_report writes it again"
+        self.assertEqual(SCHEMA_PATH.read_text(), render_schema(), message)
 
     def test_what_one_end_writes_the_other_reads(self) -> None:
         for report in (full_report(), Report("could not check", "no database")):
@@ -201,4 +207,4 @@ class TestReportOfADatabase(DatabaseTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    SCHEMA_PATH.write_text(render_schema())

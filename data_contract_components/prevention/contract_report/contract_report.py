@@ -24,6 +24,8 @@ TYPE_WORDS = {str: "a string", int: "an integer", bool: "true or false"}
 
 @dataclass(frozen=True)
 class Owner:
+    """The team that is responsible for a contract."""
+
     name: str
     email: str
     channel: str | None = None
@@ -74,7 +76,10 @@ class ReportedViolation:
 
 @dataclass(frozen=True)
 class CheckedContract:
-    """What a contract of this checkout and a broken promise of the base have in common."""
+    """What a contract of this checkout and a broken promise of the base have in common.
+
+    `contract_name` is the name of the file without its ending.
+    """
 
     contract_name: str
     path: str
@@ -92,7 +97,10 @@ class CheckedContract:
 
 @dataclass(frozen=True)
 class ContractReport(CheckedContract):
-    """A contract of this checkout: its content, the state of its clauses, and its violations."""
+    """A contract of this checkout: its content, the state of its clauses, and its violations.
+
+    `enforcement`: whether a violation fails the check, is only reported, or is not looked for.
+    """
 
     line: Line
     name: str
@@ -143,6 +151,8 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class Table:
+    """A table without a contract."""
+
     table_schema: str
     table_name: str
 
@@ -179,7 +189,7 @@ class MalformedReportError(DataContractError):
 
 
 def to_json(report: Report) -> str:
-    """The content of contract_report.json. Shape: contract_report.schema.json."""
+    """The content of contract_report.json. Shape: contract_report.schema.json, which the tests make of these types."""
     return json.dumps(report, default=vars, indent=2) + "\n"
 
 
