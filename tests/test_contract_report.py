@@ -56,7 +56,7 @@ def schema_of(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
             return {"enum": list(arguments)}
         case container if container is tuple:
             return {"type": "array", "items": schema_of(arguments[0], definitions)}
-    if not dataclasses.is_dataclass(hint):
+    if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
         return {} if hint is Any else {"type": TYPES[hint]}
     hints = typing.get_type_hints(hint, include_extras=True)
     definitions[hint.__name__] = {

@@ -211,7 +211,11 @@ def _decode(hint: Any, value: Any, json_path: str) -> Any:
             return None if value is None else _decode(arguments[0], value, json_path)
         case typing.Annotated:
             kind, (keyword, limit) = arguments
-            _ensure_keyword(keyword, limit, _decode(kind, value, json_path), json_path)
+            _decode(kind, value, json_path)
+            if keyword == "minimum" and value < limit:
+                raise MalformedReportError(json_path, f"expected at least {limit}")
+            if keyword == "pattern" and not re.fullmatch(limit, value):
+                raise MalformedReportError(json_path, f"does not match {limit}")
             return value
         case typing.Literal:
             if value not in arguments:
@@ -241,17 +245,7 @@ def _decode_object(kind: Any, value: Any, json_path: str) -> Any:
     return kind(**{key: _decode(hint, value[key], f"{json_path}.{key}") for key, hint in hints.items()})
 
 
-@functools.cache
-def _get_hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
-
-
-def _ensure_keyword(keyword: str, limit: Any, value: Any, json_path: str) -> None:
-    """Raises MalformedReportError unless `value` is what this keyword of JSON Schema demands."""
-    if keyword == "minimum" and value < limit:
-        raise MalformedReportError(json_path, f"expected at least {limit}")
-    if keyword == "pattern" and not re.fullmatch(limit, value):
-        raise MalformedReportError(json_path, f"does not match {limit}")
+_get_hints = functools.cache(functools.partial(typing.get_type_hints, include_extras=True))
 
 
 def _ensure_not_deep(value: Any, json_path: str, levels: int) -> None:

@@ -17,7 +17,11 @@ from data_contract_components.prevention.contract_report.contract_report import 
     Report,
     ReportedViolation,
 )
-from data_contract_components.prevention.contract_report.get_contract_report import make_owner
+from data_contract_components.prevention.contract_report.get_contract_report import (
+    group_by_contract,
+    make_owner,
+    make_violation,
+)
 
 
 def add_changes(report: Report, base: str, loosened: Loosened) -> Report:
@@ -35,7 +39,10 @@ def merge_changes(report: Report, comparison: MigrationComparison, loosened: Loo
     earlier = {
         (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
     }
-    promises = _make_broken_promises(comparison)
+    promises = tuple(
+        _make_broken_promise(comparison, name, violations)
+        for name, violations in group_by_contract(comparison.broken_promises).items()
+    )
     is_failed = bool(promises) and loosened == "fail" and report.outcome == "passed"
     return replace(
         report,
@@ -78,15 +85,8 @@ def _add_cause(
     return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
 
 
-def _make_broken_promises(comparison: MigrationComparison) -> tuple[BrokenPromise, ...]:
-    """One for each contract of the base that was loosened or deleted and that the database breaks."""
-    violations: dict[str, list[Violation]] = {}
-    for violation in comparison.broken_promises:
-        violations.setdefault(violation.contract_name, []).append(violation)
-    return tuple(_make_broken_promise(comparison, name, of_contract) for name, of_contract in violations.items())
-
-
 def _make_broken_promise(comparison: MigrationComparison, name: str, violations: list[Violation]) -> BrokenPromise:
+    """A contract of the base that was loosened or deleted and that the database breaks."""
     table_schema, table_name = violations[0].table_schema, violations[0].table_name
     head_name = comparison.head_names.get(name)
     # A promise is broken, and no other contract keeps it, only if its own contract has changed.
@@ -112,14 +112,7 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
         ),
         violations=tuple(
             _add_cause(
-                ReportedViolation(
-                    violation.column_name,
-                    violation.key,
-                    violation.expected,
-                    violation.found,
-                    str(violation),
-                    find_line(f"$.schema.properties.{violation.column_name}"),
-                ),
+                make_violation(violation, find_line(f"$.schema.properties.{violation.column_name}")),
                 comparison.changes,
                 table_schema,
                 table_name,

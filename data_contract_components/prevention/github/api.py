@@ -55,12 +55,6 @@ class Comment(NamedTuple):
     body: str
 
 
-class PullRequest(NamedTuple):
-    number: int
-    sha: str
-    head_repository: str | None
-
-
 class GitHub:
     """A repository's pull requests, and the comments of one of them.
 
@@ -105,11 +99,16 @@ class GitHub:
             url = self._on_same_host(url, response.links["next"]["url"])
         raise GitHubError(f"the pull request has more than {MAX_PAGES} pages of comments", "open a new pull request")
 
-    def get_pull_requests(self, head: str) -> list[PullRequest]:
-        """The open pull requests of the branch `head`, written as `owner:branch`; at most a hundred."""
-        query = urlencode({"state": "open", "per_page": "100", "head": head})
+    def find_pull_requests(self, owner_and_branch: str, commit: str, repository: str) -> list[int]:
+        """The numbers of the open pull requests of a branch, `owner:branch`, whose last commit is `commit`."""
+        query = urlencode({"state": "open", "per_page": "100", "head": owner_and_branch})
         response = self._send("GET", f"{self._repository_url}/pulls?{query}")
-        return _parse(response, lambda answers: [_to_pull_request(answer) for answer in answers])
+
+        def is_wanted(head: Any) -> bool:
+            # The repository is null if the fork was deleted.
+            return bool(head["sha"] == commit and head["repo"] and head["repo"]["full_name"] == repository)
+
+        return _parse(response, lambda pulls: [int(pull["number"]) for pull in pulls if is_wanted(pull["head"])])
 
     def create_comment(self, body: str) -> Comment:
         """Raises: UnclearPostError after a wait; the caller then looks whether the comment is there."""
@@ -211,12 +210,6 @@ def _parse(response: requests.Response, convert: Callable[[Any], T]) -> T:
 def _to_comment(answer: Any) -> Comment:
     # The user is null if the account was deleted, and the body is null if it is empty.
     return Comment(int(answer["id"]), str((answer["user"] or {}).get("login")), str(answer["body"] or ""))
-
-
-def _to_pull_request(answer: Any) -> PullRequest:
-    # The repository is null if the fork was deleted.
-    head_repository = (answer["head"]["repo"] or {}).get("full_name")
-    return PullRequest(int(answer["number"]), str(answer["head"]["sha"]), head_repository)
 
 
 def _is_limit(response: requests.Response) -> bool:
