@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+from data_contract_components.prevention import post_pull_request_comment
 from data_contract_components.prevention.contract_report.contract_report import (
     Comparison,
     Outcome,
@@ -99,12 +100,13 @@ class PostTestCase(unittest.TestCase):
         arguments = ["--report", str(self.report), "--log", str(self.log)]
         with (
             mock.patch.dict(os.environ, environment),
-            mock.patch.object(api, "RETRY_SECONDS", 0.01),
+            mock.patch.multiple(api, RETRY_SECONDS=0.01, TIMEOUT_SECONDS=self.timeout_seconds),
+            mock.patch.object(post_pull_request_comment, "DEADLINE_SECONDS", self.deadline_seconds),
             contextlib.redirect_stdout(io.StringIO()) as output,
             contextlib.redirect_stderr(output),
         ):
             try:
-                result = main(arguments, self.timeout_seconds, self.deadline_seconds)
+                result = main(arguments)
             except SystemExit as error:
                 result = int(error.code or 0)
         self.assertEqual(result, status, output.getvalue())

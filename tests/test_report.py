@@ -114,12 +114,12 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
             ("text", 0, ""),
             ("annotations", 0, ""),
             ("summary", 0, ""),
-            ("html", 2, "--format html needs jinja2; install it with: make requirements\n"),
+            ("html", 2, f"the package jinja2 is not installed for {sys.executable}\n"),
         ):
             # -S: without the packages that are installed
             command = [sys.executable, "-S", "-m", *REPORT, *arguments, rendering]
             result = subprocess.run(command, cwd=self.project, capture_output=True, text=True)
-            self.assertEqual((result.returncode, result.stderr), (status, error))
+            self.assertEqual((result.returncode, result.stderr.partition("Activate")[0]), (status, error))
 
     def test_a_column_may_have_the_name_that_stands_for_the_whole_table(self) -> None:
         path = self.project / CONTRACT

@@ -61,15 +61,12 @@ class GitHub:
     Raises: GitHubError; its text is one line, and contains neither the token nor a workflow command.
     """
 
-    def __init__(
-        self, api_url: str, token: str, repository: str, pull_request: int, timeout_seconds: float = TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, api_url: str, token: str, repository: str, pull_request: int) -> None:
         self._api_url = api_url.rstrip("/")
         self._repository_url = f"{self._api_url}/repos/{repository}"
         self._issues_url = f"{self._repository_url}/issues"
         self._comments_url = f"{self._issues_url}/{pull_request}/comments"
         self._token = token
-        self._timeout_seconds = timeout_seconds
         self._waited_seconds = 0.0
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"})
@@ -161,9 +158,7 @@ class GitHub:
         """The answer, after redirects to the same host. requests would follow any, and turn a POST into a GET."""
         payload = None if body is None else {"body": body}
         for _ in range(1 + MAX_REDIRECTS):
-            response = self._session.request(
-                method, url, json=payload, timeout=self._timeout_seconds, allow_redirects=False
-            )
+            response = self._session.request(method, url, json=payload, timeout=TIMEOUT_SECONDS, allow_redirects=False)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             url = self._on_same_host(url, response.headers["Location"])
