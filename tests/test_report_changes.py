@@ -1,5 +1,4 @@
 import re
-import shutil
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.prevention.contract_report.contract_report import Report, from_json
@@ -7,9 +6,9 @@ from data_contract_components.prevention.renderings.annotations import render_an
 from data_contract_components.prevention.renderings.html_page import render_html
 from data_contract_components.prevention.renderings.markdown import render_comment, render_summary
 from data_contract_components.prevention.renderings.text import WIDTH, render_text
-from tests import ROOT, run
+from tests import run
 from tests.example_report import RUN
-from tests.repositories import CONTRACT, NEW_BLOCK, SEED, RepositoryTestCase, setUpModule
+from tests.repositories import CONTRACT, SEED, RepositoryTestCase, setUpModule
 from tests.test_contract_report import find_schema_problems
 
 __all__ = ["setUpModule"]
@@ -21,14 +20,9 @@ class TestReportOfAPullRequest(RepositoryTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.addCleanup(self.empty_database)
-        components = "data_contract_components"
-        self.git("checkout", "-q", "main")
-        shutil.copytree(
-            ROOT / components, self.root / components, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        self.copy_project()
         (self.root / ".gitignore").write_text("contract_report.json\n__pycache__/\n")
-        self.commit()
-        self.git("checkout", "-q", "-B", "feature")
+        self.commit_to_main()
 
     def empty_database(self) -> None:
         PostgresDB(self.url).query("drop schema public cascade; create schema public")
@@ -44,14 +38,8 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertEqual(find_schema_problems(text), [])
         return result.returncode, from_json(text)
 
-    def edit_old_revision(self) -> None:
-        text = self.read(SEED)
-        start = text.rindex("        sa.Column(", 0, text.index('"primary_image",', text.index('"object_images",')))
-        end = text.index("        sa.Column(", text.index('"additional_images",', start))
-        self.write(SEED, text[:start] + NEW_BLOCK + text[end:])
-
     def test_the_chapters_edit_is_reported_with_owner_line_and_likely_name_until_it_is_reverted(self) -> None:
-        self.edit_old_revision()
+        self.replace_block()
         self.commit()
         status, report = self.report()
         self.assertEqual((status, report.outcome), (1, "violations"))
