@@ -220,7 +220,7 @@ class TestPage(unittest.TestCase):
     def test_a_very_long_text_keeps_its_beginning_and_end(self) -> None:
         page = render_html(make_report("could not check", error="first" + "x" * 1_000_000 + "last"))
         self.assertIn("first", page)
-        self.assertIn(f" … {1_000_009 - LONGEST_TEXT:,} characters left out … ", page)
+        self.assertIn(f"\n… {1_000_009 - LONGEST_TEXT:,} characters left out …\n", page)
         self.assertIn("xlast<", page)
         self.assertLess(len(page), 50_000)
 

@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from data_contract_components.contract_definition._json_text import render_value
+from data_contract_components.escaping import cut_middle
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     ContractReport,
@@ -90,10 +91,7 @@ def to_html(value: object) -> Markup:
     """
     if isinstance(value, Markup):
         return value
-    text = render_value(value)
-    if len(text) > LONGEST_TEXT:
-        half = LONGEST_TEXT // 2
-        text = f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"
+    text = cut_middle(render_value(value), LONGEST_TEXT)
     if not text.isprintable():
         # A terminal's colours, marks that turn the direction of writing, spaces that look like none, half a character.
         text = "".join(
