@@ -2,7 +2,6 @@ import functools
 import http.server
 import itertools
 import json
-import os
 import select
 import shutil
 import subprocess
@@ -259,25 +258,16 @@ class Chromium:
     def __init__(self, test_class: type[unittest.TestCase]) -> None:
         profile = tempfile.mkdtemp(prefix="chromium-")
         test_class.addClassCleanup(shutil.rmtree, profile, ignore_errors=True)
-        commands, self.commands = os.pipe()
-        self.answers, answers = os.pipe()
-
-        def place_pipes() -> None:
-            # It reads from 3 and writes to 4; either may be the other's number here.
-            high = os.dup(answers)
-            os.dup2(os.dup(commands), 3)
-            os.dup2(high, 4)
-
+        # It reads from 3 and writes to 4.
+        shell = ["sh", "-c", 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1', "sh"]
         self.process = subprocess.Popen(
-            [str(CHROMIUM), *CHROMIUM_OPTIONS, f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=place_pipes,
-            pass_fds=(3, 4),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            [*shell, str(CHROMIUM), *CHROMIUM_OPTIONS, f"--user-data-dir={profile}", "about:blank"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
         )
-        test_class.addClassCleanup(self.close)
-        os.close(commands)
-        os.close(answers)
+        test_class.addClassCleanup(self.process.communicate)
+        test_class.addClassCleanup(self.process.terminate)
         self.received = b""
         self.number = 0
         self.events: list[dict[str, Any]] = []
@@ -288,25 +278,21 @@ class Chromium:
             self.call(f"{domain}.enable")
         self.call("Network.setCacheDisabled", cacheDisabled=True)
 
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(WAIT_SECONDS)
-        os.close(self.commands)
-        os.close(self.answers)
-
     def call(self, method: str, **parameters: Any) -> Any:
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters} | self.session
-        os.write(self.commands, json.dumps(message).encode() + b"\0")
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(message).encode() + b"\0")
         return self.wait_for(lambda answer: answer.get("id") == self.number)["result"]
 
     def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The next message for which `condition` holds; the others are events."""
+        assert self.process.stdout
         while True:
             while b"\0" not in self.received:
-                if not select.select([self.answers], [], [], WAIT_SECONDS)[0]:
+                if not select.select([self.process.stdout], [], [], WAIT_SECONDS)[0]:
                     raise TimeoutError("Chromium does not answer")
-                part = os.read(self.answers, 1 << 20)
+                part = self.process.stdout.read(1 << 20)
                 if not part:
                     raise EOFError("Chromium has ended")
                 self.received += part
@@ -346,7 +332,7 @@ class TestPageInChromium(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.directory, cls.requests = cls.enterClassContext(tempfile.TemporaryDirectory()), []
-        cls.browser = Chromium(cls)  # before there is a second thread, as it is forked
+        cls.browser = Chromium(cls)
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def log_message(self, *_: object) -> None:

@@ -1,7 +1,8 @@
 """Adds to the report what changed since the base: the cause of each violation, and the broken promises."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from data_contract_components.command import render_error
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
@@ -23,6 +24,8 @@ from data_contract_components.prevention.contract_report.get_contract_report imp
     make_violation,
 )
 
+C = TypeVar("C", ContractReport, BrokenPromise)
+
 
 def add_changes(report: Report, base: str, loosened: Loosened) -> Report:
     """The report, compared with the git ref `base`; if that fails, it has not passed, and says why."""
@@ -40,7 +43,7 @@ def merge_changes(report: Report, comparison: MigrationComparison, loosened: Loo
         (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
     }
     promises = tuple(
-        _make_broken_promise(comparison, name, violations)
+        _add_causes(_make_broken_promise(comparison, name, violations), comparison.changes)
         for name, violations in group_by_contract(comparison.broken_promises).items()
     )
     is_failed = bool(promises) and loosened == "fail" and report.outcome == "passed"
@@ -58,31 +61,23 @@ def merge_changes(report: Report, comparison: MigrationComparison, loosened: Loo
     )
 
 
-def _add_causes(
-    contract: ContractReport, changes: Sequence[SchemaChange], earlier: set[tuple[str, str, str]]
-) -> ContractReport:
-    table = (contract.table_schema, contract.table_name)
-    violations = (
-        replace(violation, is_earlier=True)
-        if (contract.contract_name, violation.column_name, violation.key) in earlier
-        else _add_cause(violation, changes, *table)
-        for violation in contract.violations
-    )
-    return replace(contract, violations=tuple(violations))
+def _add_causes(contract: C, changes: Sequence[SchemaChange], earlier: Collection[tuple[str, str, str]] = ()) -> C:
+    """Each violation with the call that broke the clause, and with the new name of its column or table."""
+    table_schema, table_name = contract.table_schema, contract.table_name
 
+    def add_cause(violation: ReportedViolation) -> ReportedViolation:
+        if (contract.contract_name, violation.column_name, violation.key) in earlier:
+            return replace(violation, is_earlier=True)
+        change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
+        if change is None or change.place is None:
+            return violation
+        if change.change != "renamed":
+            return replace(violation, cause=change.place)
+        names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
+        name = change.after if change.column_name else names[str(change.key)]
+        return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
 
-def _add_cause(
-    violation: ReportedViolation, changes: Sequence[SchemaChange], table_schema: str, table_name: str
-) -> ReportedViolation:
-    """The violation with the call that broke the clause, and with the new name of its column or table."""
-    change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
-    if change is None or change.place is None:
-        return violation
-    if change.change != "renamed":
-        return replace(violation, cause=change.place)
-    names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
-    name = change.after if change.column_name else names[str(change.key)]
-    return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
+    return replace(contract, violations=tuple(map(add_cause, contract.violations)))
 
 
 def _make_broken_promise(comparison: MigrationComparison, name: str, violations: list[Violation]) -> BrokenPromise:
@@ -111,12 +106,7 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
             for change in comparison.changes
         ),
         violations=tuple(
-            _add_cause(
-                make_violation(violation, find_line(f"$.schema.properties.{violation.column_name}")),
-                comparison.changes,
-                table_schema,
-                table_name,
-            )
+            make_violation(violation, find_line(f"$.schema.properties.{violation.column_name}"))
             for violation in violations
         ),
         is_deleted=head_name is None,
