@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 import unittest
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -97,8 +98,12 @@ class PostTestCase(unittest.TestCase):
         return self.run_program(0, self.github.environment(number, attempt, **environment))
 
     def run_program(self, status: int, environment: dict[str, str]) -> str:
+        return self.run_main(main, ["--report", str(self.report), "--log", str(self.log)], status, environment)
+
+    def run_main(
+        self, main: Callable[[list[str]], int], arguments: list[str], status: int, environment: dict[str, str]
+    ) -> str:
         """What the program prints. It runs in this process, as a hundred processes would take a minute."""
-        arguments = ["--report", str(self.report), "--log", str(self.log)]
         with (
             mock.patch.dict(os.environ, environment),
             mock.patch.multiple(api, RETRY_SECONDS=0.01, TIMEOUT_SECONDS=self.timeout_seconds),
@@ -106,10 +111,7 @@ class PostTestCase(unittest.TestCase):
             contextlib.redirect_stdout(io.StringIO()) as output,
             contextlib.redirect_stderr(output),
         ):
-            try:
-                result = main(arguments)
-            except SystemExit as error:
-                result = int(error.code or 0)
+            result = main(arguments)
         self.assertEqual(result, status, output.getvalue())
         return self.harmless(output.getvalue())
 

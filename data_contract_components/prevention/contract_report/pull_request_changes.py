@@ -28,17 +28,15 @@ C = TypeVar("C", ContractReport, BrokenPromise)
 
 
 def add_changes(report: Report, base: str, loosened: Loosened) -> Report:
-    """The report, compared with the git ref `base`; if that fails, it has not passed, and says why."""
+    """The report, compared with the git ref `base`; if that fails, it has not passed, and says why.
+
+    Each violation has its cause. Broken promises fail the report unless `loosened` is "report".
+    """
     try:
         comparison = get_data_migration_changes(base, has_checked_database=report.outcome != COULD_NOT_CHECK)
     except Exception as error:  # noqa: BLE001 - the violations that were found are still reported
         outcome = COULD_NOT_CHECK if report.outcome == "passed" else report.outcome
         return replace(report, outcome=outcome, comparison=Comparison(base, error=render_error(error)))
-    return merge_changes(report, comparison, loosened)
-
-
-def merge_changes(report: Report, comparison: MigrationComparison, loosened: Loosened) -> Report:
-    """The report with `comparison` and the cause of each violation; broken promises fail it unless only reported."""
     earlier = {
         (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
     }

@@ -238,10 +238,9 @@ def _get_wait_seconds(response: requests.Response, is_limit: bool, otherwise: fl
 def _get_message(response: requests.Response) -> str:
     """GitHub's message, with the details of a 422; otherwise the status in words."""
     try:
-        answer = json.loads(response.content)
-        details = [str(error["message"]) for error in answer.get("errors", ())]
-        return ": ".join([str(answer["message"]), *details])
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        details = _parse(response, lambda answer: [error["message"] for error in answer.get("errors", ())])
+        return ": ".join(map(str, [_parse(response, lambda answer: answer["message"]), *details]))
+    except GitHubError:
         return response.reason
 
 
