@@ -1,4 +1,4 @@
-"""How commands end, and how they print names that somebody else chose."""
+"""How commands end, and how they print hostile names."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """Writes the comment on a pull request from a fork, whose own run may not: …prevention.post_fork_comment DIRECTORY.
 
-DIRECTORY holds the artifact of that run, which the fork may have forged. It is read as data and never run; GitHub, not
-the artifact, says which pull request it belongs to.
+DIRECTORY holds the artifact of that run, which the fork may have forged. It is read as data and never run. The pull
+request comes from GitHub, not from the artifact.
 """
 
 import argparse

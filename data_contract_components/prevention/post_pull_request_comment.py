@@ -199,7 +199,7 @@ def _render_warning(text: str) -> str:
 
 @command(UNFINISHED)
 def main(argv: list[str] | None = None) -> int:
-    """0: the comment is up to date, or a warning says why not; 2: called wrongly; 130 after Ctrl-C."""
+    """0: the comment is up to date, or a warning has the reason; 2: called wrongly; 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
         description="Write the contract report to the pull request, as one comment that is kept up to date.",
         epilog="Exit status: 0, also if the comment could not be written, which is a warning; 2 called wrongly. "

@@ -180,7 +180,7 @@ class Report:
 
 
 class MalformedReportError(DataContractError):
-    """The text is not a contract report. The message names the place, but quotes nothing: the text is anybody's."""
+    """The text is not a contract report. The message names the place and quotes nothing: a fork may write the text."""
 
     def __init__(self, json_path: str, problem: str) -> None:
         super().__init__(f"{json_path}: {problem}")

@@ -28,7 +28,7 @@ C = TypeVar("C", ContractReport, BrokenPromise)
 
 
 def add_changes(report: Report, base: str, loosened: Loosened) -> Report:
-    """The report, compared with the git ref `base`; if that fails, it has not passed, and says why.
+    """The report, compared with the git ref `base`; if that fails, it has not passed, and has the reason.
 
     Each violation has its cause. Broken promises fail the report unless `loosened` is "report".
     """

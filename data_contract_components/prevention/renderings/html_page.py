@@ -16,7 +16,6 @@ from markupsafe import Markup, escape
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.escaping import cut_middle
 from data_contract_components.prevention.contract_report.contract_report import (
-    COULD_NOT_CHECK,
     ContractReport,
     Report,
     ReportedClause,
@@ -37,7 +36,7 @@ STATES: dict[State, str] = {
     "unchecked": "not checked",
     "kept": "kept",
 }
-# Any other is shown as text: the address comes from a contract, and a link does what its address says.
+# Any other is shown as text: the address comes from a contract, and a link may do more than write a mail.
 PLAIN_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
@@ -127,7 +126,6 @@ def _render_outcome(report: Report, number_of_broken: int) -> tuple[State, str]:
     if report.outcome == "violations":
         total = words.count(report.contracts, "contract")
         return "broken", f"Violations: {number_of_broken} of {total} broken.{loosened}"
-    assert report.outcome == COULD_NOT_CHECK
     if report.is_checked:
         return "unchecked", "Could not compare: no contract is broken, but what changed since the base is not known."
     return "unchecked", "Could not check, for the reason below."
