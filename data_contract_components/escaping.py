@@ -47,16 +47,19 @@ def cut_middle(text: str, characters: int) -> str:
 def fence(text: str) -> str:
     """`text` as a block of code, which nothing in `text` can end."""
     text = escape_controls(text).strip("\n")
-    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
-    ticks = "`" * max(3, longest + 1)
+    ticks = _render_ticks(text, 3)
     return f"{ticks}text\n{text}\n{ticks}"
+
+
+def _render_ticks(text: str, least: int) -> str:
+    """More backquotes than `text` has in a row."""
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
 
 
 def code(text: str) -> str:
     """`text` as code in a line or in a table's cell."""
     text = " ".join(escape_controls(cut(text)).split()) or " "
-    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
-    ticks = "`" * (longest + 1)
+    ticks = _render_ticks(text, 1)
     blank = " " if text.startswith("`") or text.endswith("`") else ""
     # In a table, "|" ends the cell even inside of code, unless a backslash is before it.
     text = text.replace("|", r"\|")
@@ -68,11 +71,8 @@ def escape(text: str, characters: int = TEXT_CHARACTERS) -> str:
     text = " ".join(escape_controls(cut(text, characters)).split())
     # GitHub looks for mentions and issue numbers in the finished page, where an entity is a character again.
     text = re.sub(r"(?<!\w)@|#(?=\d)", lambda match: f"{match[0]}\u200b", text, flags=re.ASCII)
-    return re.sub(r"[&<>*`\[\]|~$\\]|(?<!\w)_|_(?!\w)|(?<=\w):(?=//)|(?<=www)\.", _to_entity, text)
-
-
-def _to_entity(match: re.Match[str]) -> str:
-    return f"&#{ord(match[0])};"
+    special = r"[&<>*`\[\]|~$\\]|(?<!\w)_|_(?!\w)|(?<=\w):(?=//)|(?<=www)\."
+    return re.sub(special, lambda match: f"&#{ord(match[0])};", text)
 
 
 def cut(text: str, characters: int = TEXT_CHARACTERS) -> str:

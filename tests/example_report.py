@@ -1,5 +1,7 @@
 """Reports that several test modules render, post or read."""
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -89,16 +91,24 @@ def example_comparison(text: str = "text", **changes: Any) -> Comparison:
     return replace(comparison, **changes)
 
 
+def with_every_text(part: Any, change: Callable[[str], str]) -> Any:
+    """A copy of a report or of a part of it, with each text changed that is not one of a few fixed words."""
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        fixed = ("outcome", "enforcement", "state", "change", "kind")
+        names = [field.name for field in dataclasses.fields(part) if field.name not in fixed]
+        return replace(part, **{name: with_every_text(getattr(part, name), change) for name in names})
+    if isinstance(part, tuple):
+        return tuple(with_every_text(item, change) for item in part)
+    return change(part) if isinstance(part, str) else part
+
+
+def filled(report: Report, text: str) -> Report:
+    """A copy with `text` in the place of each text; with a "2" after it where one was, so that these differ."""
+    copy: Report = with_every_text(report, lambda before: text + "2" * before.endswith("2"))
+    return copy
+
+
 def report_with(text: str) -> Report:
-    """The example with a comparison, and with `text` in every free text but paths and keys."""
-    violation = example_violation(column_name=text, expected=text, found=text, message=text, renamed_to=text)
-    report = example_report(
-        owner=Owner(text, text, text),
-        consumers=(Consumer(text, "reader", text, text, text, (text,)),),
-        table_schema=text,
-        table_name=text,
-        contract_name=text,
-        doc=text,
-        violations=(violation,),
-    )
-    return replace(report, comparison=example_comparison(text, base_commit=text))
+    """The example with a comparison, filled with `text`."""
+    violations = (example_violation(renamed_to="a name"),)
+    return filled(replace(example_report(violations=violations), comparison=example_comparison()), text)

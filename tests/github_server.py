@@ -159,12 +159,11 @@ def _send_page(handler: Handler) -> None:
     server, query = handler.server, handler.seen.query
     size, page = min(int(query.get("per_page", 30)), 100), int(query.get("page", 1))
     last = max(1, -(-len(server.comments) // size))
-    places = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
-    wanted = [("prev", "first")] * (page > 1) + [("next", "last")] * (page < last)
+    places = {"first": 1, "prev": page - 1, "next": page + 1, "last": last}
     links = [
-        f'<{server.url}{handler.seen.path}?per_page={size}&page={places[name]}>; rel="{name}"'
-        for names in wanted
-        for name in names
+        f'<{server.url}{handler.seen.path}?per_page={size}&page={place}>; rel="{name}"'
+        for name, place in places.items()
+        if 1 <= place <= last and place != page
     ]
     headers = {"Link": ", ".join(links)} if links else {}
     handler.send(200, server.comments[(page - 1) * size : page * size], **headers)

@@ -1,4 +1,4 @@
-"""How commands end, and how they print names that somebody else chose."""
+"""How commands end, and how they print hostile names."""
 
 import json
 import os
@@ -35,14 +35,8 @@ sys.exit(main())
 
 class TestCommand(unittest.TestCase):
     def end(self, body: str, **environment: str) -> tuple[int, str, str]:
-        result = subprocess.run(
-            [sys.executable, "-c", MAIN.format(body)],
-            cwd=ROOT,
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            encoding="latin-1",
-        )
+        command, environment = [sys.executable, "-c", MAIN.format(body)], os.environ | environment
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="latin-1")
         return result.returncode, result.stdout, result.stderr
 
     def test_each_ending_has_its_exit_status_and_one_line_with_the_reason(self) -> None:
@@ -77,15 +71,8 @@ class TestCommand(unittest.TestCase):
 
     def test_output_that_cannot_be_written_is_neither_passed_nor_a_violation(self) -> None:
         for redirection, status in ((">/dev/full", 2), (">&-", 0), (">/dev/full 2>&1", 2), (">&- 2>&-", 0)):
-            command = [
-                "sh",
-                "-c",
-                f'"$@" {redirection}',
-                "sh",
-                sys.executable,
-                "-c",
-                MAIN.format("return print(1) or 0"),
-            ]
+            shell = ["sh", "-c", f'"$@" {redirection}', "sh"]
+            command = [*shell, sys.executable, "-c", MAIN.format("return print(1) or 0")]
             result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
             self.assertEqual((result.returncode, "Traceback" in result.stderr), (status, False), redirection)
 
@@ -99,10 +86,8 @@ class TestCommand(unittest.TestCase):
         self.assertEqual(escape_output("a: b\n\té 表 名 #1 [x] ::\n"), "a: b\n\té 表 名 #1 [x] ::\n")
         code = f"print({HOSTILE!r}); print(' ::warning::x', '##[group]'); return 0"
         _, output, _ = self.end(code, PYTHONIOENCODING="latin-1")
-        self.assertEqual(
-            output,
-            "\\u8868\\x1b[31m\n: :error::x\\r\\x9b1m\\u202e\n : :warning::x ## [group]\n",
-        )
+        escaped = "\\u8868\\x1b[31m\n: :error::x\\r\\x9b1m\\u202e\n : :warning::x ## [group]\n"
+        self.assertEqual(output, escaped)
 
     def test_the_passwords_and_tokens_of_the_environment_are_left_out(self) -> None:
         for url in ("postgresql://u:a@b/c@h/d", "postgresql://u:%61@h/d"):

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import types
 import typing
 import unittest
@@ -24,7 +25,8 @@ from data_contract_components.prevention.contract_report.pull_request_changes im
 from tests import DatabaseTestCase
 from tests.example_report import CAUSE, example_comparison, example_report, example_violation
 
-SCHEMA = json.loads(Path(contract_report.__file__).with_name("contract_report.schema.json").read_text())
+SCHEMA_PATH = Path(contract_report.__file__).with_name("contract_report.schema.json")
+SCHEMA = json.loads(SCHEMA_PATH.read_text())
 TYPES = {str: "string", int: "integer", bool: "boolean"}
 HOSTILE = "\n::error::"
 
@@ -43,47 +45,52 @@ def full_report() -> Report:
     )
 
 
-def schema_of(hint: Any) -> dict[str, Any]:
-    """The JSON Schema of a type, without descriptions."""
+def schema_of(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a type; that of each dataclass is added to `definitions`, with its docstring."""
     arguments = typing.get_args(hint)
     match typing.get_origin(hint):
         case typing.Union | types.UnionType:
-            schema = schema_of(arguments[0])
-            return schema | {"type": [schema["type"], "null"]}
+            return {"anyOf": [schema_of(arguments[0], definitions), {"type": "null"}]}
         case typing.Annotated:
-            return schema_of(arguments[0]) | dict(arguments[1:])
+            return schema_of(arguments[0], definitions) | dict(arguments[1:])
         case typing.Literal:
             return {"enum": list(arguments)}
         case container if container is tuple:
-            return {"type": "array", "items": schema_of(arguments[0])}
-    if not dataclasses.is_dataclass(hint):
+            return {"type": "array", "items": schema_of(arguments[0], definitions)}
+    if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
         return {} if hint is Any else {"type": TYPES[hint]}
     hints = typing.get_type_hints(hint, include_extras=True)
-    properties = {name: schema_of(hints[name]) for name in hints}
-    return {"type": "object", "required": sorted(hints), "additionalProperties": False, "properties": properties}
+    definitions[hint.__name__] = {
+        "description": " ".join(str(hint.__doc__).split()),
+        "type": "object",
+        "required": list(hints),
+        "additionalProperties": False,
+        "properties": {name: schema_of(part, definitions) for name, part in hints.items()},
+    }
+    return {"$ref": f"#/$defs/{hint.__name__}"}
 
 
-def resolve(schema: Any) -> Any:
-    """A part of the schema, without descriptions and references."""
-    schema = schema | SCHEMA["$defs"].get(schema.get("$ref", "").rpartition("/")[2], {})
-    match schema:
-        case {"anyOf": [first, {"type": "null"}]}:
-            schema = resolve(first)
-            return schema | {"type": [schema["type"], "null"]}
-        case {"properties": properties}:
-            schema |= {"required": sorted(schema["required"])}
-            schema["properties"] = {name: resolve(part) for name, part in properties.items()}
-        case {"items": items}:
-            schema["items"] = resolve(items)
-    annotations = ("$schema", "$defs", "$ref", "title", "description", "examples")
-    return {key: value for key, value in schema.items() if key not in annotations}
+def render_schema() -> str:
+    """The content of contract_report.schema.json."""
+    definitions: dict[str, Any] = {}
+    root = schema_of(Report, definitions)
+
+    def render(value: Any, indent: str = "") -> str:
+        text = json.dumps(value)
+        if not isinstance(value, dict) or len(indent + text) <= 100:
+            return text
+        parts = [f"{indent}  {json.dumps(key)}: {render(part, indent + '  ')}" for key, part in value.items()]
+        return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+
+    return render({"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}) + "\n"
 
 
 class TestSchema(unittest.TestCase):
     maxDiff = None
 
     def test_it_is_the_schema_of_the_types(self) -> None:
-        self.assertEqual(resolve(SCHEMA), schema_of(Report))
+        message = "python -m tests.test_contract_report writes it again"
+        self.assertEqual(SCHEMA_PATH.read_text(), render_schema(), message)
 
     def test_what_one_end_writes_the_other_reads(self) -> None:
         for report in (full_report(), Report("could not check", "no database")):
@@ -104,7 +111,7 @@ class TestFromJson(unittest.TestCase):
         *keys, last = path.split(".")
         for key in keys:
             part = part[int(key) if isinstance(part, list) else key]
-        part[last] = value
+        part[int(last) if isinstance(part, list) else last] = value
         return json.dumps(report)
 
     def test_what_is_not_json_is_refused(self) -> None:
@@ -115,42 +122,32 @@ class TestFromJson(unittest.TestCase):
         deep: Any = HOSTILE
         for _ in range(VALUE_LEVELS + 1):
             deep = [deep]
-        for path, value, message in (
-            ("outcome", HOSTILE, '$.outcome: expected one of "passed", "violations", "could not check"'),
-            ("outcome", [], '$.outcome: expected one of "passed", "violations", "could not check"'),
-            ("error", 1, "$.error: expected a string"),
-            ("contracts", {}, "$.contracts: expected an array"),
-            ("contracts", [HOSTILE], "$.contracts[0]: expected an object"),
-            ("contracts.0.line", HOSTILE, "$.contracts[0].line: expected an integer"),
-            ("contracts.0.line", None, "$.contracts[0].line: expected an integer"),
-            ("contracts.0.line", True, "$.contracts[0].line: expected an integer"),
-            ("contracts.0.line", 1.5, "$.contracts[0].line: expected an integer"),
-            ("contracts.0.line", 0, "$.contracts[0].line: expected at least 1"),
-            ("contracts.0.is_table_missing", 1, "$.contracts[0].is_table_missing: expected true or false"),
-            ("contracts.0.owner.email", None, "$.contracts[0].owner.email: expected a string"),
-            ("contracts.0.violations.0.line", -1, "$.contracts[0].violations[0].line: expected at least 1"),
-            (
-                "contracts.0.violations.0.cause.line",
-                f"1) @mona [x](http://evil.example{HOSTILE}",
-                "$.contracts[0].violations[0].cause.line: expected an integer",
-            ),
-            (
-                "contracts.0.clauses.0.expected",
-                deep,
-                f"$.contracts[0].clauses[0].expected: is nested more than {VALUE_LEVELS} levels deep",
-            ),
-            ("comparison.base_commit", "main", "$.comparison.base_commit: does not match ^[0-9a-f]{7,64}$"),
-            ("comparison.base_commit", "abcdef0\n", "$.comparison.base_commit: does not match ^[0-9a-f]{7,64}$"),
-            (
-                "comparison.changes.0.contract_names",
-                [1],
-                "$.comparison.changes[0].contract_names[0]: expected a string",
-            ),
+        outcomes = 'expected one of "passed", "violations", "could not check"'
+        for path, value, problem in (
+            ("outcome", HOSTILE, outcomes),
+            ("outcome", [], outcomes),
+            ("error", 1, "expected a string"),
+            ("contracts", {}, "expected an array"),
+            ("contracts.0", HOSTILE, "expected an object"),
+            ("contracts.0.line", HOSTILE, "expected an integer"),
+            ("contracts.0.line", None, "expected an integer"),
+            ("contracts.0.line", True, "expected an integer"),
+            ("contracts.0.line", 1.5, "expected an integer"),
+            ("contracts.0.line", 0, "expected at least 1"),
+            ("contracts.0.is_table_missing", 1, "expected true or false"),
+            ("contracts.0.owner.email", None, "expected a string"),
+            ("contracts.0.violations.0.line", -1, "expected at least 1"),
+            ("contracts.0.violations.0.cause.line", f"1) [x](http://evil.example{HOSTILE}", "expected an integer"),
+            ("contracts.0.clauses.0.expected", deep, f"is nested more than {VALUE_LEVELS} levels deep"),
+            ("comparison.base_commit", "main", "does not match ^[0-9a-f]{7,64}$"),
+            ("comparison.base_commit", "abcdef0\n", "does not match ^[0-9a-f]{7,64}$"),
+            ("comparison.changes.0.contract_names.0", 1, "expected a string"),
         ):
             with self.subTest(path, value=str(value)[:50]):
-                self.assert_malformed(self.change(path, value), message)
+                text, place = self.change(path, value), re.sub(r"\.(\d+)", r"[\1]", path)
+                self.assert_malformed(text, f"$.{place}: {problem}")
                 if value is not deep:
-                    self.assertNotEqual(find_schema_problems(self.change(path, value)), [])
+                    self.assertNotEqual(find_schema_problems(text), [])
 
     def test_each_key_must_be_there_and_no_other(self) -> None:
         def find_objects(part: Any, path: str = "$") -> typing.Iterator[tuple[dict[str, Any], str]]:
@@ -201,4 +198,4 @@ class TestReportOfADatabase(DatabaseTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    SCHEMA_PATH.write_text(render_schema())

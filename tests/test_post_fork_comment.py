@@ -1,19 +1,13 @@
-import contextlib
-import io
 import json
 import os
-import shutil
-import tempfile
-import unittest
-from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from data_contract_components.prevention.contract_report.contract_report import to_json
 from data_contract_components.prevention.post_fork_comment import LOG_NAME, MAX_BYTES, REPORT_NAME, main
 from data_contract_components.prevention.post_pull_request_comment import MARKER
 from tests.example_report import example_report
-from tests.github_server import PULL_REQUEST, REPOSITORY, TOKEN, refuse, start_github_server
+from tests.github_server import PULL_REQUEST, REPOSITORY, refuse
+from tests.test_post_pull_request_comment import PostTestCase
 
 PULLS = f"/repos/{REPOSITORY}/pulls"
 FORK = "reader/data-contracts"
@@ -32,62 +26,46 @@ def a_pull_request(number: int = PULL_REQUEST, sha: str = SHA, fork: str | None 
     return {"number": number, "head": {"sha": sha, "repo": fork and {"full_name": fork}}}
 
 
-class TestPostForkComment(unittest.TestCase):
-    def setUp(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="artifact-"))
-        self.addCleanup(shutil.rmtree, self.directory)
-        self.report, self.log = self.directory / REPORT_NAME, self.directory / LOG_NAME
-        self.report.write_text(to_json(example_report()))
-        self.log.write_text("FAILED (failures=1)\n")
-        self.github = start_github_server(self)
-
-    def post(self, *pull_requests: dict[str, Any], status: int = 0) -> str:
+class TestPostForkComment(PostTestCase):
+    def post_to(self, *pull_requests: dict[str, Any], status: int = 0) -> str:
         """What the program prints where GitHub has these pull requests."""
         self.github.script(f"GET {PULLS}", lambda handler: handler.send(200, pull_requests))
-        return self.run_program(status)
+        return self.run_for_fork(status)
 
-    def run_program(self, status: int) -> str:
+    def run_for_fork(self, status: int) -> str:
         event = self.directory / "event.json"
         event.write_text(json.dumps({"workflow_run": RUN}))
-        environment = self.github.environment(GITHUB_EVENT_PATH=str(event))
-        del environment["PR_NUMBER"]
-        with (
-            mock.patch.dict(os.environ, environment),
-            contextlib.redirect_stdout(io.StringIO()) as output,
-            contextlib.redirect_stderr(output),
-        ):
-            self.assertEqual(main([str(self.directory)]), status, output.getvalue())
-        self.assertNotIn(TOKEN, output.getvalue())
-        return output.getvalue()
+        environment = self.github.environment(GITHUB_EVENT_PATH=str(event), PR_NUMBER="")
+        return self.run_main(main, [str(self.directory)], status, environment)
 
     def assert_refused(self, message: str) -> None:
-        self.assertEqual(self.post(a_pull_request(), status=2), f"{message}\n")
+        self.assertEqual(self.post_to(a_pull_request(), status=2), f"{message}\n")
         self.assertEqual(self.github.seen, [])
 
     def test_the_pull_request_of_the_commit_gets_the_comment_of_the_run_that_checked_it(self) -> None:
-        self.post(a_pull_request())
+        self.post_to(a_pull_request())
         (comment,) = self.github.comments
         self.assertTrue(comment["body"].startswith(MARKER.format(5, 2, "violations")), comment["body"])
         self.assertIn("FAILED (failures=1)", comment["body"])
         self.assertIn(SHA, comment["body"])
 
     def test_only_open_pull_requests_of_that_branch_are_asked_for(self) -> None:
-        self.post(a_pull_request())
+        self.post_to(a_pull_request())
         (seen,) = (seen for seen in self.github.seen if seen.path == PULLS)
         self.assertEqual(seen.query, {"state": "open", "per_page": "100", "head": "reader:a branch&state=closed"})
 
     def test_a_pull_request_with_another_commit_or_from_another_fork_gets_none(self) -> None:
         others = [a_pull_request(sha="d" * 40), a_pull_request(fork="other/data-contracts"), a_pull_request(fork=None)]
-        self.assertIn("[]; nothing posted", self.post(*others))
+        self.assertIn("[]; nothing posted", self.post_to(*others))
         self.assertEqual(self.github.comments, [])
 
     def test_of_two_pull_requests_of_one_commit_none_is_chosen(self) -> None:
-        self.assertIn("[7, 8]; nothing posted", self.post(a_pull_request(), a_pull_request(8)))
+        self.assertIn("[7, 8]; nothing posted", self.post_to(a_pull_request(), a_pull_request(8)))
         self.assertEqual(self.github.comments, [])
 
     def test_without_a_report_it_could_not_be_checked(self) -> None:
         self.report.unlink()
-        self.post(a_pull_request())
+        self.post_to(a_pull_request())
         self.assertIn("could not be checked", self.github.comments[0]["body"])
 
     def test_a_link_is_refused(self) -> None:
@@ -126,5 +104,5 @@ class TestPostForkComment(unittest.TestCase):
 
     def test_a_refusal_of_github_is_reported(self) -> None:
         self.github.script(f"GET {PULLS}", refuse(403, "Resource not accessible by integration"))
-        self.assertIn("403", self.run_program(2))
+        self.assertIn("403", self.run_for_fork(2))
         self.assertEqual(self.github.comments, [])

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import itertools
 import os
 import shutil
 import socket
@@ -9,10 +10,12 @@ import tempfile
 import threading
 import time
 import unittest
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+from data_contract_components.prevention import post_pull_request_comment
 from data_contract_components.prevention.contract_report.contract_report import (
     Comparison,
     Outcome,
@@ -95,24 +98,26 @@ class PostTestCase(unittest.TestCase):
         return self.run_program(0, self.github.environment(number, attempt, **environment))
 
     def run_program(self, status: int, environment: dict[str, str]) -> str:
+        return self.run_main(main, ["--report", str(self.report), "--log", str(self.log)], status, environment)
+
+    def run_main(
+        self, main: Callable[[list[str]], int], arguments: list[str], status: int, environment: dict[str, str]
+    ) -> str:
         """What the program prints. It runs in this process, as a hundred processes would take a minute."""
-        arguments = ["--report", str(self.report), "--log", str(self.log)]
         with (
             mock.patch.dict(os.environ, environment),
-            mock.patch.object(api, "RETRY_SECONDS", 0.01),
+            mock.patch.multiple(api, RETRY_SECONDS=0.01, TIMEOUT_SECONDS=self.timeout_seconds),
+            mock.patch.object(post_pull_request_comment, "DEADLINE_SECONDS", self.deadline_seconds),
             contextlib.redirect_stdout(io.StringIO()) as output,
             contextlib.redirect_stderr(output),
         ):
-            try:
-                result = main(arguments, self.timeout_seconds, self.deadline_seconds)
-            except SystemExit as error:
-                result = int(error.code or 0)
+            result = main(arguments)
         self.assertEqual(result, status, output.getvalue())
         return self.harmless(output.getvalue())
 
-    def warning(self, number: int = 1, **environment: str) -> str:
+    def warning(self, number: int = 1, attempt: int = 1, **environment: str) -> str:
         """The text of the warning with which the run ends."""
-        last_line = self.post(number, 1, **environment).splitlines()[-1]
+        last_line = self.post(number, attempt, **environment).splitlines()[-1]
         self.assertTrue(last_line.startswith(WARNING), last_line)
         self.assertIn("The result of the check is unaffected", last_line)
         return last_line.removeprefix(WARNING)
@@ -124,9 +129,21 @@ class PostTestCase(unittest.TestCase):
         (body,) = self.bodies()
         return body
 
-    def assert_marked(self, body: str, number: int, attempt: int, outcome: str) -> None:
+    def assert_marked(self, body: str, number: int, attempt: int = 1, outcome: str = "violations") -> None:
         match = MARKER_PATTERN.match(body)
         self.assertEqual(match and match.groups(), (str(number), str(attempt), outcome))
+
+    def assert_posted(self, number: int, outcome: str = "violations", **environment: str) -> str:
+        """Runs the program, and returns its output; its comment is then the only one."""
+        output = self.post(number, 1, **environment)
+        self.assert_marked(self.body(), number, outcome=outcome)
+        return output
+
+    def restart(self, *comments: str) -> None:
+        """The pull request has these comments only, and GitHub answers as usual."""
+        self.github.comments, self.github.seen, self.github.scripts = [], [], []
+        for body in comments:
+            self.github.add_comment(body)
 
 
 class TestDecision(PostTestCase):
@@ -145,29 +162,26 @@ class TestDecision(PostTestCase):
         self.github.add_comment(marked(3))
         self.assertIn("updated, outcome violations", self.post(4))
         self.assertEqual(self.bodies()[0], "Looks good to me")
-        self.assert_marked(self.bodies()[1], 4, 1, "violations")
+        self.assert_marked(self.bodies()[1], 4)
         self.assertIn(HEAD_LINE, self.bodies()[1])
         self.assertEqual(self.github.methods(), ["GET", "PATCH"])
 
     def test_the_comment_turns_green_when_the_contracts_are_kept_again_and_red_when_they_are_not(self) -> None:
         self.post(1)
         self.write_report("passed")
-        self.post(2)
-        self.assert_marked(self.body(), 2, 1, "resolved")
+        self.assert_posted(2, "resolved")
         self.assertIn("resolved in", self.body())
         self.assertIn(f"{2:040x}"[:7], self.body())
         self.assertNotIn(HEAD_LINE, self.body())
         self.write_report()
-        self.post(3)
-        self.assert_marked(self.body(), 3, 1, "violations")
+        self.assert_posted(3)
         self.assertIn(HEAD_LINE, self.body())
 
     def test_a_comparison_that_failed_resolves_nothing_and_has_its_reason(self) -> None:
         self.post(1)
         comparison = Comparison("main", error="git knows no commit")
         self.report.write_text(to_json(replace(a_report("could not check"), comparison=comparison)))
-        self.post(2)
-        self.assert_marked(self.body(), 2, 1, "could-not-check")
+        self.assert_posted(2, "could-not-check")
         self.assertIn("⚠️ All current contracts pass, but they could not be compared", self.body())
         self.assertIn("git knows no commit", self.body())
         self.assertNotIn("resolved in", self.body())
@@ -186,22 +200,19 @@ class TestDecision(PostTestCase):
         self.assertIn("left unchanged", self.post(2))
         self.assertEqual(self.body(), marked(3, 1, "resolved"))
 
-    def test_an_older_run_leaves_the_comment_of_a_newer_one(self) -> None:
-        for newer, older in (((10, 1), (9, 3)), ((10, 10), (10, 9))):
-            outcomes: tuple[Outcome, ...] = ("violations", "passed")
-            for outcome in outcomes:
-                with self.subTest(newer=newer, older=older, outcome=outcome):
-                    self.github.comments, self.github.seen = [], []
-                    self.github.add_comment(marked(*newer))
-                    self.write_report(outcome)
-                    self.assertIn(f"run {newer[0]}, attempt {newer[1]}: left unchanged", self.post(*older))
-                    self.assertEqual(self.body(), marked(*newer))
-                    self.assertEqual(self.github.methods(), ["GET"])
-
-    def test_a_re_run_overwrites_the_comment_of_its_first_attempt(self) -> None:
-        self.github.add_comment(marked(10, 9))
+    def test_an_older_run_leaves_the_comment_of_a_newer_one_and_a_re_run_overwrites_it(self) -> None:
+        outcomes: tuple[Outcome, ...] = ("violations", "passed")
+        newer = (10, 10)
+        for older, outcome in itertools.product([(9, 30), (10, 9)], outcomes):
+            with self.subTest(older=older, outcome=outcome):
+                self.restart(marked(*newer))
+                self.write_report(outcome)
+                self.assertIn("run 10, attempt 10: left unchanged", self.post(*older))
+                self.assertEqual(self.body(), marked(*newer))
+                self.assertEqual(self.github.methods(), ["GET"])
+        self.restart(marked(10, 9))
         self.post(10, 10)
-        self.assert_marked(self.body(), 10, 10, "violations")
+        self.assert_marked(self.body(), 10, 10, "resolved")
 
     def test_the_comment_is_found_on_the_second_page(self) -> None:
         for number in range(150):
@@ -209,7 +220,7 @@ class TestDecision(PostTestCase):
         self.github.comments[120] |= {"user": {"login": BOT}, "body": marked(1)}
         self.post(2)
         self.assertEqual(len(self.github.comments), 150)
-        self.assert_marked(self.bodies()[120], 2, 1, "violations")
+        self.assert_marked(self.bodies()[120], 2)
         self.assertEqual(self.github.methods(), ["GET", "GET", "PATCH"])
 
     def test_a_comment_with_our_marker_by_another_author_is_ignored_and_kept(self) -> None:
@@ -219,28 +230,26 @@ class TestDecision(PostTestCase):
         strangers = self.bodies()
         self.post(2)
         self.assertEqual(self.bodies()[:3], strangers)
-        self.assert_marked(self.bodies()[3], 2, 1, "violations")
+        self.assert_marked(self.bodies()[3], 2)
 
     def test_with_a_persons_token_the_comment_is_by_that_person(self) -> None:
         self.github.add_comment(marked(999))
         for number in (1, 2):
             self.post(number, token=PERSONAL_TOKEN)
         self.assertEqual([comment["user"]["login"] for comment in self.github.comments], [BOT, "octocat"])
-        self.assert_marked(self.bodies()[1], 2, 1, "violations")
+        self.assert_marked(self.bodies()[1], 2)
 
     def test_the_token_of_another_app_keeps_one_comment_too(self) -> None:
         self.addCleanup(LOGINS.pop, "ghs_OtherApp0004")
         LOGINS["ghs_OtherApp0004"] = "other-app[bot]"
         for number in (1, 2):
-            self.post(number, token="ghs_OtherApp0004")
-        self.assert_marked(self.body(), 2, 1, "violations")
+            self.assert_posted(number, token="ghs_OtherApp0004")
 
 
 class TestReportAndLog(PostTestCase):
     def test_could_not_check_is_posted_like_a_violation(self) -> None:
         self.write_report("could not check", "cannot reach the database")
-        self.post(1)
-        self.assert_marked(self.body(), 1, 1, "could-not-check")
+        self.assert_posted(1, "could-not-check")
         self.assertIn(UNCHECKED, self.body())
         self.assertIn("cannot reach the database", self.body())
         self.assertNotIn(HEAD_LINE, self.body())
@@ -261,8 +270,7 @@ class TestReportAndLog(PostTestCase):
                 self.report.unlink(missing_ok=True)
                 if content is not None:
                     self.report.write_bytes(content)
-                self.post(number)
-                self.assert_marked(self.body(), number, 1, "could-not-check")
+                self.assert_posted(number, "could-not-check")
                 self.assertIn(UNCHECKED, self.body())
                 self.assertIn(LOG_END, self.body())
 
@@ -313,7 +321,7 @@ class TestRaces(PostTestCase):
                 self.github.comments, self.github.seen = [], []
                 self.race(first, second)
                 self.assertEqual(self.github.methods().count("POST"), 2)
-                self.assert_marked(self.body(), 6, 1, "violations")
+                self.assert_marked(self.body(), 6)
                 self.assertEqual(self.github.comments[0]["id"] % 2, 1)
 
     def test_an_older_run_deletes_its_comment_if_a_newer_run_has_posted_first(self) -> None:
@@ -324,22 +332,18 @@ class TestRaces(PostTestCase):
         self.assertEqual(self.body(), marked(6))
 
     def test_the_next_run_deletes_what_an_interrupted_race_has_left(self) -> None:
-        red, green = "violations", "resolved"
-        cases: tuple[tuple[Outcome, str, tuple[str, str]], ...] = (
-            ("violations", red, (green, red)),
-            ("passed", green, (green, red)),
-            ("passed", green, (red, green)),
-        )
-        for outcome, posted, left in cases:
-            with self.subTest(outcome, left=left):
-                self.github.comments = []
-                kept = self.github.add_comment(marked(5, 1, left[0]))
-                self.github.add_comment("Looks good to me", "octocat")
-                self.github.add_comment(marked(6, 1, left[1]))
-                self.write_report(outcome)
+        for is_kept, *left in (
+            (False, "resolved", "violations"),
+            (True, "resolved", "violations"),
+            (True, "violations", "resolved"),
+        ):
+            with self.subTest(is_kept=is_kept, left=left):
+                self.restart(marked(5, 1, left[0]), "Looks good to me", marked(6, 1, left[1]))
+                ids = [comment["id"] for comment in self.github.comments]
+                self.write_report("passed" if is_kept else "violations")
                 self.post(7)
-                self.assertEqual([comment["id"] for comment in self.github.comments], [kept["id"], kept["id"] + 1])
-                self.assert_marked(self.bodies()[0], 7, 1, posted)
+                self.assertEqual([comment["id"] for comment in self.github.comments], ids[:2])
+                self.assert_marked(self.bodies()[0], 7, outcome="resolved" if is_kept else "violations")
 
     def test_of_two_comments_that_a_race_has_left_the_newer_one_counts(self) -> None:
         self.github.add_comment(marked(5))
@@ -352,44 +356,44 @@ class TestRaces(PostTestCase):
         self.github.add_comment(marked(2))
         self.github.script("DELETE .*", after_doing(refuse(404, "Not Found")))
         self.assertIn("updated", self.post(3))
-        self.assert_marked(self.body(), 3, 1, "violations")
+        self.assert_marked(self.body(), 3)
 
 
 class TestRefusals(PostTestCase):
-    def test_401_explains_that_the_token_is_wrong(self) -> None:
-        warning = self.warning(token="ghs_wrong")
-        self.assertIn("HTTP 401, Bad credentials", warning)
-        self.assertIn("GITHUB_TOKEN is wrong or has expired", warning)
-        self.assertNotIn("ghs_wrong", warning)
-        self.assertEqual(len(self.github.seen), 1)
-
-    def test_403_of_a_token_that_only_reads_explains_forks_and_permissions(self) -> None:
-        warning = self.warning(token=READ_ONLY_TOKEN)
-        self.assertIn("HTTP 403, Resource not accessible by integration", warning)
-        for words in ("fork", "Dependabot", "pull-requests: write"):
-            self.assertIn(words, warning)
-        self.assertEqual(self.github.methods(), ["GET", "POST"])
-        self.assertEqual(self.bodies(), [])
+    def test_a_refusal_is_quoted_with_what_to_do_and_changes_nothing(self) -> None:
+        self.github.longest_body = 100
+        update = ["GET", "PATCH"]
+        fork = "403, Resource not accessible by integration; .* fork .* Dependabot .* pull-requests: write"
+        too_long = (
+            r"422, Validation Failed: Body is too long \(maximum is 100 characters\); .* does not accept the text"
+        )
+        cases: tuple[tuple[str, dict[str, str], list[str]], ...] = (
+            ("401, Bad credentials; GITHUB_TOKEN is wrong or has expired", {"token": "ghs_wrong"}, []),
+            (fork, {"token": READ_ONLY_TOKEN}, update),
+            ("404, Not Found; there is no such .* PR_NUMBER and GITHUB_REPOSITORY", {"PR_NUMBER": "8"}, ["GET"]),
+            ("410, This issue was deleted; the conversation was deleted", {}, update),
+            (too_long, {}, update),
+        )
+        for pattern, environment, methods in cases:
+            with self.subTest(pattern):
+                self.restart(marked(1))
+                if pattern.startswith("410"):
+                    self.github.script("PATCH .*", refuse(410, "This issue was deleted"))
+                warning = self.warning(2, 1, **environment)
+                self.assertRegex(warning, f"HTTP {pattern}")
+                self.assertNotIn("ghs_wrong", warning)
+                self.assertEqual((self.body(), self.github.methods()), (marked(1), methods))
 
     def test_a_short_rate_limit_is_waited_for_and_reported(self) -> None:
         reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) - 100)}
-        limits = {
-            "403, Retry-After": refuse(403, "Slow down", Retry_After="0"),
-            "429, Retry-After": refuse(429, "Slow down", Retry_After="0"),
-            "403, X-RateLimit-Reset": refuse(403, "Slow down", **reset),
-        }
-        for number, (name, limit) in enumerate(limits.items(), 1):
-            for method in ("POST", "PATCH"):
-                with self.subTest(name, method=method):
-                    self.github.comments, self.github.seen, self.github.scripts = [], [], []
-                    if method == "PATCH":
-                        self.github.add_comment(marked(1))
-                    self.github.script(f"{method} .*", limit)
-                    output = self.post(number)
-                    self.assertRegex(output, r"HTTP 4\d\d, Slow down; waiting for [01] s\n")
-                    asked = {"POST": ["GET", "POST", "POST", "GET"], "PATCH": ["GET", "PATCH", "PATCH"]}
-                    self.assertEqual(self.github.methods(), asked[method])
-                    self.assert_marked(self.body(), number, 1, "violations")
+        for status, headers in ((403, {"Retry_After": "0"}), (429, {"Retry_After": "0"}), (403, reset)):
+            for methods, comments in ((["GET", "POST", "POST", "GET"], ()), (["GET", "PATCH", "PATCH"], (marked(1),))):
+                with self.subTest(status=status, methods=methods, **headers):
+                    self.restart(*comments)
+                    self.github.script(f"{methods[1]} .*", refuse(status, "Slow down", **headers))
+                    output = self.assert_posted(2)
+                    self.assertRegex(output, rf"HTTP {status}, Slow down; waiting for [01] s\n")
+                    self.assertEqual(self.github.methods(), methods)
 
     def test_a_rate_limit_on_the_login_is_waited_for(self) -> None:
         self.github.script("GET /user", refuse(403, "API rate limit exceeded", Retry_After="0"))
@@ -399,15 +403,10 @@ class TestRefusals(PostTestCase):
 
     def test_a_long_rate_limit_is_not_waited_for(self) -> None:
         reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) + 3_000)}
-        limits = {
-            "Retry-After": refuse(429, "Too many requests", Retry_After="61"),
-            "X-RateLimit-Reset": refuse(403, "API rate limit exceeded", **reset),
-            "for ever": refuse(429, "Too many requests", Retry_After="9" * 12),
-        }
-        for name, limit in limits.items():
-            with self.subTest(name):
-                self.github.scripts = []
-                self.github.script("POST .*", limit)
+        for status, headers in ((429, {"Retry_After": "61"}), (403, reset), (429, {"Retry_After": "9" * 12})):
+            with self.subTest(status=status, **headers):
+                self.restart()
+                self.github.script("POST .*", refuse(status, "Slow down", **headers))
                 warning = self.warning()
                 self.assertRegex(warning, r"the wait of \d+ s would exceed the limit of 60 s for all waits")
                 self.assertIn("run the job again later", warning)
@@ -426,21 +425,6 @@ class TestRefusals(PostTestCase):
         self.assertIn("; waiting for 60 s", process.stdout.readline())
         process.kill()
 
-    def test_404_and_410_name_what_to_check(self) -> None:
-        warning = self.warning(PR_NUMBER="8")
-        self.assertIn("HTTP 404, Not Found; there is no such pull request", warning)
-        self.assertIn("PR_NUMBER and GITHUB_REPOSITORY", warning)
-        self.github.script("POST .*", refuse(410, "This issue was deleted"))
-        self.assertIn("HTTP 410, This issue was deleted; the conversation was deleted", self.warning())
-
-    def test_422_quotes_what_github_does_not_accept(self) -> None:
-        self.github.longest_body = 100
-        self.github.add_comment(marked(1))
-        warning = self.warning(2)
-        self.assertIn("HTTP 422, Validation Failed: Body is too long (maximum is 100 characters)", warning)
-        self.assertIn("does not accept the text", warning)
-        self.assertEqual(self.body(), marked(1))
-
     def test_no_text_of_the_server_becomes_a_command_or_shows_the_token(self) -> None:
         token = self.github.environment()["GITHUB_TOKEN"]
         evil = f"100%\r\n::error::x\u2028::stop-commands::x ##[add-mask]x \x1b[31m {token} " + "long " * 1_000
@@ -450,8 +434,7 @@ class TestRefusals(PostTestCase):
         self.assertLess(len(warning), 1_000)
         self.github.scripts = []
         self.github.script("POST .*", refuse(502, evil, Retry_After="0"))
-        self.post(2)
-        self.assert_marked(self.body(), 2, 1, "violations")
+        self.assert_posted(2)
 
 
 class TestFailures(PostTestCase):
@@ -459,8 +442,7 @@ class TestFailures(PostTestCase):
         self.github.add_comment(marked(1))
         for method, status in (("GET", 502), ("PATCH", 503), ("PATCH", 504)):
             self.github.script(f"{method} .*", answer_html(status, Retry_After="0"))
-        self.post(2)
-        self.assert_marked(self.body(), 2, 1, "violations")
+        self.assert_posted(2)
         self.assertEqual(self.github.methods(), ["GET", "PATCH", "PATCH", "PATCH"])
 
     def test_a_502_without_an_end_is_a_warning(self) -> None:
@@ -472,30 +454,27 @@ class TestFailures(PostTestCase):
         self.timeout_seconds = 0.5
         for name, answer in {"502": answer_html(502, Retry_After="0"), "no answer": drop, "a hang": hang}.items():
             with self.subTest(name):
-                self.github.comments, self.github.seen, self.github.scripts = [], [], []
+                self.restart()
                 self.github.script("POST .*", after_doing(answer))
-                self.assertIn("created", self.post())
+                self.assertIn("created", self.assert_posted(1))
                 self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "GET"])
-                self.assert_marked(self.body(), 1, 1, "violations")
 
     def test_a_post_is_repeated_only_if_its_comment_is_not_there(self) -> None:
         self.github.script("POST .*", answer_html(502, Retry_After="0"))
         self.post()
         self.assertEqual(self.github.methods(), ["GET", "POST", "GET", "POST", "GET"])
-        self.assert_marked(self.body(), 1, 1, "violations")
+        self.assert_marked(self.body(), 1)
 
     def test_after_rate_limits_too_a_failed_post_is_not_repeated_if_its_comment_is_there(self) -> None:
         limit = refuse(429, "Too many requests", Retry_After="0")
         self.github.script("POST .*", limit, limit, after_doing(answer_html(502, Retry_After="0")))
-        self.assertIn("created", self.post())
-        self.assert_marked(self.body(), 1, 1, "violations")
+        self.assertIn("created", self.assert_posted(1))
 
     def test_a_comment_on_two_pages_counts_once(self) -> None:
         comment = self.github.add_comment(marked(1))
         link = f'<{self.github.url}/repos/museum/data-contracts/issues/7/comments?page=1>; rel="next"'
         self.github.script("GET .*/comments", lambda handler: handler.send(200, [comment], Link=link))
-        self.post(2)
-        self.assert_marked(self.body(), 2, 1, "violations")
+        self.assert_posted(2)
 
     def test_a_post_that_never_arrives_is_a_warning(self) -> None:
         self.github.script("POST .*", forever=answer_html(503, Retry_After="0"))
@@ -529,12 +508,11 @@ class TestFailures(PostTestCase):
     def test_a_redirect_on_the_same_host_is_followed_with_the_same_request(self) -> None:
         moved = "/repos/museum/data-contracts/issues/7/comments"
         for status in (301, 307):
-            self.github.comments, self.github.seen, self.github.scripts = [], [], []
+            self.restart()
             for method in ("GET", "POST"):
                 self.github.script(f"{method} /repos/old/name/.*", refuse(status, "Moved", Location=moved))
             self.github.script("GET /repos/old/name/.*", refuse(status, "Moved", Location=self.github.url + moved))
-            self.post(GITHUB_REPOSITORY="old/name")
-            self.assert_marked(self.body(), 1, 1, "violations")
+            self.assert_posted(1, GITHUB_REPOSITORY="old/name")
 
     def test_the_token_goes_to_no_other_host(self) -> None:
         other = start_github_server(self)

@@ -1,8 +1,7 @@
-import dataclasses
+import functools
 import http.server
 import itertools
 import json
-import os
 import select
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import unittest
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 from data_contract_components.prevention.contract_report.contract_report import (
@@ -23,8 +23,16 @@ from data_contract_components.prevention.contract_report.contract_report import 
     Table,
 )
 from data_contract_components.prevention.renderings.html_page import LONGEST_TEXT, render_html
-from tests import WAIT_SECONDS
-from tests.example_report import CAUSE, example_comparison, example_contract, example_violation, missing_column
+from tests import WAIT_SECONDS, read_data
+from tests.example_report import (
+    CAUSE,
+    example_comparison,
+    example_contract,
+    example_violation,
+    filled,
+    missing_column,
+    with_every_text,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMIUM_OPTIONS = (
@@ -81,21 +89,6 @@ def make_report(outcome: Outcome = "violations", **changes: Any) -> Report:
     return replace(report, **changes)
 
 
-def with_every_text(part: Any, change: Callable[[str], str]) -> Any:
-    """A copy of a report or of a part of it, with each text changed that is not one of a few fixed words."""
-    if dataclasses.is_dataclass(part) and not isinstance(part, type):
-        fixed = ("outcome", "enforcement", "state", "change", "kind")
-        names = [field.name for field in dataclasses.fields(part) if field.name not in fixed]
-        return replace(part, **{name: with_every_text(getattr(part, name), change) for name in names})
-    if isinstance(part, tuple):
-        return tuple(with_every_text(item, change) for item in part)
-    return change(part) if isinstance(part, str) else part
-
-
-def filled(report: Report, text: str) -> Any:
-    return with_every_text(report, lambda _: text)
-
-
 class Page(HTMLParser):
     """The tags of a page with their attributes, and its text without style and script."""
 
@@ -128,15 +121,14 @@ class TestPage(unittest.TestCase):
         self.assertEqual([text for text in texts if text not in page and text != "postgres"], [])
 
     def test_the_outcome_comes_first_and_in_words(self) -> None:
-        outcomes: dict[Outcome, str] = {
-            "passed": "Passed: no contract is broken.",
-            "violations": "Violations: 1 of 2 contracts broken.",
-            "could not check": "Could not check, for the reason below.",
-        }
-        for outcome, words in outcomes.items():
+        outcomes: tuple[tuple[Outcome, str | None, str], ...] = (
+            ("passed", None, "Passed: no contract is broken."),
+            ("violations", None, "Violations: 1 of 2 contracts broken."),
+            ("could not check", "a reason", "Could not check, for the reason below."),
+        )
+        for outcome, error, words in outcomes:
             with self.subTest(outcome):
-                page = render_html(make_report(outcome, error="a reason" if outcome == "could not check" else None))
-                lines = page.partition("<h1>")[2].splitlines()
+                lines = render_html(make_report(outcome, error=error)).partition("<h1>")[2].splitlines()
                 self.assertIn(words, lines[1])
 
     def test_broken_contracts_come_before_those_that_are_reported_not_checked_or_kept(self) -> None:
@@ -227,7 +219,7 @@ class TestPage(unittest.TestCase):
     def test_a_very_long_text_keeps_its_beginning_and_end(self) -> None:
         page = render_html(make_report("could not check", error="first" + "x" * 1_000_000 + "last"))
         self.assertIn("first", page)
-        self.assertIn(f" … {1_000_009 - LONGEST_TEXT:,} characters left out … ", page)
+        self.assertIn(f"\n… {1_000_009 - LONGEST_TEXT:,} characters left out …\n", page)
         self.assertIn("xlast<", page)
         self.assertLess(len(page), 50_000)
 
@@ -266,25 +258,16 @@ class Chromium:
     def __init__(self, test_class: type[unittest.TestCase]) -> None:
         profile = tempfile.mkdtemp(prefix="chromium-")
         test_class.addClassCleanup(shutil.rmtree, profile, ignore_errors=True)
-        commands, self.commands = os.pipe()
-        self.answers, answers = os.pipe()
-
-        def place_pipes() -> None:
-            # It reads from 3 and writes to 4; either may be the other's number here.
-            high = os.dup(answers)
-            os.dup2(os.dup(commands), 3)
-            os.dup2(high, 4)
-
+        # It reads from 3 and writes to 4.
+        shell = ["sh", "-c", 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1', "sh"]
         self.process = subprocess.Popen(
-            [str(CHROMIUM), *CHROMIUM_OPTIONS, f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=place_pipes,
-            pass_fds=(3, 4),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            [*shell, str(CHROMIUM), *CHROMIUM_OPTIONS, f"--user-data-dir={profile}", "about:blank"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
         )
-        test_class.addClassCleanup(self.close)
-        os.close(commands)
-        os.close(answers)
+        test_class.addClassCleanup(self.process.communicate)
+        test_class.addClassCleanup(self.process.terminate)
         self.received = b""
         self.number = 0
         self.events: list[dict[str, Any]] = []
@@ -293,26 +276,23 @@ class Chromium:
         self.session = {"sessionId": self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
         for domain in ("Page", "Network", "Runtime", "Log", "Accessibility"):
             self.call(f"{domain}.enable")
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(WAIT_SECONDS)
-        os.close(self.commands)
-        os.close(self.answers)
+        self.call("Network.setCacheDisabled", cacheDisabled=True)
 
     def call(self, method: str, **parameters: Any) -> Any:
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters} | self.session
-        os.write(self.commands, json.dumps(message).encode() + b"\0")
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(message).encode() + b"\0")
         return self.wait_for(lambda answer: answer.get("id") == self.number)["result"]
 
     def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The next message for which `condition` holds; the others are events."""
+        assert self.process.stdout
         while True:
             while b"\0" not in self.received:
-                if not select.select([self.answers], [], [], WAIT_SECONDS)[0]:
+                if not select.select([self.process.stdout], [], [], WAIT_SECONDS)[0]:
                     raise TimeoutError("Chromium does not answer")
-                part = os.read(self.answers, 1 << 20)
+                part = self.process.stdout.read(1 << 20)
                 if not part:
                     raise EOFError("Chromium has ended")
                 self.received += part
@@ -346,28 +326,20 @@ class Chromium:
 class TestPageInChromium(unittest.TestCase):
     browser: Chromium
     address: str
-    pages: dict[str, str]
+    directory: str
     requests: list[str]
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.pages, cls.requests = {}, []
-        cls.browser = Chromium(cls)  # before there is a second thread, as it is forked
+        cls.directory, cls.requests = cls.enterClassContext(tempfile.TemporaryDirectory()), []
+        cls.browser = Chromium(cls)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                cls.requests.append(self.path)
-                page = cls.pages.get(self.path, "").encode()
-                self.send_response(200 if page else 404)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.send_header("Content-Length", str(len(page)))
-                self.end_headers()
-                self.wfile.write(page)
-
+        class Handler(http.server.SimpleHTTPRequestHandler):
             def log_message(self, *_: object) -> None:
-                pass
+                cls.requests.append(self.path)
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = functools.partial(Handler, directory=cls.directory)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         cls.addClassCleanup(server.server_close)
         cls.addClassCleanup(server.shutdown)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -384,7 +356,7 @@ class TestPageInChromium(unittest.TestCase):
         self.browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, page: str) -> None:
-        self.pages["/report.html"] = page
+        Path(self.directory, "report.html").write_text(page)
         self.browser.open(f"{self.address}/report.html")
 
     def search(self, words: str) -> None:
@@ -505,20 +477,7 @@ class TestPageInChromium(unittest.TestCase):
                     self.open(render_html(make_report(outcome, contracts=contracts, error="a reason")))
                     body = "getComputedStyle(document.body).backgroundColor"
                     self.assertEqual(self.browser.evaluate(body), background)
-                    contrasts = self.browser.evaluate(
-                        """
-                        const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-                        const light = (colour) => numbers(colour).slice(0, 3).map((part) => part / 255)
-                          .map((part) => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4)
-                          .reduce((sum, part, index) => sum + part * [.2126, .7152, .0722][index], 0);
-                        const behind = (part) => numbers(getComputedStyle(part).backgroundColor)[3] === 0
-                          ? behind(part.parentElement) : getComputedStyle(part).backgroundColor;
-                        [...document.body.querySelectorAll("*")].map((part) => {
-                          const both = [light(getComputedStyle(part).color), light(behind(part))];
-                          return (Math.max(...both) + .05) / (Math.min(...both) + .05);
-                        })
-                        """
-                    )
+                    contrasts = self.browser.evaluate(read_data("contrasts.js"))
                     self.assertGreater(len(contrasts), 100)
                     self.assertGreaterEqual(min(contrasts), 4.5)
 

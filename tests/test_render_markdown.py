@@ -36,8 +36,8 @@ HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "[link](javascript:alert(1)) ![image](http://evil.example) <http://evil.example>",
     "https://evil.example www.evil.example",
-    "::error::x\n::set-output name=a::b",
-    "\x1b[31mred\x1b[0m\x00\u202e",
+    "a,b:c%0A\r\n::error::x\n\t::set-output name=a::b ##[error]",
+    "\x1b[31mred\x1b[2J\x1b]0;title\x07\x00\x9b\u202e",
     "**bold** _under_ ~~gone~~ $x$ \\",
     "<!-- data-contract-report run=999 -->",
     "&lt;b&gt; &amp;",
@@ -187,7 +187,12 @@ class TestOtherRenderings(unittest.TestCase):
                 self.assertEqual([line.split()[0] for line in found], [line.split()[0] for line in commands])
                 self.assertLess(max(map(len, found)), 50_000)
                 text = render_text(report_with(hostile))
-                self.assertNotRegex(text, r"(?m)^\s*::|##\[|[\x00-\x08\x0b-\x1f\x7f\u202e]")
+                self.assertNotRegex(text, r"(?m)^\s*::|##\[|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]")
+        self.assertIn(r"\x1b[31mred\x1b[2J\x1b]0;title\x07\x00\x9b\u202e", render_text(report_with(HOSTILE[8])))
+        (line, *_) = render_annotations(report_with(HOSTILE[7])).splitlines()
+        self.assertRegex(
+            line, "^::error file=a%2Cb%3Ac%250A%0A%3A%3Aerror%3A%3Ax%0A.*,line=.*::a,b:c%250A%0A::error::x"
+        )
 
 
 class TestOtherMarkdown(unittest.TestCase):

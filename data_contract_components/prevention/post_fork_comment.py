@@ -1,7 +1,7 @@
 """Writes the comment on a pull request from a fork, whose own run may not: …prevention.post_fork_comment DIRECTORY.
 
-DIRECTORY holds the artifact of that run, which the fork may have forged. It is read as data and never run; GitHub, not
-the artifact, says which pull request it belongs to.
+DIRECTORY holds the artifact of that run, which the fork may have forged. It is read as data and never run. The pull
+request comes from GitHub, not from the artifact.
 """
 
 import argparse
@@ -57,9 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     github = GitHub(
         variables["GITHUB_API_URL"], variables["GITHUB_TOKEN"], variables["GITHUB_REPOSITORY"], pull_request=0
     )
-    head = (run["head_sha"], run["head_repository"]["full_name"])
-    open_pull_requests = github.get_pull_requests(f"{run['head_repository']['owner']['login']}:{run['head_branch']}")
-    numbers = [pull.number for pull in open_pull_requests if (pull.sha, pull.head_repository) == head]
+    fork = run["head_repository"]
+    branch = f"{fork['owner']['login']}:{run['head_branch']}"
+    numbers = github.find_pull_requests(branch, run["head_sha"], fork["full_name"])
     if len(numbers) != 1:
         print(f"open pull requests with this commit: {numbers}; nothing posted")
         return 0

@@ -22,7 +22,6 @@ from data_contract_components.prevention.contract_report.contract_report import 
 )
 from data_contract_components.prevention.github.api import (
     ATTEMPTS,
-    TIMEOUT_SECONDS,
     Comment,
     GitHub,
     GitHubError,
@@ -144,13 +143,6 @@ def read_report(path: Path, token: str) -> Report:
         return Report(COULD_NOT_CHECK, f"{path} is not a contract report: {error}")
 
 
-def _read_log(path: Path, token: str) -> str:
-    try:
-        return _read_text(path, token)
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}\n"
-
-
 def _read_text(path: Path, token: str) -> str:
     return path.read_bytes().decode("utf-8", "replace").replace(token, "***")
 
@@ -162,37 +154,29 @@ def render(report: Report, log: str, run: Run) -> tuple[str, str]:
     return OUTCOMES[report.outcome], text.encode("utf-8", "replace").decode()
 
 
-def find_variable_problems(variables: Mapping[str, str]) -> list[str]:
-    """Each variable that is not set, or not as GitHub sets it, in words."""
-    return [
+def post_files(variables: Mapping[str, str], report_path: Path, log_path: Path) -> None:
+    """Prints what was done, or a warning if it failed, after DEADLINE_SECONDS at the latest.
+
+    Raises: WrongVariablesError.
+    """
+    problems = [
         f"{name} does not match {pattern}" if variables.get(name) else f"{name} is not set"
         for name, pattern in VARIABLES.items()
         if not re.fullmatch(pattern, variables.get(name, ""))
     ]
-
-
-def post_files(
-    variables: Mapping[str, str],
-    report_path: Path,
-    log_path: Path,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-    deadline_seconds: float = DEADLINE_SECONDS,
-) -> None:
-    """Prints what was done, or a warning if it failed, after `deadline_seconds` at the latest.
-
-    Raises: WrongVariablesError.
-    """
     run = get_run(variables)
-    problems = find_variable_problems(variables)
     if problems or run is None:
         raise WrongVariablesError(problems)
     token, number = variables["GITHUB_TOKEN"], int(variables["PR_NUMBER"])
-    github = GitHub(variables["GITHUB_API_URL"], token, run.repository, number, timeout_seconds)
+    github = GitHub(variables["GITHUB_API_URL"], token, run.repository, number)
 
     def post() -> str:
         try:
-            outcome, text = render(read_report(report_path, token), _read_log(log_path, token), run)
-            return post_comment(github, run, outcome, text)
+            try:
+                log = _read_text(log_path, token)
+            except OSError as error:
+                log = f"{log_path} cannot be read: {error.strerror}\n"
+            return post_comment(github, run, *render(read_report(report_path, token), log, run))
         except GitHubError as error:
             return _render_warning(str(error))
         except Exception as error:  # noqa: BLE001
@@ -203,8 +187,8 @@ def post_files(
     # A thread, as only that ends in time whatever the server does: one byte per second is no timeout.
     worker = threading.Thread(target=lambda: results.append(post()), daemon=True)
     worker.start()
-    worker.join(deadline_seconds)
-    late = f"not finished after {deadline_seconds:g} s; {UNFINISHED}"
+    worker.join(DEADLINE_SECONDS)
+    late = f"not finished after {DEADLINE_SECONDS:g} s; {UNFINISHED}"
     write_escaped(f"{results[0] if results else _render_warning(late)}\n")
 
 
@@ -214,12 +198,8 @@ def _render_warning(text: str) -> str:
 
 
 @command(UNFINISHED)
-def main(
-    argv: list[str] | None = None,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-    deadline_seconds: float = DEADLINE_SECONDS,
-) -> int:
-    """0: the comment is up to date, or a warning says why not; 2: called wrongly; 130 after Ctrl-C."""
+def main(argv: list[str] | None = None) -> int:
+    """0: the comment is up to date, or a warning has the reason; 2: called wrongly; 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
         description="Write the contract report to the pull request, as one comment that is kept up to date.",
         epilog="Exit status: 0, also if the comment could not be written, which is a warning; 2 called wrongly. "
@@ -228,7 +208,7 @@ def main(
     parser.add_argument("--report", type=Path, default=Path("contract_report.json"), help="(default: %(default)s)")
     parser.add_argument("--log", type=Path, default=Path("test_output.log"), help="(default: %(default)s)")
     options = parser.parse_args(argv)
-    post_files(os.environ, options.report, options.log, timeout_seconds, deadline_seconds)
+    post_files(os.environ, options.report, options.log)
     return 0
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from data_contract_components.command import command, render_error, write_escaped
 from data_contract_components.detection.migration_changes.changes import Loosened
-from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     MalformedReportError,
@@ -101,19 +100,16 @@ def _render_file(options: argparse.Namespace) -> int:
     return status
 
 
-def _render(report: Report, rendering: str, log: str) -> str:
-    match rendering:
+def _render(report: Report, format_name: str, log: str) -> str:
+    match format_name:
         case "annotations":
             return render_annotations(report)
         case "summary":
             return render_summary(report, log, get_run(os.environ))
         case "html":
-            try:
-                from data_contract_components.prevention.renderings.html_page import render_html
-            except ModuleNotFoundError as error:
-                raise DataContractError(
-                    f"--format html needs {error.name}; install it with: make requirements"
-                ) from error
+            # Here, as only the page needs a package.
+            from data_contract_components.prevention.renderings.html_page import render_html
+
             return render_html(report)
     return render_text(report)
 

@@ -24,6 +24,8 @@ TYPE_WORDS = {str: "a string", int: "an integer", bool: "true or false"}
 
 @dataclass(frozen=True)
 class Owner:
+    """The team that is responsible for a contract."""
+
     name: str
     email: str
     channel: str | None = None
@@ -74,7 +76,10 @@ class ReportedViolation:
 
 @dataclass(frozen=True)
 class CheckedContract:
-    """What a contract of this checkout and a broken promise of the base have in common."""
+    """What a contract of this checkout and a broken promise of the base have in common.
+
+    `contract_name` is the name of the file without its ending.
+    """
 
     contract_name: str
     path: str
@@ -92,7 +97,10 @@ class CheckedContract:
 
 @dataclass(frozen=True)
 class ContractReport(CheckedContract):
-    """A contract of this checkout: its content, the state of its clauses, and its violations."""
+    """A contract of this checkout: its content, the state of its clauses, and its violations.
+
+    `enforcement`: whether a violation fails the check, is only reported, or is not looked for.
+    """
 
     line: Line
     name: str
@@ -143,6 +151,8 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class Table:
+    """A table without a contract."""
+
     table_schema: str
     table_name: str
 
@@ -170,7 +180,7 @@ class Report:
 
 
 class MalformedReportError(DataContractError):
-    """The text is not a contract report. The message names the place, but quotes nothing: the text is anybody's."""
+    """The text is not a contract report. The message names the place and quotes nothing: a fork may write the text."""
 
     def __init__(self, json_path: str, problem: str) -> None:
         super().__init__(f"{json_path}: {problem}")
@@ -179,7 +189,7 @@ class MalformedReportError(DataContractError):
 
 
 def to_json(report: Report) -> str:
-    """The content of contract_report.json. Shape: contract_report.schema.json."""
+    """The content of contract_report.json. Shape: contract_report.schema.json, which the tests make of these types."""
     return json.dumps(report, default=vars, indent=2) + "\n"
 
 
@@ -201,7 +211,11 @@ def _decode(hint: Any, value: Any, json_path: str) -> Any:
             return None if value is None else _decode(arguments[0], value, json_path)
         case typing.Annotated:
             kind, (keyword, limit) = arguments
-            _ensure_keyword(keyword, limit, _decode(kind, value, json_path), json_path)
+            _decode(kind, value, json_path)
+            if keyword == "minimum" and value < limit:
+                raise MalformedReportError(json_path, f"expected at least {limit}")
+            if keyword == "pattern" and not re.fullmatch(limit, value):
+                raise MalformedReportError(json_path, f"does not match {limit}")
             return value
         case typing.Literal:
             if value not in arguments:
@@ -231,17 +245,7 @@ def _decode_object(kind: Any, value: Any, json_path: str) -> Any:
     return kind(**{key: _decode(hint, value[key], f"{json_path}.{key}") for key, hint in hints.items()})
 
 
-@functools.cache
-def _get_hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
-
-
-def _ensure_keyword(keyword: str, limit: Any, value: Any, json_path: str) -> None:
-    """Raises MalformedReportError unless `value` is what this keyword of JSON Schema demands."""
-    if keyword == "minimum" and value < limit:
-        raise MalformedReportError(json_path, f"expected at least {limit}")
-    if keyword == "pattern" and not re.fullmatch(limit, value):
-        raise MalformedReportError(json_path, f"does not match {limit}")
+_get_hints = functools.cache(functools.partial(typing.get_type_hints, include_extras=True))
 
 
 def _ensure_not_deep(value: Any, json_path: str, levels: int) -> None:

@@ -1,6 +1,7 @@
 """The report of the contracts of this checkout, checked against the database."""
 
 import datetime
+from collections.abc import Iterable
 
 from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
@@ -43,11 +44,11 @@ def get_contract_report() -> Report:
     try:
         state, table_names = read_current_state(), get_table_names()
     except DataContractError as error:
-        problems = error.problems if isinstance(error, InvalidContractSpecError) else []
-        file_problems = [
-            FileProblem(_shorten_paths(str(problem.path)), problem.line or 1, problem.text) for problem in problems
-        ]
-        return Report(COULD_NOT_CHECK, _shorten_paths(str(error)), tuple(file_problems))
+        problems = tuple(
+            FileProblem(_shorten_paths(str(problem.path)), problem.line or 1, problem.text)
+            for problem in (error.problems if isinstance(error, InvalidContractSpecError) else ())
+        )
+        return Report(COULD_NOT_CHECK, _shorten_paths(str(error)), problems)
     return make_report(state, table_names, datetime.datetime.now(datetime.UTC).date())
 
 
@@ -58,9 +59,7 @@ def _shorten_paths(text: str) -> str:
 
 def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: datetime.date) -> Report:
     """The report of what was read; if no contract binds, the contracts could not be checked."""
-    violations: dict[str, list[Violation]] = {}
-    for violation in ContractViolationDetector(*state, today).find_violations("binding", "reported"):
-        violations.setdefault(violation.contract_name, []).append(violation)
+    violations = group_by_contract(ContractViolationDetector(*state, today).find_violations("binding", "reported"))
     found_tables = set(state.catalog_df[["table_schema", "table_name"]].itertuples(index=False, name=None))
     contracts = tuple(
         _make_contract(
@@ -81,6 +80,18 @@ def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: 
     checked = {contract.table for contract in state.contracts.values() if contract.spec.get("status") != "retired"}
     tables = tuple(Table(*names) for names in table_names if names not in checked)
     return Report(outcome, reason, contracts=contracts, tables_without_contract=tables)
+
+
+def group_by_contract(violations: Iterable[Violation]) -> dict[str, list[Violation]]:
+    of_contract: dict[str, list[Violation]] = {}
+    for violation in violations:
+        of_contract.setdefault(violation.contract_name, []).append(violation)
+    return of_contract
+
+
+def make_violation(violation: Violation, line: int | None) -> ReportedViolation:
+    values = (violation.expected, violation.found)
+    return ReportedViolation(violation.column_name, violation.key, *values, str(violation), line)
 
 
 def make_owner(owner: OwnerSpec) -> Owner:
@@ -139,14 +150,7 @@ def _make_contract(
             for clause in clauses
         ),
         violations=tuple(
-            ReportedViolation(
-                violation.column_name,
-                violation.key,
-                violation.expected,
-                violation.found,
-                str(violation),
-                lines[json_paths[violation.column_name, violation.key]],
-            )
+            make_violation(violation, lines[json_paths[violation.column_name, violation.key]])
             for violation in violations
         ),
     )

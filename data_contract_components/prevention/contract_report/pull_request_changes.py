@@ -1,7 +1,8 @@
 """Adds to the report what changed since the base: the cause of each violation, and the broken promises."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from data_contract_components.command import render_error
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
@@ -17,25 +18,32 @@ from data_contract_components.prevention.contract_report.contract_report import 
     Report,
     ReportedViolation,
 )
-from data_contract_components.prevention.contract_report.get_contract_report import make_owner
+from data_contract_components.prevention.contract_report.get_contract_report import (
+    group_by_contract,
+    make_owner,
+    make_violation,
+)
+
+C = TypeVar("C", ContractReport, BrokenPromise)
 
 
 def add_changes(report: Report, base: str, loosened: Loosened) -> Report:
-    """The report, compared with the git ref `base`; if that fails, it has not passed, and says why."""
+    """The report, compared with the git ref `base`; if that fails, it has not passed, and has the reason.
+
+    Each violation has its cause. Broken promises fail the report unless `loosened` is "report".
+    """
     try:
         comparison = get_data_migration_changes(base, has_checked_database=report.outcome != COULD_NOT_CHECK)
     except Exception as error:  # noqa: BLE001 - the violations that were found are still reported
         outcome = COULD_NOT_CHECK if report.outcome == "passed" else report.outcome
         return replace(report, outcome=outcome, comparison=Comparison(base, error=render_error(error)))
-    return merge_changes(report, comparison, loosened)
-
-
-def merge_changes(report: Report, comparison: MigrationComparison, loosened: Loosened) -> Report:
-    """The report with `comparison` and the cause of each violation; broken promises fail it unless only reported."""
     earlier = {
         (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
     }
-    promises = _make_broken_promises(comparison)
+    promises = tuple(
+        _add_causes(_make_broken_promise(comparison, name, violations), comparison.changes)
+        for name, violations in group_by_contract(comparison.broken_promises).items()
+    )
     is_failed = bool(promises) and loosened == "fail" and report.outcome == "passed"
     return replace(
         report,
@@ -51,42 +59,27 @@ def merge_changes(report: Report, comparison: MigrationComparison, loosened: Loo
     )
 
 
-def _add_causes(
-    contract: ContractReport, changes: Sequence[SchemaChange], earlier: set[tuple[str, str, str]]
-) -> ContractReport:
-    table = (contract.table_schema, contract.table_name)
-    violations = (
-        replace(violation, is_earlier=True)
-        if (contract.contract_name, violation.column_name, violation.key) in earlier
-        else _add_cause(violation, changes, *table)
-        for violation in contract.violations
-    )
-    return replace(contract, violations=tuple(violations))
+def _add_causes(contract: C, changes: Sequence[SchemaChange], earlier: Collection[tuple[str, str, str]] = ()) -> C:
+    """Each violation with the call that broke the clause, and with the new name of its column or table."""
+    table_schema, table_name = contract.table_schema, contract.table_name
 
+    def add_cause(violation: ReportedViolation) -> ReportedViolation:
+        if (contract.contract_name, violation.column_name, violation.key) in earlier:
+            return replace(violation, is_earlier=True)
+        change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
+        if change is None or change.place is None:
+            return violation
+        if change.change != "renamed":
+            return replace(violation, cause=change.place)
+        names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
+        name = change.after if change.column_name else names[str(change.key)]
+        return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
 
-def _add_cause(
-    violation: ReportedViolation, changes: Sequence[SchemaChange], table_schema: str, table_name: str
-) -> ReportedViolation:
-    """The violation with the call that broke the clause, and with the new name of its column or table."""
-    change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
-    if change is None or change.place is None:
-        return violation
-    if change.change != "renamed":
-        return replace(violation, cause=change.place)
-    names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
-    name = change.after if change.column_name else names[str(change.key)]
-    return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
-
-
-def _make_broken_promises(comparison: MigrationComparison) -> tuple[BrokenPromise, ...]:
-    """One for each contract of the base that was loosened or deleted and that the database breaks."""
-    violations: dict[str, list[Violation]] = {}
-    for violation in comparison.broken_promises:
-        violations.setdefault(violation.contract_name, []).append(violation)
-    return tuple(_make_broken_promise(comparison, name, of_contract) for name, of_contract in violations.items())
+    return replace(contract, violations=tuple(map(add_cause, contract.violations)))
 
 
 def _make_broken_promise(comparison: MigrationComparison, name: str, violations: list[Violation]) -> BrokenPromise:
+    """A contract of the base that was loosened or deleted and that the database breaks."""
     table_schema, table_name = violations[0].table_schema, violations[0].table_name
     head_name = comparison.head_names.get(name)
     # A promise is broken, and no other contract keeps it, only if its own contract has changed.
@@ -111,19 +104,7 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
             for change in comparison.changes
         ),
         violations=tuple(
-            _add_cause(
-                ReportedViolation(
-                    violation.column_name,
-                    violation.key,
-                    violation.expected,
-                    violation.found,
-                    str(violation),
-                    find_line(f"$.schema.properties.{violation.column_name}"),
-                ),
-                comparison.changes,
-                table_schema,
-                table_name,
-            )
+            make_violation(violation, find_line(f"$.schema.properties.{violation.column_name}"))
             for violation in violations
         ),
         is_deleted=head_name is None,

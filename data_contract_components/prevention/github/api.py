@@ -55,27 +55,18 @@ class Comment(NamedTuple):
     body: str
 
 
-class PullRequest(NamedTuple):
-    number: int
-    sha: str
-    head_repository: str | None
-
-
 class GitHub:
     """A repository's pull requests, and the comments of one of them.
 
     Raises: GitHubError; its text is one line, and contains neither the token nor a workflow command.
     """
 
-    def __init__(
-        self, api_url: str, token: str, repository: str, pull_request: int, timeout_seconds: float = TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, api_url: str, token: str, repository: str, pull_request: int) -> None:
         self._api_url = api_url.rstrip("/")
         self._repository_url = f"{self._api_url}/repos/{repository}"
         self._issues_url = f"{self._repository_url}/issues"
         self._comments_url = f"{self._issues_url}/{pull_request}/comments"
         self._token = token
-        self._timeout_seconds = timeout_seconds
         self._waited_seconds = 0.0
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"})
@@ -105,11 +96,16 @@ class GitHub:
             url = self._on_same_host(url, response.links["next"]["url"])
         raise GitHubError(f"the pull request has more than {MAX_PAGES} pages of comments", "open a new pull request")
 
-    def get_pull_requests(self, head: str) -> list[PullRequest]:
-        """The open pull requests of the branch `head`, written as `owner:branch`; at most a hundred."""
-        query = urlencode({"state": "open", "per_page": "100", "head": head})
+    def find_pull_requests(self, owner_and_branch: str, commit: str, repository: str) -> list[int]:
+        """The numbers of the open pull requests of a branch, `owner:branch`, whose last commit is `commit`."""
+        query = urlencode({"state": "open", "per_page": "100", "head": owner_and_branch})
         response = self._send("GET", f"{self._repository_url}/pulls?{query}")
-        return _parse(response, lambda answers: [_to_pull_request(answer) for answer in answers])
+
+        def is_wanted(head: Any) -> bool:
+            # The repository is null if the fork was deleted.
+            return bool(head["sha"] == commit and head["repo"] and head["repo"]["full_name"] == repository)
+
+        return _parse(response, lambda pulls: [int(pull["number"]) for pull in pulls if is_wanted(pull["head"])])
 
     def create_comment(self, body: str) -> Comment:
         """Raises: UnclearPostError after a wait; the caller then looks whether the comment is there."""
@@ -162,9 +158,7 @@ class GitHub:
         """The answer, after redirects to the same host. requests would follow any, and turn a POST into a GET."""
         payload = None if body is None else {"body": body}
         for _ in range(1 + MAX_REDIRECTS):
-            response = self._session.request(
-                method, url, json=payload, timeout=self._timeout_seconds, allow_redirects=False
-            )
+            response = self._session.request(method, url, json=payload, timeout=TIMEOUT_SECONDS, allow_redirects=False)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             url = self._on_same_host(url, response.headers["Location"])
@@ -213,12 +207,6 @@ def _to_comment(answer: Any) -> Comment:
     return Comment(int(answer["id"]), str((answer["user"] or {}).get("login")), str(answer["body"] or ""))
 
 
-def _to_pull_request(answer: Any) -> PullRequest:
-    # The repository is null if the fork was deleted.
-    head_repository = (answer["head"]["repo"] or {}).get("full_name")
-    return PullRequest(int(answer["number"]), str(answer["head"]["sha"]), head_repository)
-
-
 def _is_limit(response: requests.Response) -> bool:
     """Whether GitHub refuses because of a rate limit. Source: "Rate limits for the REST API"."""
     headers = response.headers
@@ -250,10 +238,9 @@ def _get_wait_seconds(response: requests.Response, is_limit: bool, otherwise: fl
 def _get_message(response: requests.Response) -> str:
     """GitHub's message, with the details of a 422; otherwise the status in words."""
     try:
-        answer = json.loads(response.content)
-        details = [str(error["message"]) for error in answer.get("errors", ())]
-        return ": ".join([str(answer["message"]), *details])
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        details = _parse(response, lambda answer: [error["message"] for error in answer.get("errors", ())])
+        return ": ".join(map(str, [_parse(response, lambda answer: answer["message"]), *details]))
+    except GitHubError:
         return response.reason
 
 

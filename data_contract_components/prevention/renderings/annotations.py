@@ -3,14 +3,7 @@
 from data_contract_components.detection.migration_changes.changes import Place
 from data_contract_components.escaping import escape_controls
 from data_contract_components.prevention.contract_report.contract_report import CheckedContract, Report
-from data_contract_components.prevention.renderings.words import (
-    EARLIER,
-    Finding,
-    find_findings,
-    find_harmless_changes,
-    render_owner,
-    render_verdict,
-)
+from data_contract_components.prevention.renderings import words
 
 LEVELS = ("error", "warning", "notice")
 # GitHub shows ten per step.
@@ -39,7 +32,7 @@ def render_annotations(report: Report) -> str:
             commands += _render_findings(promise, is_binding=report.outcome == "violations")
         for change in comparison.contract_changes:
             commands.append(_render_command("notice", "Data contract changed", str(change), change.place))
-        for harmless_change, text in find_harmless_changes(report):
+        for harmless_change, text in words.find_harmless_changes(report):
             commands.append(_render_command("notice", "Changed under contract", text, harmless_change.place))
     if len(commands) > SHOWN_ANNOTATIONS:
         others = commands[SHOWN_ANNOTATIONS - 1 :]
@@ -51,17 +44,18 @@ def render_annotations(report: Report) -> str:
 
 def _render_findings(contract: CheckedContract, *, is_binding: bool) -> list[str]:
     """One command per column, or for the missing table: at the migration that broke it, or else at the clause."""
-    findings_of_column: dict[str, list[Finding]] = {}
-    for finding in find_findings(contract):
+    findings_of_column: dict[str, list[words.Finding]] = {}
+    for finding in words.find_findings(contract):
         findings_of_column.setdefault(finding.column_name, []).append(finding)
     commands = []
     for findings in findings_of_column.values():
         first = findings[0].violation
         place = first.cause if first.cause and first.cause.line else Place(contract.path, findings[0].line)
         level = "error" if is_binding and not first.is_earlier else "warning"
-        lines = [f"{contract.contract_name} (owner: {render_owner(contract.owner)}) {render_verdict(contract)}:"]
+        owner = words.render_owner(contract.owner)
+        lines = [f"{contract.contract_name} (owner: {owner}) {words.render_verdict(contract)}:"]
         lines += [finding.text for finding in findings]
-        lines += [EARLIER] if first.is_earlier else []
+        lines += [words.EARLIER] if first.is_earlier else []
         commands.append(_render_command(level, "Data contract violation", "\n".join(lines), place))
     return commands
 

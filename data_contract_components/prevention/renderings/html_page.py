@@ -14,8 +14,8 @@ import jinja2
 from markupsafe import Markup, escape
 
 from data_contract_components.contract_definition._json_text import render_value
+from data_contract_components.escaping import cut_middle
 from data_contract_components.prevention.contract_report.contract_report import (
-    COULD_NOT_CHECK,
     ContractReport,
     Report,
     ReportedClause,
@@ -36,7 +36,7 @@ STATES: dict[State, str] = {
     "unchecked": "not checked",
     "kept": "kept",
 }
-# Any other is shown as text: the address comes from a contract, and a link does what its address says.
+# Any other is shown as text: the address comes from a contract, and a link may do more than write a mail.
 PLAIN_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
@@ -90,10 +90,7 @@ def to_html(value: object) -> Markup:
     """
     if isinstance(value, Markup):
         return value
-    text = render_value(value)
-    if len(text) > LONGEST_TEXT:
-        half = LONGEST_TEXT // 2
-        text = f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"
+    text = cut_middle(render_value(value), LONGEST_TEXT)
     if not text.isprintable():
         # A terminal's colours, marks that turn the direction of writing, spaces that look like none, half a character.
         text = "".join(
@@ -129,7 +126,6 @@ def _render_outcome(report: Report, number_of_broken: int) -> tuple[State, str]:
     if report.outcome == "violations":
         total = words.count(report.contracts, "contract")
         return "broken", f"Violations: {number_of_broken} of {total} broken.{loosened}"
-    assert report.outcome == COULD_NOT_CHECK
     if report.is_checked:
         return "unchecked", "Could not compare: no contract is broken, but what changed since the base is not known."
     return "unchecked", "Could not check, for the reason below."

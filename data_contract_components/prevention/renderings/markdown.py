@@ -17,17 +17,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     Report,
 )
 from data_contract_components.prevention.github.workflow_run import Run
-from data_contract_components.prevention.renderings.words import (
-    EXPECTED_WORDS,
-    FOUND_WORDS,
-    Finding,
-    count,
-    find_findings,
-    find_harmless_changes,
-    render_coverage,
-    render_line_label,
-    render_verdict,
-)
+from data_contract_components.prevention.renderings import words
 
 # GitHub accepts 65,536 characters in a comment, and 1,048,576 bytes in a summary.
 COMMENT_CHARACTERS = 60_000
@@ -67,7 +57,7 @@ def render_resolved(run: Run) -> str:
 def render_summary(report: Report, log: str, run: Run | None) -> str:
     """The job's summary, whatever the outcome; under 1 MB."""
     head, parts, tail = _render_findings(report, run)
-    coverage = f"Coverage: {escape(render_coverage(report), LOG_CHARACTERS)}."
+    coverage = f"Coverage: {escape(words.render_coverage(report), LOG_CHARACTERS)}."
     return _join(head, parts, [*tail, coverage if report.is_checked else _render_log(log)], SUMMARY_CHARACTERS)
 
 
@@ -79,9 +69,8 @@ def _join(head: str, parts: list[str], tail: list[str], limit: int) -> str:
     for part in parts:
         room -= len(part) + 2
         if room < 0:
-            shown.append(
-                f"… {len(parts) - len(shown)} more did not fit in here; `contract_report.json` has all of them."
-            )
+            left_out = len(parts) - len(shown)
+            shown.append(f"… {left_out} more did not fit in here; `contract_report.json` has all of them.")
             break
         shown.append(part)
     return "\n\n".join([head, *shown, *tail]) + "\n"
@@ -94,11 +83,8 @@ def _render_findings(report: Report, run: Run | None) -> tuple[str, list[str], l
     reported = [FAILS_NOTHING, *reported] if reported else []
     changes = _render_comparison(report, report.comparison, run) if report.comparison else []
     if not report.is_checked:
-        return (
-            NOT_CHECKED_HEAD,
-            [_render_log_part(report.error or "no reason given"), *changes, *reported],
-            [NOT_CHECKED],
-        )
+        reason = _render_log_part(report.error or "no reason given")
+        return NOT_CHECKED_HEAD, [reason, *changes, *reported], [NOT_CHECKED]
     parts = [_render_contract(contract, run) for contract in broken if contract.enforcement == "binding"]
     parts += [*changes, *reported]
     if report.outcome == "violations":
@@ -116,8 +102,8 @@ def _render_loosened_head(promises: Sequence[BrokenPromise]) -> str:
 
 
 def _render_contract(contract: ContractReport | BrokenPromise, run: Run | None) -> str:
-    verdict = f", {render_verdict(contract)}" if isinstance(contract, BrokenPromise) else ""
-    findings = find_findings(contract)
+    verdict = f", {words.render_verdict(contract)}" if isinstance(contract, BrokenPromise) else ""
+    findings = words.find_findings(contract)
     blocks = [
         f"### {code(contract.contract_name)}, the contract of {code(contract.table)}{verdict}",
         f"Owner: **{escape(contract.owner.name)}**, {_render_contacts(contract.owner)}",
@@ -136,27 +122,26 @@ def _render_contacts(person: Owner | Consumer) -> str:
 
 def _render_consumers(consumers: Sequence[Consumer]) -> str:
     lines = []
-    for consumer in consumers[:SHOWN_CONSUMERS]:
+    for consumer in consumers:
         details = ", ".join(filter(None, (escape(consumer.role), _render_contacts(consumer))))
         line = f"- **{escape(consumer.name)}** ({details}): {escape(consumer.reason)}"
         if consumer.columns:
             line += f" ({', '.join(code(name) for name in consumer.columns[:SHOWN_CONSUMERS])})"
         lines.append(line)
-    if len(consumers) > SHOWN_CONSUMERS:
-        lines.append(f"- and {len(consumers) - SHOWN_CONSUMERS} more")
-    return "\n".join(["Consumers:", "", *lines]) if lines else ""
+    return "\n".join(["Consumers:", "", *_cut_list(lines, SHOWN_CONSUMERS)]) if lines else ""
 
 
-def _render_table(contract: CheckedContract, findings: list[Finding], run: Run | None) -> str:
+def _render_table(contract: CheckedContract, findings: list[words.Finding], run: Run | None) -> str:
     """One row per finding."""
     has_cause = any(finding.violation.cause or finding.violation.is_earlier for finding in findings)
-    head = ["column", "key", "expected", "found", render_line_label(contract), *(["broken by"] if has_cause else [])]
+    head = ["column", "key", "expected", "found", words.render_line_label(contract)]
+    head += ["broken by"] if has_cause else []
     rows = [head, ["---"] * len(head)]
     for finding in findings[:SHOWN_ROWS]:
         row = [
             code(finding.column_name),
             code(finding.key),
-            EXPECTED_WORDS.get(finding.key) or code(render_value(finding.expected)),
+            words.EXPECTED_WORDS.get(finding.key) or code(render_value(finding.expected)),
             _render_found(finding),
             _link(f"line {finding.line}", contract.path, finding.line, run) if finding.line else "",
         ]
@@ -169,8 +154,8 @@ def _render_table(contract: CheckedContract, findings: list[Finding], run: Run |
     return "\n".join(lines)
 
 
-def _render_found(finding: Finding) -> str:
-    text = FOUND_WORDS.get(finding.key) or code(render_value(finding.found))
+def _render_found(finding: words.Finding) -> str:
+    text = words.FOUND_WORDS.get(finding.key) or code(render_value(finding.found))
     if name := finding.violation.renamed_to:
         text += f", {'' if finding.violation.is_rename_certain else 'seems '}renamed to {code(name)}"
     return text
@@ -193,20 +178,17 @@ def _render_comparison(report: Report, comparison: Comparison, run: Run | None) 
         for change in comparison.changes
         if change.change == "added" and change.column_name is None and not change.contract_names
     ]
+    harmless = (text for _, text in words.find_harmless_changes(report))
     parts = [
         *(_render_contract(promise, run) for promise in comparison.broken_promises),
         _render_list("Contracts changed; each change needs its owner", map(str, comparison.contract_changes)),
-        _render_list(
-            "Changed under contract, without breaking a clause", (text for _, text in find_harmless_changes(report))
-        ),
+        _render_list("Changed under contract, without breaking a clause", harmless),
         _render_list("New tables without a contract", map(str, new_tables)),
     ]
     if comparison.changes:
-        lines = []
-        for change in comparison.changes[:SHOWN_ROWS]:
-            call = _render_call(change.place, run)
-            lines.append(f"- {escape(str(change))}{call and f', {call}'}")
-        title = f"{count(comparison.changes, 'schema change')} since {escape(comparison.short_commit)}"
+        calls = [(str(change), _render_call(change.place, run)) for change in comparison.changes[:SHOWN_ROWS]]
+        lines = [f"- {escape(text)}{call and f', {call}'}" for text, call in calls]
+        title = f"{words.count(comparison.changes, 'schema change')} since {escape(comparison.short_commit)}"
         parts.append(render_details(title, "\n".join(lines)))
     return [part for part in parts if part]
 
@@ -216,11 +198,11 @@ def _render_list(title: str, texts: Iterable[str]) -> str:
     return "\n".join([f"**{title}**", "", *lines]) if lines else ""
 
 
-def _cut_list(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= SHOWN_ROWS else [*lines[:SHOWN_ROWS], f"- and {len(lines) - SHOWN_ROWS} more"]
+def _cut_list(lines: list[str], shown: int = SHOWN_ROWS) -> list[str]:
+    return lines if len(lines) <= shown else [*lines[:shown], f"- and {len(lines) - shown} more"]
 
 
-def _render_message(contract: CheckedContract, findings: list[Finding], run: Run | None) -> str:
+def _render_message(contract: CheckedContract, findings: list[words.Finding], run: Run | None) -> str:
     """A message from a developer to the contract's owner, as plain text."""
     lines = [
         f"To: {cut(contract.owner.email)}",

@@ -9,15 +9,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     Comparison,
     Report,
 )
-from data_contract_components.prevention.renderings.words import (
-    count,
-    find_findings,
-    render_coverage,
-    render_line_label,
-    render_owner,
-    render_place,
-    render_verdict,
-)
+from data_contract_components.prevention.renderings import words
 
 WIDTH = 80
 
@@ -35,7 +27,7 @@ def render_text(report: Report) -> str:
     if report.comparison:
         lines += ["", *_render_comparison(report.comparison)]
     if report.is_checked:
-        lines += ["", *textwrap.wrap(render_coverage(report), WIDTH)]
+        lines += ["", *textwrap.wrap(words.render_coverage(report), WIDTH)]
     return escape_output("\n".join(lines)) + "\n"
 
 
@@ -44,27 +36,27 @@ def _render_outcome(report: Report) -> str:
         return f"could not check: {report.error}"
     binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
     broken = sum(bool(contract.violations) for contract in binding)
-    contracts = count(binding, "contract")
+    contracts = words.count(binding, "contract")
     text = f"{report.outcome}: " + (f"{broken} of {contracts} broken" if broken else f"{contracts} kept")
     if report.broken_promises:
-        text += f"; {count(report.broken_promises, 'contract')} loosened and broken"
+        text += f"; {words.count(report.broken_promises, 'contract')} loosened and broken"
     return f"{text}, but what changed since the base is not known" if report.outcome == COULD_NOT_CHECK else text
 
 
 def _render_heading(contract: CheckedContract) -> str:
-    return f"{contract.contract_name}, table {contract.table} ({render_owner(contract.owner)})"
+    return f"{contract.contract_name}, table {contract.table} ({words.render_owner(contract.owner)})"
 
 
 def _render_findings(contract: CheckedContract) -> list[str]:
     lines = []
-    for finding in find_findings(contract):
+    for finding in words.find_findings(contract):
         lines.append(f"  {finding.text}")
         if finding.line:
-            lines.append(f"    {render_line_label(contract)} {render_place(contract.path, finding.line)}")
+            lines.append(f"    {words.render_line_label(contract)} {words.render_place(contract.path, finding.line)}")
         if finding.violation.is_earlier:
             lines.append("    already broken in the base")
         if cause := finding.violation.cause:
-            lines.append(f"    broken by {render_place(cause.path, cause.line)}")
+            lines.append(f"    broken by {words.render_place(cause.path, cause.line)}")
     return lines
 
 
@@ -72,19 +64,13 @@ def _render_comparison(comparison: Comparison) -> list[str]:
     if comparison.error:
         return [f'could not compare with "{comparison.base}": {comparison.error}']
     since = f"since {comparison.base} ({comparison.short_commit})"
-    counts = count(comparison.changes, "schema change"), count(comparison.contract_changes, "contract change")
-    lines = [f"{since}: {', '.join(counts)}"]
+    schema_changes = words.count(comparison.changes, "schema change")
+    lines = [f"{since}: {schema_changes}, {words.count(comparison.contract_changes, 'contract change')}"]
+    wrapper = textwrap.TextWrapper(WIDTH, "  ", "    ", break_long_words=False, break_on_hyphens=False)
     for change in comparison.changes:
-        lines += textwrap.wrap(
-            str(change),
-            WIDTH,
-            initial_indent="  ",
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        lines += wrapper.wrap(str(change))
     lines += [f"  {change}" for change in comparison.contract_changes]
     for promise in comparison.broken_promises:
-        lines += ["", f"{_render_heading(promise)} {render_verdict(promise)}; ask its owner"]
+        lines += ["", f"{_render_heading(promise)} {words.render_verdict(promise)}; ask its owner"]
         lines += _render_findings(promise)
     return lines
