@@ -31,7 +31,7 @@ class CatalogHiddenError(DataContractError):
 
     def __init__(self, role: str, reason: str) -> None:
         super().__init__(
-            f"could not check: role {role} may not read PostgreSQL's system catalogs: {reason}\n"
+            f"role {role} may not read PostgreSQL's system catalogs: {reason}\n"
             "Grant it SELECT on them, as PostgreSQL does by default, or use another role in DATABASE_URL."
         )
         self.role = role

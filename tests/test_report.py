@@ -140,7 +140,9 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
             with self.subTest(base=base):
                 status, output = self.report("--base", base)
                 self.assertEqual((status, self.read().outcome), (2, "could not check"))
-                self.assertIn("could not check: 1 contract kept, but what changed since the base is not known", output)
+                self.assertIn(
+                    "could not compare: 1 contract kept, but what changed since the base is not known", output
+                )
                 self.assertIn(f'could not compare with "{base}": {reason}', output)
                 self.assertIn("1 of 8 tables under contract", output)
                 summary = self.rendered("summary")
@@ -207,7 +209,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
             self.assertIn("primary_image: Data Type: expected integer, found text", output)
             self.assertIn("promised in data_contract_components/contract_definition/drafts/draft_contract_spec", output)
             summary = self.rendered("summary")
-            self.assertIn("do not bind", summary)
+            self.assertIn("are not enforced", summary)
             self.assertIn("trains the model", summary)
             self.assertIn(f"::warning file={CONTRACTS}/drafts/draft_contract_spec.json,", self.rendered("annotations"))
         tests = run(["unittest", CONTRACT_TESTS], self.project, self.url).stdout

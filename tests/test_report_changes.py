@@ -76,8 +76,10 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         (violation,) = promise.violations
         self.assertEqual(violation.cause and violation.cause.path, path.as_posix())
         comment = render_comment(report, "", RUN)
-        title = "`object_images_contract_spec`, the contract of `public.object_images`, was loosened, and the database"
-        self.assertIn(f"❌ Data contract violations detected:\n\n### {title} breaks what it promised\n", comment)
+        title = (
+            "`object_images_contract_spec`, the contract of `public.object_images`, was loosened; the database breaks"
+        )
+        self.assertIn(f"❌ Data contract violations detected:\n\n### {title} the old promise\n", comment)
         self.assertIn("Owner: **Data Engineering Team**, data-eng@museum.org\n", comment)
         self.assertNotIn("without breaking a clause", comment)
         self.assertIn("schema.properties.primary_image: removed", comment)
@@ -88,6 +90,17 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertEqual(len(report.broken_promises), 1)
         head = "⚠️ All current contracts pass, but one was loosened, and its old promises are broken:\n"
         self.assertTrue(render_summary(report, "", RUN).startswith(head))
+
+    def test_each_loosened_clause_of_a_column_has_its_own_line(self) -> None:
+        self.write_revision("b", '    op.alter_column("object_images", "object_id", type_=sa.BigInteger)')
+        bigint = {"data_type": "bigint", "numeric_precision": 64}
+        self.write_contract(lambda spec: spec["schema"]["properties"]["object_id"]["constraints"].update(bigint))
+        _, report = self.report()
+        (promise,) = report.broken_promises
+        keys = [violation.key for violation in promise.violations]
+        self.assertEqual(keys, list(bigint))
+        lines = (self.root / CONTRACT).read_text().splitlines()
+        self.assertTrue(all(f'"{v.key}"' in lines[(v.line or 0) - 1] for v in promise.violations))
 
     def test_a_promise_that_only_the_checked_database_breaks_is_broken(self) -> None:
         asked = 'op.get_bind().scalar(sa.text("select current_database()"))'
@@ -150,7 +163,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
         self.assertEqual((status, report.outcome), (2, "could not check"))
         comment = render_comment(report, "", RUN)
         self.assertTrue(comment.startswith("⚠️ Data contracts could not be checked:"))
-        self.assertIn("was deleted, and the database breaks what it promised", comment)
+        self.assertIn("was deleted; the database breaks the old promise", comment)
         self.assertIn("| `(table)` | `table_name` | present | missing |", comment)
         self.assertIn("Owner: **Data Engineering Team**", comment)
 

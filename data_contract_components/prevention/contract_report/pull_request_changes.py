@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from data_contract_components.command import render_error
+from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.detection.migration_changes.changes import Loosened, SchemaChange
@@ -85,10 +86,20 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
     # A promise is broken, and no other contract keeps it, only if its own contract has changed.
     contract_changes = [change for change in comparison.contract_changes if change.contract_name == (head_name or name)]
 
-    def find_line(json_path: str) -> int | None:
-        """The line of the change at `json_path` or below it, or else of the contract's first change."""
-        inside = [change for change in contract_changes if f"{change.json_path}.".startswith(f"{json_path}.")]
-        return (inside or contract_changes)[0].place.line
+    def find_line(*json_paths: str) -> int | None:
+        """The line of the first change at one of `json_paths` or below it, or else of the contract's first change."""
+        inside = (
+            change
+            for json_path in json_paths
+            for change in contract_changes
+            if f"{change.json_path}.".startswith(f"{json_path}.")
+        )
+        return next(inside, contract_changes[0]).place.line
+
+    def find_clause_line(column_name: str, key: str) -> int | None:
+        column = f"$.schema.properties.{column_name}"
+        element_key = key.removeprefix(ELEMENT_PREFIX)
+        return find_line(f"{column}.constraints.{key}", f"{column}.array_element.{element_key}", column)
 
     return BrokenPromise(
         contract_name=name,
@@ -104,7 +115,7 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
             for change in comparison.changes
         ),
         violations=tuple(
-            make_violation(violation, find_line(f"$.schema.properties.{violation.column_name}"))
+            make_violation(violation, find_clause_line(violation.column_name, violation.key))
             for violation in violations
         ),
         is_deleted=head_name is None,

@@ -56,7 +56,8 @@ def _render_findings(contract: CheckedContract, *, is_binding: bool) -> list[str
         lines = [f"{contract.contract_name} (owner: {owner}) {words.render_verdict(contract)}:"]
         lines += [finding.text for finding in findings]
         lines += [words.EARLIER] if first.is_earlier else []
-        commands.append(_render_command(level, "Data contract violation", "\n".join(lines), place))
+        title = "Data contract not enforced" if words.is_not_enforced(contract) else "Data contract violation"
+        commands.append(_render_command(level, title, "\n".join(lines), place))
     return commands
 
 

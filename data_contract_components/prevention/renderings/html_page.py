@@ -55,7 +55,7 @@ def render_html(report: Report) -> str:
         outcome_state=outcome_state,
         outcome=outcome,
         tables=_find_tables(report, contracts),
-        number_of_tables=len({contract.table for contract in report.contracts}) if are_tables_known else None,
+        number_of_tables=len(words.find_covered_tables(report)) if are_tables_known else None,
     )
 
 
@@ -124,7 +124,7 @@ def _render_outcome(report: Report, number_of_broken: int) -> tuple[State, str]:
     if report.outcome == "passed":
         return "kept", f"Passed: no contract is broken.{loosened}"
     if report.outcome == "violations":
-        total = words.count(report.contracts, "contract")
+        total = words.count([c for c in report.contracts if c.enforcement == "binding"], "contract")
         return "broken", f"Violations: {number_of_broken} of {total} broken.{loosened}"
     if report.is_checked:
         return "unchecked", "Could not compare: no contract is broken, but what changed since the base is not known."

@@ -32,7 +32,7 @@ NOT_COMPARED_HEAD = "⚠️ All current contracts pass, but they could not be co
 ALL_KEPT = "✅ All data contracts are kept."
 NOT_CHECKED = "It is not known whether the contracts are kept. Fix the problem above, and push again."
 NOT_COMPARED = "It is not known whether a contract was loosened. Fix the problem above, and push again."
-FAILS_NOTHING = "The following contracts do not bind (drafts, and contracts after their sunset) and fail nothing:"
+NOT_ENFORCED = "The following contracts are not enforced (drafts, and contracts after their sunset) and fail nothing:"
 NEXT_STEPS = """\
 **What to do next**
 
@@ -80,7 +80,7 @@ def _render_findings(report: Report, run: Run | None) -> tuple[str, list[str], l
     """The first line, a part for each contract with violations, and what comes after them."""
     broken = [contract for contract in report.contracts if contract.violations]
     reported = [_render_contract(contract, run) for contract in broken if contract.enforcement == "reported"]
-    reported = [FAILS_NOTHING, *reported] if reported else []
+    reported = [NOT_ENFORCED, *reported] if reported else []
     changes = _render_comparison(report, report.comparison, run) if report.comparison else []
     if not report.is_checked:
         reason = _render_log_part(report.error or "no reason given")
@@ -181,7 +181,7 @@ def _render_comparison(report: Report, comparison: Comparison, run: Run | None) 
     harmless = (text for _, text in words.find_harmless_changes(report))
     parts = [
         *(_render_contract(promise, run) for promise in comparison.broken_promises),
-        _render_list("Contracts changed; each change needs its owner", map(str, comparison.contract_changes)),
+        _render_list("Changed contracts; the owner must agree", map(str, comparison.contract_changes)),
         _render_list("Changed under contract, without breaking a clause", harmless),
         _render_list("New tables without a contract", map(str, new_tables)),
     ]
@@ -206,14 +206,14 @@ def _render_message(contract: CheckedContract, findings: list[words.Finding], ru
     """A message from a developer to the contract's owner, as plain text."""
     lines = [
         f"To: {cut(contract.owner.email)}",
-        f"Subject: a change of {cut(contract.table)} would break {cut(contract.contract_name)}",
+        f"Subject: A change to {cut(contract.table)} would break {cut(contract.contract_name)}",
         "",
         f"Hello {cut(contract.owner.name)},",
         "",
-        f"a change of mine would break your data contract {cut(contract.contract_name)}:",
+        f"My change would break your data contract {cut(contract.contract_name)}:",
         *_cut_list([f"- {cut(finding.text)}" for finding in findings]),
         "",
-        "How shall we proceed? I could leave the table as it is and put the change",
+        "How should we proceed? I could leave the table as it is and put the change",
         "into a new table until all consumers have moved, or we could change the",
         "contract together.",
         *([f"The check: {run.url}"] if run else []),

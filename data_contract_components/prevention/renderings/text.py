@@ -20,9 +20,8 @@ def render_text(report: Report) -> str:
     for contract in report.contracts:
         if contract.violations:
             lines += ["", _render_heading(contract)]
-            if contract.enforcement == "reported":
-                status = " until ".join(filter(None, (contract.status, contract.sunset)))
-                lines.append(f"  does not bind ({status})")
+            if words.is_not_enforced(contract):
+                lines.append(f"  is not enforced ({words.render_status(contract)})")
             lines += _render_findings(contract)
     if report.comparison:
         lines += ["", *_render_comparison(report.comparison)]
@@ -37,7 +36,8 @@ def _render_outcome(report: Report) -> str:
     binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
     broken = sum(bool(contract.violations) for contract in binding)
     contracts = words.count(binding, "contract")
-    text = f"{report.outcome}: " + (f"{broken} of {contracts} broken" if broken else f"{contracts} kept")
+    outcome = "could not compare" if report.outcome == COULD_NOT_CHECK else report.outcome
+    text = f"{outcome}: " + (f"{broken} of {contracts} broken" if broken else f"{contracts} kept")
     if report.broken_promises:
         text += f"; {words.count(report.broken_promises, 'contract')} loosened and broken"
     return f"{text}, but what changed since the base is not known" if report.outcome == COULD_NOT_CHECK else text

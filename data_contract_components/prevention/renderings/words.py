@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
 from data_contract_components.detection.migration_changes.changes import SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
     CheckedContract,
+    ContractReport,
     Owner,
     Report,
     ReportedViolation,
@@ -87,9 +88,18 @@ def render_owner(owner: Owner) -> str:
 
 def render_verdict(contract: CheckedContract) -> str:
     """What is wrong with the contract: the rest of a sentence that begins with its name."""
-    if not isinstance(contract, BrokenPromise):
-        return "is broken"
-    return f"was {'deleted' if contract.is_deleted else 'loosened'}, and the database breaks what it promised"
+    if isinstance(contract, BrokenPromise):
+        return f"was {'deleted' if contract.is_deleted else 'loosened'}; the database breaks the old promise"
+    return f"is broken, but not enforced ({render_status(contract)})" if is_not_enforced(contract) else "is broken"
+
+
+def is_not_enforced(contract: CheckedContract) -> TypeGuard[ContractReport]:
+    """Whether its violations are only reported."""
+    return isinstance(contract, ContractReport) and contract.enforcement == "reported"
+
+
+def render_status(contract: ContractReport) -> str:
+    return contract.status + (f", sunset {contract.sunset}" if contract.sunset else "")
 
 
 def render_line_label(contract: CheckedContract) -> str:
@@ -114,14 +124,19 @@ def find_harmless_changes(report: Report) -> list[tuple[SchemaChange, str]]:
     return harmless
 
 
-def render_coverage(report: Report) -> str:
-    """How many tables have a contract, and which have none."""
-    without = [f"{table.table_schema}.{table.table_name}" for table in report.tables_without_contract]
-    tables = {
+def find_covered_tables(report: Report) -> set[str]:
+    """The tables that are there and have a contract that is not retired."""
+    return {
         contract.table
         for contract in report.contracts
         if not contract.is_table_missing and contract.enforcement != "unchecked"
     }
+
+
+def render_coverage(report: Report) -> str:
+    """How many tables have a contract, and which have none."""
+    without = [f"{table.table_schema}.{table.table_name}" for table in report.tables_without_contract]
+    tables = find_covered_tables(report)
     text = f"{len(tables)} of {len(tables) + len(without)} tables under contract"
     if len(without) > SHOWN_TABLES:
         without = [*without[:SHOWN_TABLES], f"and {len(without) - SHOWN_TABLES} more"]
