@@ -13,11 +13,9 @@ from typing import Any
 from unittest import mock
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_migration_changes import (
-    MigrationComparison,
-    get_data_migration_changes,
-)
+from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
+from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.errors import ComparisonError
 from tests import BINARIES, ENV_TEXT, ROOT, start_server_until
 
