@@ -48,13 +48,6 @@ IMPOSSIBLE_OF_TABLE_TYPE: list[tuple[str, dict[str, Any], str]] = [
     ("VIEW", {"unique": True}, "a view has no unique index"),
     ("MATERIALIZED VIEW", {"is_updatable": True}, "a materialized view is never updatable"),
 ]
-TYPES_SQL = """
-select pg_catalog.format_type(oid, null) as name
-from pg_catalog.pg_type
-where typnamespace = 'pg_catalog'::pg_catalog.regnamespace and typtype in ('b', 'r', 'm', 'c')
-    and pg_catalog.format_type(oid, null) not like '%[]'
-order by name
-"""
 BOUNDED_TYPES = (
     *("varchar(7)", "char(7)", "bpchar", "bit(3)", "bit varying(3)", "numeric(5)", "numeric(5, 2)", "numeric(3, -2)"),
     *(f"{name}({digits})" for name in ("time", "timetz", "timestamp", "timestamptz", "interval") for digits in (0, 6)),
@@ -62,16 +55,6 @@ BOUNDED_TYPES = (
     *(f"interval {fields}" for fields in ("day to hour", "day to minute", "day to second", "hour to minute")),
     *("interval hour to second(2)", "interval minute to second", "interval second(3)", "mood", "key", "word", "pair"),
 )
-OTHER_TABLES_SQL = """
-create type mood as enum ('calm'); create domain key as integer not null; create domain word as varchar(9) collate "C";
-create type pair as (a integer, b text);
-create table t (
-    id integer generated always as identity primary key, a integer generated always as (1) stored, b text default 'x',
-    c integer unique references t (id), d serial
-);
-create view v as select id, b, 1::key as k, 'calm'::mood as m from t;
-create materialized view mv as select id, b, 1::key as k from t; create unique index on mv (id);
-"""
 # What no parsed JSON can hold, as text or bytes.
 UNPARSED: list[tuple[str | bytes, str]] = [
     ("", ":1: is not valid JSON: Expecting value"),
@@ -157,11 +140,11 @@ class TestContractSpec(ContractsTestCase):
         known_names: set[str] = set()
         for version, binaries in BINARIES.items():
             database = PostgresDB(start_server(self, binaries))
-            names = set(database.query(TYPES_SQL)["name"])
+            names = set(database.query(read_data("type_names.sql"))["name"])
             known_names |= names
             types = [*sorted(name for name in names if not name.startswith("pg_")), *BOUNDED_TYPES]
             columns = [f"c{number} {name}, a{number} {name}[]" for number, name in enumerate(types)]
-            database.query(f"{OTHER_TABLES_SQL}; create table everything ({', '.join(columns)})")
+            database.query(f"{read_data('derived_tables.sql')} create table everything ({', '.join(columns)})")
             rows = to_rows(get_data_catalog(database))
             for table in ("everything", "t", "v", "mv"):
                 rows_of_table = [row for row in rows if row["table_name"] == table]

@@ -7,16 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, Owner
+from data_contract_components.contract_definition.contract_spec import (
+    TABLE_KEYS,
+    Contract,
+    ContractSpec,
+    JsonPath,
+    Owner,
+)
 from data_contract_components.detection._get_data_contract_specs import render_json_path
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
 CONTRACTS_PATH = Path("data_contract_components/contract_definition")
 # From the least to the most binding.
 STATUSES = ("retired", "draft", "deprecated", "active")
-DEFAULTS = {"status": "active"}
-SCHEMA_DEFAULTS = {"additionalColumns": True}
-SCHEMA_CLAUSES = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
 _ABSENT = object()
 
 
@@ -104,7 +107,7 @@ def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> lis
 
 
 def _with_defaults(spec: ContractSpec) -> dict[str, Any]:
-    return {**DEFAULTS, **spec, "schema": {**SCHEMA_DEFAULTS, **spec["schema"]}}
+    return {"status": "active", **spec, "schema": {"additionalColumns": True, **spec["schema"]}}
 
 
 def _find_differences(path: JsonPath, before: Any, after: Any) -> Iterator[tuple[JsonPath, Any, Any]]:
@@ -128,7 +131,7 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
         # Without one, a contract binds for ever.
         return "loosened" if before is _ABSENT or (after is not _ABSENT and after < before) else "tightened"
     is_column = len(path) == 3 and path[:2] == ("schema", "properties")
-    is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in SCHEMA_CLAUSES)
+    is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in TABLE_KEYS)
     if not is_clause or path[0] != "schema":
         return "wording"
     if after is _ABSENT:
