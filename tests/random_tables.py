@@ -201,8 +201,8 @@ names = st.one_of(
 ).filter(lambda name: not name.startswith("pg_"))
 
 
-def _simple(data_type: str, udt_name: str, **facts: Any) -> Type:
-    return Type(data_type, {"data_type": data_type, "udt_name": udt_name} | facts)
+def _simple(data_type: str, udt_name: str, sql: str = "", **facts: Any) -> Type:
+    return Type(sql or data_type, {"data_type": data_type, "udt_name": udt_name} | facts)
 
 
 def _number(data_type: str) -> Type:
@@ -212,41 +212,36 @@ def _number(data_type: str) -> Type:
 
 
 def _numeric(precision: int, scale: int | None) -> Type:
-    # information_schema reads a negative scale without its sign.
-    facts = {"numeric_precision": precision, "numeric_scale": (scale or 0) & 2047}
     sql = f"numeric({precision})" if scale is None else f"numeric({precision}, {scale})"
-    return Type(sql, {"data_type": "numeric", "udt_name": "numeric"} | facts)
+    # information_schema reads a negative scale without its sign.
+    return _simple("numeric", "numeric", sql, numeric_precision=precision, numeric_scale=(scale or 0) & 2047)
+
+
+def _bounded(sql: str, bound: int | None) -> str:
+    return sql.format("" if bound is None else f"({bound})")
 
 
 def _moment(name: str, precision: int | None) -> Type:
     data_type, udt_name = MOMENTS[name]
-    digits = "" if precision is None else f"({precision})"
-    facts = {"data_type": data_type.format(""), "udt_name": udt_name}
-    return Type(data_type.format(digits), facts | {"datetime_precision": 6 if precision is None else precision})
+    digits = 6 if precision is None else precision
+    return _simple(data_type.format(""), udt_name, _bounded(data_type, precision), datetime_precision=digits)
 
 
 def _interval(fields: str, precision: int | None) -> Type:
-    digits = "" if precision is None else f"({precision})"
-    facts = {
-        "data_type": "interval",
-        "udt_name": "interval",
-        "datetime_precision": 6 if precision is None else precision,
-        "interval_type": (fields.upper() + digits) if fields else None,
-    }
-    return Type(f"interval {fields}{digits}", facts)
+    interval_type = _bounded(fields.upper() + "{}", precision) if fields else None
+    digits = 6 if precision is None else precision
+    sql = _bounded(f"interval {fields}{{}}", precision)
+    return _simple("interval", "interval", sql, datetime_precision=digits, interval_type=interval_type)
 
 
 def _text(data_type: str, udt_name: str, length: int | None, collation: str) -> Type:
-    facts: dict[str, Any] = {"data_type": data_type, "udt_name": udt_name, "collation_name": collation or None}
-    if udt_name != "text":
-        facts["character_maximum_length"] = 1 if udt_name == "bpchar" and length is None else length
-    return Type(data_type + (f"({length})" if length else ""), facts, collation=collation)
+    type_ = _simple(data_type, udt_name) if udt_name == "text" else _bits(data_type, udt_name, length)
+    return replace(type_, facts=type_.facts | {"collation_name": collation or None}, collation=collation)
 
 
 def _bits(data_type: str, udt_name: str, length: int | None) -> Type:
-    length_fact = 1 if udt_name == "bit" and length is None else length
-    facts = {"data_type": data_type, "udt_name": udt_name, "character_maximum_length": length_fact}
-    return Type(data_type + (f"({length})" if length else ""), facts)
+    default = 1 if udt_name in ("bit", "bpchar") else None
+    return _simple(data_type, udt_name, _bounded(data_type + "{}", length), character_maximum_length=length or default)
 
 
 lengths = st.none() | st.integers(1, 5)

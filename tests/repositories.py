@@ -17,7 +17,7 @@ from data_contract_components.detection._get_data_migration_changes import get_d
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.errors import ComparisonError
-from tests import BINARIES, ENV_TEXT, ROOT, start_server_until
+from tests import BINARIES, ENV_TEXT, ROOT, read_data, start_server_until
 
 COMPONENTS = "data_contract_components"
 MODULE = "data_contract_components.detection._get_data_migration_changes"
@@ -26,18 +26,8 @@ CONTRACTS = Path("data_contract_components/contract_definition")
 ENV, CONFIG = VERSIONS.parent / "env.py", VERSIONS.parents[1] / "alembic.ini"
 SEED = VERSIONS / "00e9b3375a5f_create_met_museum_seed_tables.py"
 CONTRACT = CONTRACTS / "object_images_contract_spec.json"
-NEW_BLOCK = """\
-        sa.Column(
-            "image",
-            sa.Text,
-            comment=column_comment_dict["primary_image"]
-        ),
-        sa.Column(
-            "is_primary_image",
-            sa.Boolean,
-            comment="Identifies if its the primary image for the object."
-        ),
-"""
+# The chapter's new columns of object_images.
+NEW_BLOCK = read_data("new_columns.txt")
 
 
 def setUpModule() -> None:

@@ -12,72 +12,14 @@ from data_contract_components.detection.migration_changes.contract_changes impor
     find_contract_changes,
     with_stronger_clauses,
 )
+from tests import read_data
 from tests.contracts import chapters_spec
 
 ABSENT = object()
 TARGET = {"table_schema": "public", "table_name": "object", "column_name": "object_id"}
-# Of each clause: two values, and what the way there and the way back are, to readers and where there are writers.
-LOSES = ("loosened", "loosened")
-NARROWS = ("loosened", "tightened")
-CONSTRAINTS: dict[str, tuple[Any, Any, tuple[str, str], tuple[str, str]]] = {
-    "data_type": ("text", "integer", LOSES, LOSES),
-    "primaryKey": (True, False, LOSES, LOSES),
-    "is_nullable": (False, True, NARROWS, LOSES),
-    "is_updatable": (True, False, NARROWS, NARROWS),
-    "character_maximum_length": (80, 255, NARROWS, LOSES),
-    "numeric_precision": (8, 10, NARROWS, LOSES),
-    "numeric_scale": (2, 3, LOSES, LOSES),
-    "datetime_precision": (6, 3, LOSES, LOSES),
-    "interval_type": ("DAY TO SECOND", "YEAR TO MONTH", LOSES, LOSES),
-    "udt_name": ("text", "citext", LOSES, LOSES),
-    "domain_name": (None, "url", LOSES, LOSES),
-    "collation_name": (None, "C", LOSES, LOSES),
-    "column_default": (None, "''::text", LOSES, LOSES),
-    "is_identity": (True, False, LOSES, LOSES),
-    "is_generated": (True, False, LOSES, LOSES),
-    "enum": (["a", "b"], ["a", "x", "b"], NARROWS, LOSES),
-    "unique": (True, False, NARROWS, LOSES),
-    "references": (TARGET, None, NARROWS, LOSES),
-    "array_element_data_type": ("text", "integer", LOSES, LOSES),
-    "array_element_character_maximum_length": (80, None, NARROWS, LOSES),
-    "array_element_numeric_precision": (8, 10, NARROWS, LOSES),
-    "array_element_numeric_scale": (2, 3, LOSES, LOSES),
-    "array_element_datetime_precision": (6, 3, LOSES, LOSES),
-    "array_element_udt_name": ("text", "citext", LOSES, LOSES),
-    "array_element_dimensions": (1, 2, LOSES, LOSES),
-}
-# Path, value before and after, kind of the change.
-OTHER_CLAUSES = [
-    ("status", "active", "draft", "loosened"),
-    ("status", "draft", ABSENT, "tightened"),
-    ("status", "retired", "draft", "tightened"),
-    ("status", ABSENT, "retired", "loosened"),
-    ("schema.table_catalog", "postgres", "museum", "loosened"),
-    ("schema.table_schema", "public", "other", "loosened"),
-    ("schema.table_name", "object_images", "images", "loosened"),
-    ("schema.table_type", "BASE TABLE", "VIEW", "loosened"),
-    ("schema.table_type", ABSENT, "VIEW", "added"),
-    ("schema.table_type", "VIEW", ABSENT, "removed"),
-    ("schema.additionalColumns", False, True, "loosened"),
-    ("schema.additionalColumns", False, ABSENT, "loosened"),
-    ("schema.additionalColumns", ABSENT, False, "tightened"),
-    ("schema.title", ABSENT, "Title", "wording"),
-    ("schema.x-team", "a", "b", "wording"),
-    ("doc", "Doc.", "Other.", "wording"),
-    ("x-note", ABSENT, {"status": "active"}, "wording"),
-    ("owner.email", "a@museum.org", "b@museum.org", "wording"),
-    ("owner.channel", "#a", ABSENT, "wording"),
-    ("consumers", ABSENT, [{"name": "Science", "role": "reader", "reason": "Trains."}], "wording"),
-    ("spec-version", "1.1.0", "1.0.0", "wording"),
-    ("sunset", ABSENT, "2026-01-31", "wording"),
-    ("schema.properties.c.description", "Words.", ABSENT, "wording"),
-    ("schema.properties.c.examples", [1], [2], "wording"),
-    ("schema.properties.c.constraints.x-why", 1, 2, "wording"),
-    ("schema.properties.c.array_element", {"data_type": "text"}, ABSENT, "removed"),
-    ("schema.properties.c.array_element", ABSENT, {"data_type": "text"}, "added"),
-    ("schema.properties.d", {"constraints": {"data_type": "text"}}, ABSENT, "removed"),
-    ("schema.properties.d", ABSENT, {"constraints": {"data_type": "text"}}, "added"),
-]
+CLAUSES = json.loads(read_data("clause_changes.json"))
+# Of each key: two values, and what the way there and back are, to readers, and where there are writers.
+CONSTRAINTS: dict[str, list[Any]] = CLAUSES["columns"]
 # The type that a column needs, so that a contract may have the key.
 TYPES = {
     "character_maximum_length": "character varying",
@@ -119,7 +61,7 @@ class TestFindClauseChanges(unittest.TestCase):
 
     def test_the_table_of_this_test_has_every_compared_key_with_valid_values(self) -> None:
         self.assertEqual(set(CONSTRAINTS), set(COMPARED_KEYS))
-        for key, (value, other, _, _) in CONSTRAINTS.items():
+        for key, (value, other, *_) in CONSTRAINTS.items():
             for found in (value, other):
                 spec = spec_with(path_of(key), found)
                 column = spec["schema"]["properties"]["c"]
@@ -131,19 +73,21 @@ class TestFindClauseChanges(unittest.TestCase):
                 self.assertEqual(find_spec_problems(spec), [])
 
     def test_each_clause_of_a_column_is_loosened_tightened_added_or_removed(self) -> None:
-        for key, (value, other, for_readers, for_writers) in CONSTRAINTS.items():
+        for key, (value, other, *kinds) in CONSTRAINTS.items():
             path = path_of(key)
             with self.subTest(key):
                 self.assertEqual(self.kinds(path, value, copy.deepcopy(value)), [])
                 self.assertEqual(self.kinds(path, value, ABSENT), [(path, "removed")])
                 self.assertEqual(self.kinds(path, ABSENT, value), [(path, "added")])
-                for more, (there, back) in (({}, for_readers), (WRITERS, for_writers)):
+                for more, there, back in (({}, *kinds[:2]), (WRITERS, *kinds[2:])):
                     self.assertEqual(self.kinds(path, value, other, **more), [(path, there)])
                     self.assertEqual(self.kinds(path, other, value, **more), [(path, back)])
 
     def test_other_keys_are_clauses_or_wording(self) -> None:
-        for path, before, after, kind in OTHER_CLAUSES:
-            with self.subTest(path, before=before, after=after):
+        for path, kind, *values in CLAUSES["others"]:
+            with self.subTest(path, values=values):
+                # An empty list stands for no value.
+                before, after = (value[0] if value else ABSENT for value in values)
                 self.assertEqual(self.kinds(path, before, after), [(path, kind)])
 
     def test_the_same_promise_written_differently_is_not_a_change(self) -> None:
@@ -211,7 +155,7 @@ class TestFindContractChanges(unittest.TestCase):
         self.assertEqual((change.contract_name, change.kind, change.place.line), ("b", "wording", 1))
 
 
-class TestGetOwedSpec(unittest.TestCase):
+class TestWithStrongerClauses(unittest.TestCase):
     def test_the_contract_of_the_base_gets_the_clauses_that_are_tightened(self) -> None:
         base, head = spec_with(path_of("is_nullable"), True), spec_with(path_of("is_nullable"), False)
         base["schema"]["properties"]["d"] = {"constraints": {"data_type": "text"}}

@@ -26,7 +26,7 @@ from data_contract_components.detection.contract_mutation_score.score import (
 )
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
-from tests import BINARIES, ROOT, DatabaseTestCase, read_data, start_server, wait_until
+from tests import BINARIES, ROOT, DatabaseTestCase, read_data, run, start_server, wait_until
 from tests.contracts import ContractsTestCase, chapters_head
 
 MODULE = "data_contract_components.detection.contract_mutation_score"
@@ -91,9 +91,7 @@ class TestContractMutations(MutationTestCase):
                 self.assert_all_noticed(verdicts)
                 self.assertEqual({verdict.clause.key for verdict in verdicts}, keys)
 
-    def test_clauses_of_views_and_partitions_are_broken_by_replacing_them_with_a_copy(
-        self,
-    ) -> None:
+    def test_clauses_of_views_and_partitions_are_broken_by_replacing_them_with_a_copy(self) -> None:
         self.database.query(read_data("kinds_of_tables.sql"))
         for table in ("child", "view_of_column", "stored", "distant", "tied", "testator", "nested"):
             with self.subTest(table):
@@ -129,14 +127,7 @@ class TestContractMutations(MutationTestCase):
 class TestContractMutationScore(MutationTestCase):
     def test_the_contracts_of_the_project_score_100_percent_and_nothing_is_left(self) -> None:
         before = self.state()
-        result = subprocess.run(
-            [sys.executable, "-m", MODULE],
-            cwd=ROOT,
-            env=os.environ | {"DATABASE_URL": self.url},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        result = run([MODULE], ROOT, self.url)
         self.assertEqual(result.returncode, 0, result.stdout)
         lines = result.stdout.splitlines()
         self.assertEqual(lines[0], "object_images_contract_spec: 25 of 25 noticed, 100 %")

@@ -1,6 +1,7 @@
 import copy
 import json
 import re
+import tomllib
 from typing import Any
 
 from data_contract_components.contract_definition.spec_problems import (
@@ -18,151 +19,9 @@ CHAPTERS = chapters_spec()
 # Every key of version 1.1.0, at least once.
 FULL: dict[str, Any] = json.loads(read_data("full_contract_spec.json"))
 CONSTRAINTS = "schema.properties.created_at.constraints"
-ARRAY = "schema.properties.additional_images.constraints"
 ELEMENT = "schema.properties.additional_images.array_element"
 DELETED = object()
-VIEWS = ("VIEW", "MATERIALIZED VIEW")
-# A path in FULL, the value that is put there, and a part of the problem that is reported.
-BROKEN: list[tuple[str, Any, str]] = [
-    ("spec-version", DELETED, '$.spec-version: expected "1.0.0" or "1.1.0"; it is missing'),
-    ("spec-version", "1.2.0", '$.spec-version: expected "1.0.0" or "1.1.0"; found "1.2.0"'),
-    ("spec-version", 1.1, '$.spec-version: expected "1.0.0" or "1.1.0"; found 1.1'),
-    ("spec-version", ["1.1.0"], '$.spec-version: expected "1.0.0" or "1.1.0"; found ["1.1.0"]'),
-    *[
-        (key, DELETED, f'$: "{key}" is a required property')
-        for key in ("name", "namespace", "dataAssetResourceName", "doc", "owner", "schema")
-    ],
-    *[(key, 5, f'$.{key}: 5 is not of type "string"') for key in ("name", "namespace", "doc", "replacedBy")],
-    ("dataAssetResourceName", "object_images", "$.dataAssetResourceName: "),
-    ("owner", "me", '$.owner: "me" is not of type "object"'),
-    ("owner.name", DELETED, '$.owner: "name" is a required property'),
-    ("owner.email", DELETED, '$.owner: "email" is a required property'),
-    ("owner.chanel", "#data", '$.owner.chanel: unknown key "chanel"; did you mean "channel"?'),
-    ("owner.channel", None, '$.owner.channel: null is not of type "string"'),
-    ("consumers", {}, '$.consumers: {} is not of type "array"'),
-    ("consumers.0", "x", '$.consumers[0]: "x" is not of type "object"'),
-    ("consumers.0.name", DELETED, '$.consumers[0]: "name" is a required property'),
-    ("consumers.0.reason", DELETED, '$.consumers[0]: "reason" is a required property'),
-    ("consumers.0.role", "owner", '$.consumers[0].role: "owner" is not one of "reader" or "writer"'),
-    ("consumers.0.columns", "all", '$.consumers[0].columns: "all" is not of type "array"'),
-    ("consumers.0.why", "x", '$.consumers[0].why: unknown key "why"; known are '),
-    ("status", "dead", "$.status: "),
-    ("status", None, "$.status: "),
-    ("sunset", DELETED, '$: "sunset" is a required property'),
-    *[
-        ("sunset", day, f'$.sunset: expected a day as YYYY-MM-DD, from 0001-01-01 on; found "{day}"')
-        for day in ("31.1.2027", "2027-02-30", "0000-01-01", "2027-1-1", "20270131", "2027-W04-7")
-    ],
-    ("replacedBy", "nobody", '$.replacedBy: no contract in namespace "met-museum-data" has the name "nobody"'),
-    ("Status", "draft", '$.Status: unknown key "Status"; did you mean "status"?'),
-    ("something", 1, '$.something: unknown key "something"; known are spec-version, name, '),
-    ("schema.table_catalog", DELETED, '$.schema: "table_catalog" is a required property'),
-    ("schema.table_schema", DELETED, '$.schema: "table_schema" is a required property'),
-    ("schema.table_name", DELETED, '$.schema: "table_name" is a required property'),
-    ("schema.table_name", "", "$.schema.table_name: "),
-    ("schema.table_name", "a\0b", "$.schema.table_name: "),
-    ("schema.table_type", "TABLE", "$.schema.table_type: "),
-    ("schema.additionalColumns", "no", '$.schema.additionalColumns: "no" is not of type "boolean"'),
-    ("schema.additionalcolumns", True, 'unknown key "additionalcolumns"; did you mean "additionalColumns"?'),
-    ("schema.properties", DELETED, '$.schema: "properties" is a required property'),
-    ("schema.properties", {}, "$.schema.properties: "),
-    ("schema.properties", [], '$.schema.properties: [] is not of type "object"'),
-    ("schema.properties.created_at", "text", '$.schema.properties.created_at: "text" is not of type "object"'),
-    ("schema.properties.", {"constraints": {"data_type": "text"}}, "$.schema.properties"),
-    ("schema.properties.created_at.descripton", "x", 'unknown key "descripton"; did you mean "description"?'),
-    ("schema.properties.created_at.description", 1, '.created_at.description: 1 is not of type "string"'),
-    ("schema.properties.created_at.examples", "x", '.created_at.examples: "x" is not of type "array"'),
-    (CONSTRAINTS, DELETED, '$.schema.properties.created_at: "constraints" is a required property'),
-    (f"{CONSTRAINTS}.data_type", DELETED, f'$.{CONSTRAINTS}: "data_type" is a required property'),
-    (f"{CONSTRAINTS}.data_type", None, f'$.{CONSTRAINTS}.data_type: null is not of type "string"'),
-    (f"{CONSTRAINTS}.datatype", "text", f'$.{CONSTRAINTS}.datatype: unknown key "datatype"; did you mean "data_type"?'),
-    (f"{CONSTRAINTS}.primarykey", True, 'unknown key "primarykey"; did you mean "primaryKey"?'),
-    *[
-        (f"{CONSTRAINTS}.{key}", "yes", f'$.{CONSTRAINTS}.{key}: "yes" is not of type "boolean"')
-        for key in ("primaryKey", "is_nullable", "is_updatable", "is_identity", "is_generated", "unique")
-    ],
-    *[
-        (f"{CONSTRAINTS}.{key}", 3.5, f"$.{CONSTRAINTS}.{key}: 3.5 is not of types ")
-        for key in ("character_maximum_length", "numeric_precision", "datetime_precision", "numeric_scale")
-    ],
-    (f"{CONSTRAINTS}.numeric_precision", True, f"$.{CONSTRAINTS}.numeric_precision: true is not of types "),
-    *[
-        (f"{CONSTRAINTS}.{key}", 5, f"$.{CONSTRAINTS}.{key}: 5 is not of types ")
-        for key in ("interval_type", "domain_name", "collation_name", "column_default")
-    ],
-    (f"{CONSTRAINTS}.udt_name", None, f'$.{CONSTRAINTS}.udt_name: null is not of type "string"'),
-    (f"{ARRAY}.enum", "a", f'$.{ARRAY}.enum: "a" is not of type "array"'),
-    (f"{ARRAY}.enum", [1], f'$.{ARRAY}.enum[0]: 1 is not of type "string"'),
-    (f"{CONSTRAINTS}.references", {"table_name": "object"}, f"$.{CONSTRAINTS}.references: "),
-    (f"{CONSTRAINTS}.references", "object", f"$.{CONSTRAINTS}.references: "),
-    (ELEMENT, "text", f'$.{ELEMENT}: "text" is not of type "object"'),
-    (f"{ELEMENT}.data_type", DELETED, f'$.{ELEMENT}: "data_type" is a required property'),
-    (f"{ELEMENT}.dimensions", 0, f"$.{ELEMENT}.dimensions: "),
-    (f"{ELEMENT}.is_nullable", True, f'$.{ELEMENT}.is_nullable: unknown key "is_nullable"; known are '),
-    (
-        "schema.properties.created_at.array_element",
-        {"data_type": "text"},
-        '.data_type: an "array_element" goes with "data_type": "ARRAY" only; found ',
-    ),
-]
-# A mistaken data_type, and what the problem asks for in its place.
-ALIASES = {
-    **dict.fromkeys(("int", "int4", "INTEGER", "serial"), '"integer"'),
-    **dict.fromkeys(("float8", "float(25)"), '"double precision"'),
-    **dict.fromkeys(("TEXT", " text "), '"text"'),
-    **dict.fromkeys(("char", "bpchar"), '"character"'),
-    "timestamptz": '"timestamp with time zone"',
-    "timestamp": '"timestamp without time zone"',
-    "float(24)": '"real"',
-    "bool": '"boolean"',
-    "decimal": '"numeric"',
-    "pg_catalog.int2": '"smallint"',
-    "bigserial": '"bigint"',
-    "varchar": '"character varying"',
-    "array": '"ARRAY"',
-    "user-defined": '"USER-DEFINED"',
-    "varchar(20)": '"character varying", "character_maximum_length": 20',
-    "character ( 5 )": '"character", "character_maximum_length": 5',
-    "numeric(10,2)": '"numeric", "numeric_precision": 10, "numeric_scale": 2',
-    "timestamp(3) with time zone": '"timestamp with time zone", "datetime_precision": 3',
-    "interval day to second(2)": '"interval", "interval_type": "DAY TO SECOND", "datetime_precision": 2',
-    "text[]": '"ARRAY", beside "constraints" an "array_element": {"data_type": "text"}',
-    "_int4": '"ARRAY", beside "constraints" an "array_element": {"data_type": "integer"}',
-    "varchar(20)[][3]": '"ARRAY", beside "constraints" an "array_element": '
-    '{"data_type": "character varying", "character_maximum_length": 20}',
-}
-# Constraints that no column of PostgreSQL can have, and a part of the problem.
-IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
-    ({"data_type": "numeric", "numeric_precision": -1}, "-1 is less than the minimum of 1"),
-    ({"data_type": "numeric", "numeric_precision": 32.5}, "32.5 is not of types"),
-    ({"data_type": "numeric", "numeric_precision": 10**400}, "is greater than the maximum of 1000"),
-    ({"data_type": "character varying", "character_maximum_length": 0}, "0 is less than the minimum of 1"),
-    ({"data_type": "time with time zone", "datetime_precision": 7}, "7 is greater than the maximum of 6"),
-    ({"data_type": "interval", "interval_type": "day"}, 'such as "DAY TO SECOND"'),
-    ({"data_type": "USER-DEFINED", "enum": ["a", "a"]}, "non-unique"),
-]
-# Promises that a database can break: they are valid, and the contract tests compare them.
-KEPT_OR_BROKEN: list[dict[str, Any]] = [
-    {"data_type": "integer", "numeric_precision": 64},
-    {"data_type": "integer", "numeric_precision": None},
-    {"data_type": "text", "character_maximum_length": 80},
-    {"data_type": "integer", "primaryKey": True, "is_nullable": True},
-    {"data_type": "timestamp with time zone", "datetime_precision": None},
-]
-IMPOSSIBLE_OF_TABLE_TYPE: list[tuple[str, dict[str, Any], str]] = [
-    *[(kind, {"is_nullable": False}, 'or name the domain in "domain_name"; found false') for kind in VIEWS],
-    *[(kind, {"primaryKey": True}, "a view has no primary key; found true") for kind in VIEWS],
-    *[(kind, {"is_identity": True}, "a view has no identity column") for kind in VIEWS],
-    ("VIEW", {"unique": True}, "a view has no unique index"),
-    ("MATERIALIZED VIEW", {"is_updatable": True}, "a materialized view is never updatable"),
-]
-TYPES_SQL = """
-select pg_catalog.format_type(oid, null) as name
-from pg_catalog.pg_type
-where typnamespace = 'pg_catalog'::pg_catalog.regnamespace and typtype in ('b', 'r', 'm', 'c')
-    and pg_catalog.format_type(oid, null) not like '%[]'
-order by name
-"""
+MISTAKES = tomllib.loads(read_data("contract_mistakes.toml"))
 BOUNDED_TYPES = (
     *("varchar(7)", "char(7)", "bpchar", "bit(3)", "bit varying(3)", "numeric(5)", "numeric(5, 2)", "numeric(3, -2)"),
     *(f"{name}({digits})" for name in ("time", "timetz", "timestamp", "timestamptz", "interval") for digits in (0, 6)),
@@ -170,16 +29,6 @@ BOUNDED_TYPES = (
     *(f"interval {fields}" for fields in ("day to hour", "day to minute", "day to second", "hour to minute")),
     *("interval hour to second(2)", "interval minute to second", "interval second(3)", "mood", "key", "word", "pair"),
 )
-OTHER_TABLES_SQL = """
-create type mood as enum ('calm'); create domain key as integer not null; create domain word as varchar(9) collate "C";
-create type pair as (a integer, b text);
-create table t (
-    id integer generated always as identity primary key, a integer generated always as (1) stored, b text default 'x',
-    c integer unique references t (id), d serial
-);
-create view v as select id, b, 1::key as k, 'calm'::mood as m from t;
-create materialized view mv as select id, b, 1::key as k from t; create unique index on mv (id);
-"""
 # What no parsed JSON can hold, as text or bytes.
 UNPARSED: list[tuple[str | bytes, str]] = [
     ("", ":1: is not valid JSON: Expecting value"),
@@ -222,16 +71,16 @@ class TestContractSpec(ContractsTestCase):
         self.assertEqual(list(get_data_contract_specs(self.directory)), ["a_contract_spec", "b_contract_spec"])
 
     def test_each_mistake_is_one_problem_with_its_path_and_reason(self) -> None:
-        for location, value, message in BROKEN:
-            with self.subTest(location, value=str(value)):
-                self.write("a", changed(location, value))
+        for location, value, message in MISTAKES["broken"]:
+            with self.subTest(location, value=value):
+                self.write("a", changed(location, json.loads(value) if value else DELETED))
                 (problem,) = self.problems()
                 self.assertRegex(problem, r"^a_contract_spec\.json:\d+: \$")
                 self.assertIn(message, problem)
 
     def test_a_type_name_that_postgresql_never_prints_is_refused_with_the_name_to_write(self) -> None:
         for version in ("1.0.0", "1.1.0"):
-            for name, words in ALIASES.items():
+            for name, words in MISTAKES["type_names"].items():
                 with self.subTest(name, version=version):
                     (problem,) = self.problems_of_column({"data_type": name, "numeric_precision": 32}, version)
                     self.assertIn(f"PostgreSQL never prints {json.dumps(name)} here: write {words}", problem)
@@ -245,16 +94,16 @@ class TestContractSpec(ContractsTestCase):
         self.assertEqual(message, 'PostgreSQL never prints "text[]" here: write "text"')
 
     def test_a_value_that_no_column_can_have_is_a_mistake(self) -> None:
-        for constraints, words in IMPOSSIBLE:
-            with self.subTest(str(constraints)[:90]):
-                (problem,) = self.problems_of_column(constraints)
+        huge = json.dumps({"data_type": "numeric", "numeric_precision": 10**400})
+        for table_type, constraints, words in (
+            *MISTAKES["impossible"],
+            ("BASE TABLE", huge, "is greater than the maximum of 1000"),
+        ):
+            with self.subTest(constraints[:90], table_type=table_type):
+                (problem,) = self.problems_of_column(json.loads(constraints), table_type=table_type)
                 self.assertIn(words, problem)
-        for table_type, constraints, words in IMPOSSIBLE_OF_TABLE_TYPE:
-            with self.subTest(table_type, constraints=constraints):
-                (problem,) = self.problems_of_column({"data_type": "text"} | constraints, table_type=table_type)
-                self.assertIn(words, problem)
-        for constraints in KEPT_OR_BROKEN:
-            self.assertEqual(self.problems_of_column(constraints, table_type="BASE TABLE"), [])
+        for constraints in MISTAKES["breakable"]:
+            self.assertEqual(self.problems_of_column(json.loads(constraints), table_type="BASE TABLE"), [])
 
     def problems_of_column(self, constraints: dict[str, Any], version: str = "1.1.0", **schema: Any) -> list[str]:
         schema |= {"properties": {"c": {"constraints": constraints}}}
@@ -265,11 +114,11 @@ class TestContractSpec(ContractsTestCase):
         known_names: set[str] = set()
         for version, binaries in BINARIES.items():
             database = PostgresDB(start_server(self, binaries))
-            names = set(database.query(TYPES_SQL)["name"])
+            names = set(database.query(read_data("type_names.sql"))["name"])
             known_names |= names
             types = [*sorted(name for name in names if not name.startswith("pg_")), *BOUNDED_TYPES]
             columns = [f"c{number} {name}, a{number} {name}[]" for number, name in enumerate(types)]
-            database.query(f"{OTHER_TABLES_SQL}; create table everything ({', '.join(columns)})")
+            database.query(f"{read_data('derived_tables.sql')} create table everything ({', '.join(columns)})")
             rows = to_rows(get_data_catalog(database))
             for table in ("everything", "t", "v", "mv"):
                 rows_of_table = [row for row in rows if row["table_name"] == table]

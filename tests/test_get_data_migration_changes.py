@@ -453,32 +453,6 @@ class TestBadInput(RepositoryTestCase):
         self.git("branch", "-f", "before", self.commit())
         self.assert_no_comparison('of the base "before"', f"\n{CONTRACT.name}:1: ", base="before")
 
-    def test_a_failing_revision_of_this_checkout_is_reported_with_its_line_and_the_reason(self) -> None:
-        for body, *words in (
-            (
-                'op.drop_column("object", "title")\nop.drop_column("object", "nothing")',
-                "revision b of this checkout",
-                f"{VERSIONS}/b_revision.py:10:",
-                'column "nothing" of relation',
-            ),
-            (
-                'op.get_bind().execute(sa.text("select title from object")).scalar_one()',
-                "revision b",
-                "b_revision.py:9: NoResultFound",
-                "no rows",
-            ),
-            (
-                'if not context.is_offline_mode():\n    raise RuntimeError("offline only")',
-                "b_revision.py:10: RuntimeError: offline only",
-                "--sql",
-            ),
-            ("raise SystemExit(0)", "revision b", "SystemExit: 0"),
-            ("op.(", "alembic cannot read the migrations of this checkout", "SyntaxError"),
-        ):
-            with self.subTest(body):
-                self.write_revision("b", body)
-                self.assert_no_comparison(*words)
-
     def test_two_heads_and_a_missing_parent_are_errors(self) -> None:
         self.write_revision("b", "")
         self.write_revision("c", "")

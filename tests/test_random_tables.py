@@ -9,21 +9,12 @@ from data_contract_components.detection._get_data_catalog import get_data_catalo
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS, ContractViolationDetector
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
-from tests import DatabaseTestCase
+from tests import DatabaseTestCase, read_data
 from tests.contracts import ContractsTestCase, chapters_head
 from tests.random_tables import ChangedTable, changed_tables, random_settings
 
 VERSIONS = ("1.0.0", "1.1.0")
 MISSING, UNDECLARED = "column_name", "additionalColumns"
-RESET_SQL = """
-do $$ declare name text; begin
-    for name in
-        select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
-    loop execute format('drop schema %I cascade', name); end loop;
-    drop foreign data wrapper if exists w cascade;
-    create schema public;
-end $$
-"""
 Found = list[tuple[str, str, str]]
 Promises = dict[tuple[str, str], dict[str, Any]]
 
@@ -76,7 +67,9 @@ class TestRandomTables(ContractsTestCase, DatabaseTestCase):
     def test_a_contract_is_kept_by_its_table_and_a_change_breaks_what_it_touches(
         self, changed_tables: list[ChangedTable]
     ) -> None:
-        self.database.query("; ".join([RESET_SQL, *(changed.before.render() for changed in changed_tables)]))
+        self.database.query(
+            "; ".join([read_data("drop_everything.sql"), *(changed.before.render() for changed in changed_tables)])
+        )
         catalog_df = self.catalog(changed_tables)
         self.write_contracts(catalog_df, changed_tables)
         self.assertEqual(self.promises(catalog_df), find_promises(changed_tables))

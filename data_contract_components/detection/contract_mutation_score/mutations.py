@@ -1,8 +1,10 @@
 """For each key of a contract, the statements that break it; score.py runs the first that PostgreSQL accepts."""
 
 import re
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
@@ -48,7 +50,13 @@ def get_mutations(target: Target, key: str, expected: Any) -> list[str]:
         key, target = key.removeprefix(ELEMENT_PREFIX), _get_element(target)
     if key in _TYPES:
         return [_retype(target, _TYPES[key](target.found, expected))]
-    return _STATEMENTS[key](target, expected) if key in _STATEMENTS else []
+    if expected and key in _CONSTRAINTS:
+        return _drop_constraints(target, target.found[_CONSTRAINTS[key]])
+    if key in _STATEMENTS:
+        return _STATEMENTS[key](target, expected)
+    templates = _TEMPLATES.get(key, {}).get("null" if expected in (None, False) else "given", [])
+    names = {"table": target.table, "column": target.column, "alter": _alter(target, ""), "new": target.new}
+    return [template.format(**target.found, **names, new_name=NEW_NAME) for template in templates]
 
 
 def get_mutations_of_copy(target: Target, key: str, expected: Any) -> list[str]:
@@ -97,17 +105,11 @@ def _drop_constraints(target: Target, names: list[str]) -> list[str]:
     return ["; ".join(statements)] if names else []
 
 
-def _with_and_without_text(target: Target, statement: str) -> list[str]:
-    # json and others have no order, and so can be in no index.
-    return [statement, f"{_retype(target, 'text')}; {statement}"]
-
-
-def _break_primary_key(target: Target, expected: bool) -> list[str]:
+def _add_primary_key(target: Target) -> list[str]:
     drop = _drop_constraints(target, target.found["primary_keys"])
-    if expected:
-        return drop
     columns = ", ".join([*map(_quote, target.found["primary_key_columns"]), target.column])
-    return _with_and_without_text(target, "; ".join([*drop, _alter_table(target, f"add primary key ({columns})")]))
+    statement = "; ".join([*drop, _alter_table(target, f"add primary key ({columns})")])
+    return [statement, f"{_retype(target, 'text')}; {statement}"]
 
 
 def _break_is_nullable(target: Target, expected: bool) -> list[str]:
@@ -127,58 +129,14 @@ def _break_udt_name(target: Target, expected: str | None) -> list[str]:
     return [f"create type {target.new} as enum ({labels}); {_retype(target, target.new)}"]
 
 
-def _break_domain_name(target: Target, expected: str | None) -> list[str]:
-    base_type = target.found["base_type"]
-    if expected is not None:
-        return [_retype(target, base_type)]
-    return [f"create domain {target.new} as {base_type}; {_retype(target, target.new)}"]
-
-
 def _break_collation_name(target: Target, expected: str | None) -> list[str]:
     collation = f'collate pg_catalog."{"POSIX" if expected == "C" else "C"}"'
     return [_retype(target, f"{new_type} {collation}") for new_type in (target.found["type"], "text")]
 
 
-def _break_column_default(target: Target, expected: str | None) -> list[str]:
-    # NULL alone would be no default; so it is one, for a column of any type.
-    new_default = f"set default coalesce(null::{target.found['type']}, null)"
-    return [_alter(target, new_default if expected is None else "drop default")]
-
-
-def _break_is_identity(target: Target, expected: bool) -> list[str]:
-    if expected:
-        return [_alter(target, "drop identity")]
-    add = _alter(target, "add generated always as identity")
-    prepare = f"{_alter(target, 'drop default')}; {_alter(target, 'set not null')}"
-    return [add, f"{prepare}; {add}", f"{_retype(target, 'integer')}; {prepare}; {add}"]
-
-
-def _break_is_generated(target: Target, expected: bool) -> list[str]:
-    if expected:
-        return [_alter(target, "drop expression")]
-    definition = "{0} generated always as (null::{0}) stored".format(target.found["type"])
-    return [_alter_table(target, f"drop {target.column} cascade, add {target.column} {definition}")]
-
-
 def _break_enum(target: Target, _: list[str]) -> list[str]:
     enum_type = target.found["array_element_base_type"] or target.found["base_type"]
     return [] if target.found["enum"] is None else [f"alter type {enum_type} add value '{NEW_NAME}'"]
-
-
-def _break_unique(target: Target, expected: bool) -> list[str]:
-    if expected:
-        return _drop_constraints(target, target.found["unique_indexes"])
-    return _with_and_without_text(target, f"create unique index on {target.table} ({target.column})")
-
-
-def _break_references(target: Target, expected: object) -> list[str]:
-    if expected:
-        return _drop_constraints(target, target.found["foreign_keys"])
-    add = _alter_table(target, f"add foreign key ({target.column}) references {target.new} (id)")
-    return [
-        f"create table {target.new} (id {target.found['type']} unique); {add}",
-        f"create table {target.new} (id text unique); {_retype(target, 'text')}; {add}",
-    ]
 
 
 def _other_length(found: dict[str, Any], expected: float | None) -> str:
@@ -225,25 +183,18 @@ _TYPES: dict[str, Callable[[dict[str, Any], Any], str]] = {
     "interval_type": lambda _, expected: "interval day" if expected == "YEAR" else "interval year",
     "dimensions": lambda found, _: f"{found['base_type']}[]",
 }
+# What is dropped where they are promised.
+_CONSTRAINTS = {"primaryKey": "primary_keys", "unique": "unique_indexes", "references": "foreign_keys"}
+_TEMPLATES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 _STATEMENTS: dict[str, Callable[[Target, Any], list[str]]] = {
-    "table_schema": lambda target, _: [f"create schema {NEW_NAME}; {_alter_table(target, f'set schema {NEW_NAME}')}"],
-    "table_name": lambda target, _: [_alter_table(target, f"rename to {NEW_NAME}")],
     "table_type": lambda target, expected: [
         _replace_table(target, "VIEW" if expected == "BASE TABLE" else "BASE TABLE")
     ],
-    "additionalColumns": lambda target, _: [_alter_table(target, f"add {NEW_NAME} integer")],
-    "column_name": lambda target, _: [_alter_table(target, f"rename {target.column} to {NEW_NAME}")],
-    "primaryKey": _break_primary_key,
+    "primaryKey": lambda target, _: _add_primary_key(target),
     "is_nullable": _break_is_nullable,
     # PostgreSQL updates no view with a LIMIT.
     "is_updatable": lambda target, expected: [_replace_table(target, "VIEW", clause=" limit 1" if expected else "")],
     "udt_name": _break_udt_name,
-    "domain_name": _break_domain_name,
     "collation_name": _break_collation_name,
-    "column_default": _break_column_default,
-    "is_identity": _break_is_identity,
-    "is_generated": _break_is_generated,
     "enum": _break_enum,
-    "unique": _break_unique,
-    "references": _break_references,
 }

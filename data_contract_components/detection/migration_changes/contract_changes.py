@@ -7,16 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, Owner
+from data_contract_components.contract_definition.contract_spec import TABLE_KEYS, Contract, ContractSpec, JsonPath
 from data_contract_components.detection._get_data_contract_specs import render_json_path
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
 CONTRACTS_PATH = Path("data_contract_components/contract_definition")
 # From the least to the most binding.
 STATUSES = ("retired", "draft", "deprecated", "active")
-DEFAULTS = {"status": "active"}
-SCHEMA_DEFAULTS = {"additionalColumns": True}
-SCHEMA_CLAUSES = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
 _ABSENT = object()
 
 
@@ -34,7 +31,7 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
     changes: list[ContractChange] = []
     head_names = match_contracts(base, head)
     for name, before in base.items():
-        make = partial(_make_change, owner=before.spec["owner"])
+        make = partial(_make_change, before)
         if name not in head_names:
             change = ClauseChange((), before.spec["schema"]["table_name"], None, "removed")
             changes.append(make(name, before.path, None, change))
@@ -47,15 +44,15 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
         for change in find_clause_changes(before.spec, after.spec):
             changes.append(make(head_name, after.path, after.find_line(change.json_path), change))
     for name in set(head) - set(head_names.values()):
-        spec = head[name].spec
-        change = ClauseChange((), None, spec["schema"]["table_name"], "added")
-        changes.append(_make_change(name, head[name].path, 1, change, spec["owner"]))
+        change = ClauseChange((), None, head[name].spec["schema"]["table_name"], "added")
+        changes.append(_make_change(head[name], name, head[name].path, 1, change))
     return sorted(changes, key=lambda change: change.contract_name)
 
 
-def _make_change(name: str, path: Path, line: int | None, change: ClauseChange, owner: Owner) -> ContractChange:
+def _make_change(owned: Contract, name: str, path: Path, line: int | None, change: ClauseChange) -> ContractChange:
+    """The change of a contract whose owner is that of `owned`."""
     json_path, before, after, kind = change
-    place = Place(_render_path(path), line)
+    place, owner = Place(_render_path(path), line), owned.spec["owner"]
     return ContractChange(name, place, render_json_path(json_path), kind, before, after, owner["name"], owner["email"])
 
 
@@ -104,7 +101,7 @@ def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> lis
 
 
 def _with_defaults(spec: ContractSpec) -> dict[str, Any]:
-    return {**DEFAULTS, **spec, "schema": {**SCHEMA_DEFAULTS, **spec["schema"]}}
+    return {"status": "active", **spec, "schema": {"additionalColumns": True, **spec["schema"]}}
 
 
 def _find_differences(path: JsonPath, before: Any, after: Any) -> Iterator[tuple[JsonPath, Any, Any]]:
@@ -128,7 +125,7 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
         # Without one, a contract binds for ever.
         return "loosened" if before is _ABSENT or (after is not _ABSENT and after < before) else "tightened"
     is_column = len(path) == 3 and path[:2] == ("schema", "properties")
-    is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in SCHEMA_CLAUSES)
+    is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in TABLE_KEYS)
     if not is_clause or path[0] != "schema":
         return "wording"
     if after is _ABSENT:

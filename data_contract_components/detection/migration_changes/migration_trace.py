@@ -16,7 +16,10 @@ COLUMN_ATTRIBUTES = {key: key for key in ("data_type", *CONSTRAINT_COLUMNS, "ide
 TABLE_ATTRIBUTES = {"table_type": "table_type", "comment": "table_comment"}
 # The table's oid and the column's number, which a rename does not change.
 ColumnKey = tuple[int, int]
+TableName = tuple[str, str]
 Row = dict[str, Any]
+# Reads from a row what is compared.
+Reader = Callable[[Row], Any]
 
 COLUMNS_SQL = read_sql(Path(__file__).with_name("columns.sql"))
 VERSIONS_SQL = read_sql(Path(__file__).with_name("versions.sql"))
@@ -28,6 +31,14 @@ class Step:
 
     place: Place
     rows: dict[ColumnKey, tuple[Row | None, Row | None]]
+
+
+def column_key_of(row: Row) -> ColumnKey:
+    return row["table_oid"], row["column_number"]
+
+
+def table_name_of(row: Row) -> TableName:
+    return row["table_schema"], row["table_name"]
 
 
 @dataclass
@@ -52,74 +63,52 @@ class Trace:
             trace.steps.append(Step(Place(*place), rows))
         return trace
 
+    def get_states(self) -> Iterator[tuple[ColumnKey, Row]]:
+        """Every state of every column."""
+        yield from self.first.items()
+        for step in self.steps:
+            yield from ((key, after) for key, (_, after) in step.rows.items() if after)
 
-def column_key_of(row: Row) -> ColumnKey:
-    return row["table_oid"], row["column_number"]
+    def find_creation_of_table(self, oid: int) -> Place | None:
+        if any(key[0] == oid for key in self.first):
+            return None
+        return next((step.place for step in self.steps if any(key[0] == oid for key in step.rows)), None)
 
+    def find_change_of_table(self, oid: int, read: Reader) -> Place | None:
+        """The last call that changed what `read` gives, or else the one that made the table."""
+        place = self._find_last(
+            lambda key, before, after: key[0] == oid and before and after and read(before) != read(after)
+        )
+        return place or self.find_creation_of_table(oid)
 
-TableName = tuple[str, str]
-# Reads from a row what is compared.
-Reader = Callable[[Row], Any]
+    def find_change_of_column(self, row: Row, read: Reader) -> Place | None:
+        """The last call that changed what `read` gives, which may be the one that made the column."""
+        return self._find_last(
+            lambda key, before, after: (
+                key == column_key_of(row) and after and (before is None or read(before) != read(after))
+            )
+        )
 
+    def find_removal_of_table(self, names: set[TableName]) -> Place | None:
+        """The last call after which a table has none of `names` any more."""
+        return self._find_last(
+            lambda _, before, after: (
+                before and table_name_of(before) in names and not (after and table_name_of(after) in names)
+            )
+        )
 
-def get_states(trace: Trace) -> Iterator[tuple[ColumnKey, Row]]:
-    """Every state of every column."""
-    yield from trace.first.items()
-    for step in trace.steps:
-        for key, (_, after) in step.rows.items():
-            if after:
-                yield key, after
+    def find_removal_of_column(self, oid: int, names: set[str]) -> Place | None:
+        """The last call after which a column of the table has none of `names` any more."""
+        return self._find_last(
+            lambda key, before, after: (
+                key[0] == oid
+                and before
+                and before["column_name"] in names
+                and not (after and after["column_name"] in names)
+            )
+        )
 
-
-def table_name_of(row: Row) -> TableName:
-    return row["table_schema"], row["table_name"]
-
-
-def _find_last(trace: Trace, did: Callable[[ColumnKey, Row | None, Row | None], bool]) -> Place | None:
-    """The last call for which `did` is true of a column's key and its rows before and after."""
-    steps = (step for step in reversed(trace.steps) for key, rows in step.rows.items() if did(key, *rows))
-    return next((step.place for step in steps), None)
-
-
-def find_creation_of_table(trace: Trace, oid: int) -> Place | None:
-    if any(key[0] == oid for key in trace.first):
-        return None
-    return next((step.place for step in trace.steps if any(key[0] == oid for key in step.rows)), None)
-
-
-def find_change_of_column(trace: Trace, row: Row, read: Reader) -> Place | None:
-    """The last call that changed what `read` gives, which may be the one that made the column."""
-    return _find_last(
-        trace,
-        lambda key, before, after: (
-            key == column_key_of(row) and after is not None and (before is None or read(before) != read(after))
-        ),
-    )
-
-
-def find_change_of_table(trace: Trace, oid: int, read: Reader) -> Place | None:
-    place = _find_last(
-        trace, lambda key, before, after: key[0] == oid and bool(before and after and read(before) != read(after))
-    )
-    return place or find_creation_of_table(trace, oid)
-
-
-def find_removal_of_table(trace: Trace, names: set[TableName]) -> Place | None:
-    return _find_last(
-        trace,
-        lambda _, before, after: bool(
-            before and table_name_of(before) in names and not (after and table_name_of(after) in names)
-        ),
-    )
-
-
-def find_removal_of_column(trace: Trace, oid: int, names: set[str]) -> Place | None:
-    return _find_last(
-        trace,
-        lambda key, before, after: bool(
-            key[0] == oid
-            and before
-            and before["column_name"] in names
-            and not (after and after["column_name"] in names)
-        ),
-    )
+    def _find_last(self, did: Callable[[ColumnKey, Row | None, Row | None], object]) -> Place | None:
+        """The last call for which `did` is true of a column's key and its rows before and after."""
+        steps = (step for step in reversed(self.steps) for key, rows in step.rows.items() if did(key, *rows))
+        return next((step.place for step in steps), None)

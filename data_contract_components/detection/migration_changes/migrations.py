@@ -26,7 +26,7 @@ from data_contract_components.errors import ComparisonError
 
 MIGRATIONS_PATH = Path("data_contract_components/data_assets/db_migrations")
 CONFIG_PATH = MIGRATIONS_PATH.parent / "alembic.ini"
-WORKER_PATH = Path(__file__).with_name("migration_worker.py")
+WORKER_DIRECTORY = Path(__file__).with_name("migration_worker")
 
 
 class Migrations(contextlib.AbstractContextManager["Migrations"]):
@@ -52,7 +52,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         with contextlib.ExitStack() as stack:
             temporary_directory = stack.enter_context(open_temporary_directory("contracts-worker-"))
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(WORKER_PATH)],
+                [sys.executable, "-P", str(WORKER_DIRECTORY)],
                 cwd=self.root_directory,
                 env=os.environ | {"TMPDIR": str(temporary_directory)},
                 stdin=subprocess.PIPE,

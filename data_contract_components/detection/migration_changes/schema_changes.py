@@ -1,6 +1,6 @@
 """How the tables of this checkout differ from those of the base: two traces become a list of changes; pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import partial
@@ -17,17 +17,13 @@ from data_contract_components.detection.migration_changes.migration_trace import
     TableName,
     Trace,
     column_key_of,
-    find_change_of_column,
-    find_change_of_table,
-    find_creation_of_table,
-    find_removal_of_column,
-    find_removal_of_table,
-    get_states,
     table_name_of,
 )
 
 SIMILAR_NAMES = 0.5
 Name = TypeVar("Name", str, TableName)
+# Pairs of an old and a new name, and whether that is certain; the names that are gone; the new names.
+_Match = tuple[list[tuple[Name, Name, bool]], list[Name], list[Name]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class _Names:
     def __init__(self, trace: Trace) -> None:
         self.of_tables: dict[int, set[TableName]] = {}
         self.of_columns: dict[ColumnKey, set[str]] = {}
-        for key, row in get_states(trace):
+        for key, row in trace.get_states():
             self.of_tables.setdefault(key[0], set()).add(table_name_of(row))
             self.of_columns.setdefault(key, set()).add(row["column_name"])
 
@@ -95,47 +91,40 @@ class _Comparison:
 
     def find_changes(self) -> Iterator[SchemaChange]:
         base_tables, head_tables = _get_tables(self.base), _get_tables(self.head)
-        removed = {name: table for name, table in base_tables.items() if name not in head_tables}
-        added = {name: table for name, table in head_tables.items() if name not in base_tables}
-        pairs = [(name, name, True) for name in base_tables if name in head_tables]
-        pairs += self._pair_tables(removed, added)
+        pairs, removed, added = self._match_tables(base_tables, head_tables)
         for name, new_name, is_certain in pairs:
             yield from self._compare_tables(name, base_tables[name], new_name, head_tables[new_name], is_certain)
-        for name, table in removed.items():
-            if name not in {pair[0] for pair in pairs}:
-                # The base may have renamed what this checkout drops.
-                place = self._choose_place(
-                    find_removal_of_table(self.head, self.base_names.of_tables[table.oid]),
-                    find_change_of_table(self.base, table.oid, table_name_of),
-                )
-                yield self._change("removed", name, name, place, before=_table_attributes(table))
-        for name, table in added.items():
-            if name not in {pair[1] for pair in pairs}:
-                place = self._choose_place(
-                    find_change_of_table(self.head, table.oid, table_name_of), find_removal_of_table(self.base, {name})
-                )
-                yield self._change("added", name, name, place, after=_table_attributes(table))
+        for name in removed:
+            table = base_tables[name]
+            # The base may have renamed what this checkout drops.
+            place = self._choose_place(
+                self.head.find_removal_of_table(self.base_names.of_tables[table.oid]),
+                self.base.find_change_of_table(table.oid, table_name_of),
+            )
+            yield self._change("removed", name, name, place, before=_table_attributes(table))
+        for name in added:
+            table = head_tables[name]
+            place = self._choose_place(
+                self.head.find_change_of_table(table.oid, table_name_of), self.base.find_removal_of_table({name})
+            )
+            yield self._change("added", name, name, place, after=_table_attributes(table))
 
-    def _pair_tables(
-        self, removed: dict[TableName, _Table], added: dict[TableName, _Table]
-    ) -> list[tuple[TableName, TableName, bool]]:
-        """Which of `added` are which of `removed` under another name, and whether that is certain."""
+    def _match_tables(
+        self, base_tables: dict[TableName, _Table], head_tables: dict[TableName, _Table]
+    ) -> _Match[TableName]:
         head_names = set().union(*self.head_names.of_tables.values())
-        certain = {
-            (name, new)
-            for name, table in removed.items()
-            for new, new_table in added.items()
+
+        def is_same(name: TableName, new_name: TableName) -> bool:
+            oid, new_oid = base_tables[name].oid, head_tables[new_name].oid
             # They are one database, or clones of one, and a server gives out no oid twice.
-            if not self.base_names.of_tables[table.oid].isdisjoint(self.head_names.of_tables[new_table.oid])
-            or table.oid == new_table.oid
-        }
-        likely = {
-            (name, new): _similarity(name[1], new[1])
-            for name in removed
-            for new in added
-            if name not in head_names and _shape(removed[name]) == _shape(added[new])
-        }
-        return _pick_pairs(certain, likely)
+            return oid == new_oid or not self.base_names.of_tables[oid].isdisjoint(self.head_names.of_tables[new_oid])
+
+        def rate(name: TableName, new_name: TableName) -> float | None:
+            if name in head_names or _shape(base_tables[name]) != _shape(head_tables[new_name]):
+                return None
+            return _similarity(name[1], new_name[1])
+
+        return _match(base_tables, head_tables, is_same, rate)
 
     def _compare_tables(
         self, name: TableName, table: _Table, new_name: TableName, new_table: _Table, is_certain: bool
@@ -152,10 +141,7 @@ class _Comparison:
         ):
             place = self._find_change_of_table(table, new_table, read)
             yield self._change("changed", name, new_name, place, key=key, before=old, after=new)
-        removed = [column for column in table.columns if column not in new_table.columns]
-        added = [column for column in new_table.columns if column not in table.columns]
-        pairs = [(column, column, True) for column in table.columns if column in new_table.columns]
-        pairs += self._pair_columns(table, removed, new_table, added)
+        pairs, removed, added = self._match_columns(table, new_table)
         new_names = {pair[0]: pair[1] for pair in pairs}
         order = [new_names[column] for column in table.columns if column in new_names]
         new_order = [column for column in new_table.columns if column in order]
@@ -178,60 +164,55 @@ class _Comparison:
                 place = self._find_change_of_column(before_row, after_row, read)
                 yield self._change("changed", name, new_name, place, column, key, old, new)
         for column in removed:
-            if column not in {pair[0] for pair in pairs}:
-                place = self._find_removal(table, column, new_table)
-                before = _column_attributes(table.columns[column])
-                yield self._change("removed", name, new_name, place, column, before=before)
+            place = self._find_removal(table, column, new_table)
+            before = _column_attributes(table.columns[column])
+            yield self._change("removed", name, new_name, place, column, before=before)
         for column in added:
-            if column not in {pair[1] for pair in pairs}:
-                place = self._choose_place(
-                    find_change_of_column(self.head, new_table.columns[column], itemgetter("column_name")),
-                    find_removal_of_column(self.base, table.oid, {column}) or find_removal_of_table(self.base, {name}),
-                )
-                after = _column_attributes(new_table.columns[column])
-                yield self._change("added", new_name, name, place, column, after=after)
+            place = self._choose_place(
+                self.head.find_change_of_column(new_table.columns[column], itemgetter("column_name")),
+                self.base.find_removal_of_column(table.oid, {column}) or self.base.find_removal_of_table({name}),
+            )
+            after = _column_attributes(new_table.columns[column])
+            yield self._change("added", new_name, name, place, column, after=after)
 
-    def _pair_columns(
-        self, table: _Table, removed: list[str], new_table: _Table, added: list[str]
-    ) -> list[tuple[str, str, bool]]:
-        """Which of `added` are which of `removed` under another name, and whether that is certain."""
+    def _match_columns(self, table: _Table, new_table: _Table) -> _Match[str]:
         names, new_names = self.base_names.of_columns, self.head_names.of_columns
         head_names = {name for key, known in new_names.items() if key[0] == new_table.oid for name in known}
-        certain = {
-            (column, new)
-            for column, key in ((column, column_key_of(table.columns[column])) for column in removed)
-            for new, new_key in ((new, column_key_of(new_table.columns[new])) for new in added)
-            if not names[key].isdisjoint(new_names[new_key]) or (key == new_key and key in self.head.first)
-        }
-        # What a later revision dropped was not renamed, and the position of what it adds says nothing.
         gaps, new_gaps = _find_gaps(table, new_table), _find_gaps(new_table, table)
-        likely = {
-            (column, new): _similarity(column, new) + (before["comment"] == after["comment"])
-            for column, before in ((column, table.columns[column]) for column in removed if column not in head_names)
-            for new, after in ((new, new_table.columns[new]) for new in added)
-            if gaps[column] == new_gaps[new]
-            and _type(before) == _type(after)
-            and (_similarity(column, new) >= SIMILAR_NAMES or (before["comment"] or "") == after["comment"])
-        }
-        return _pick_pairs(certain, likely)
+
+        def is_same(column: str, new_column: str) -> bool:
+            key, new_key = column_key_of(table.columns[column]), column_key_of(new_table.columns[new_column])
+            return not names[key].isdisjoint(new_names[new_key]) or (key == new_key and key in self.head.first)
+
+        def rate(column: str, new_column: str) -> float | None:
+            before, after = table.columns[column], new_table.columns[new_column]
+            # What a later revision dropped was not renamed, and the position of what it adds says nothing.
+            if column in head_names or gaps[column] != new_gaps[new_column] or _type(before) != _type(after):
+                return None
+            similarity = _similarity(column, new_column)
+            if similarity < SIMILAR_NAMES and (before["comment"] or "") != after["comment"]:
+                return None
+            return similarity + int(before["comment"] == after["comment"])
+
+        return _match(table.columns, new_table.columns, is_same, rate)
 
     def _find_change_of_table(self, table: _Table, new_table: _Table, read: Reader) -> Place | None:
         return self._choose_place(
-            find_change_of_table(self.head, new_table.oid, read), find_change_of_table(self.base, table.oid, read)
+            self.head.find_change_of_table(new_table.oid, read), self.base.find_change_of_table(table.oid, read)
         )
 
     def _find_change_of_column(self, before: Row, after: Row, read: Reader) -> Place | None:
         # The base may have made it already, under a name that this checkout takes away.
         name = itemgetter("column_name")
-        place = find_change_of_column(self.head, after, read) or find_change_of_column(self.head, after, name)
-        return self._choose_place(place, find_change_of_column(self.base, before, read))
+        place = self.head.find_change_of_column(after, read) or self.head.find_change_of_column(after, name)
+        return self._choose_place(place, self.base.find_change_of_column(before, read))
 
     def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
         """The call that removed it; where the head never had it, the call that makes the table without it."""
         row = table.columns[column]
-        place = find_removal_of_column(self.head, new_table.oid, self.base_names.of_columns[column_key_of(row)])
-        origin = find_change_of_column(self.base, row, itemgetter("column_name"))
-        creation = find_creation_of_table(self.head, new_table.oid)
+        place = self.head.find_removal_of_column(new_table.oid, self.base_names.of_columns[column_key_of(row)])
+        origin = self.base.find_change_of_column(row, itemgetter("column_name"))
+        creation = self.head.find_creation_of_table(new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
             place = place or creation
         return self._choose_place(place, origin)
@@ -259,17 +240,29 @@ class _Comparison:
         return SchemaChange(change, *name, column, key, before, after, certain, names, place)
 
 
-def _pick_pairs(
-    certain: set[tuple[Name, Name]], likely: dict[tuple[Name, Name], float]
-) -> list[tuple[Name, Name, bool]]:
-    """Each name in at most one pair: the certain ones first, then the likeliest."""
-    ranked = [(pair, True) for pair in sorted(certain)]
-    ranked += [(pair, False) for pair in sorted(likely, key=lambda pair: (-likely[pair], pair))]
-    pairs: list[tuple[Name, Name, bool]] = []
-    for (name, new_name), is_certain in ranked:
-        if all(name != pair[0] and new_name != pair[1] for pair in pairs):
+def _match(
+    before: Collection[Name],
+    after: Collection[Name],
+    is_same: Callable[[Name, Name], bool],
+    rate: Callable[[Name, Name], float | None],
+) -> _Match[Name]:
+    """Which names of `before` are which of `after`, and whether that is certain; what is gone; what is new.
+
+    Each name is in at most one pair: first the equal ones, then those that are the same, then the best rated.
+    """
+    pairs = [(name, name, True) for name in before if name in after]
+    gone, new = [name for name in before if name not in after], [name for name in after if name not in before]
+    candidates = [(name, new_name) for name in sorted(gone) for new_name in sorted(new)]
+    ranked = [(name, new_name, True) for name, new_name in candidates if is_same(name, new_name)]
+    ratings = [(rate(name, new_name), name, new_name) for name, new_name in candidates]
+    likely = [(-rating, name, new_name) for rating, name, new_name in ratings if rating is not None]
+    ranked += [(name, new_name, False) for _, name, new_name in sorted(likely)]
+    for name, new_name, is_certain in ranked:
+        if name in gone and new_name in new:
             pairs.append((name, new_name, is_certain))
-    return pairs
+            gone.remove(name)
+            new.remove(new_name)
+    return pairs, gone, new
 
 
 def _similarity(name: str, other_name: str) -> float:

@@ -1,0 +1,52 @@
+"""A program that runs the migrations of one checkout on a scratch database; migrations.py starts it by its directory.
+
+Each line on standard input is a job, which runs in a process of its own, so that no job is affected by what another
+imported or opened. The answer is a JSON file, and the exit status of the job's process a line on standard output. The
+program ends with the process that started it.
+
+The modules beside this one are loaded under another name, and import nothing of this package: here, the package's name
+stands for the code of that checkout.
+"""
+
+import importlib
+import json
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = "_contracts_migration_worker"
+
+
+def main() -> None:
+    # Python has put the directory on the path, where its modules would hide those of the checkout.
+    sys.modules[PACKAGE] = ModuleType(PACKAGE)
+    sys.modules[PACKAGE].__path__ = [sys.path.pop(0)]
+    job_class = importlib.import_module(f"{PACKAGE}.job").Job
+    jobs, statuses = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr  # what a revision prints is not part of the command's output
+    logging.disable(logging.INFO)
+    for line in jobs:
+        process_id = os.fork()
+        if process_id == 0:
+            threading.Thread(target=_end_with_parent, args=(jobs.fileno(),), daemon=True).start()
+            job = json.loads(line)
+            answer = job_class(job).answer()
+            Path(job["answer"]).write_text(json.dumps(answer, default=str), encoding="utf-8")
+            sys.stderr.flush()
+            os._exit(0)
+        _, status = os.waitpid(process_id, 0)
+        print(os.waitstatus_to_exitcode(status), file=statuses, flush=True)
+
+
+def _end_with_parent(control: int) -> None:
+    os.read(control, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
