@@ -19,7 +19,7 @@ import psutil
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.errors import QueryError
-from tests import PACKAGE_DIRECTORY, ProjectTestCase, wait_until
+from tests import PACKAGE_DIRECTORY, ProjectTestCase, read_data, wait_until
 
 AS_ORDINARY_USER = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 HELPER = "from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url\n"
@@ -30,14 +30,7 @@ CREATED = "embedded PostgreSQL 18"
 # Runs the rest of its command line where no program on the disk of its first word may run.
 NOEXEC = 'mount --bind "$0" "$0" && mount -o remount,bind,noexec "$0" && exec "$@"'
 # PostgreSQL 18 manual, "libpq: Environment Variables", and two that older versions have.
-LIBPQ_VARIABLES = """
-    PGHOST PGSSLNEGOTIATION PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGPASSFILE PGREQUIREAUTH PGCHANNELBINDING
-    PGSERVICE PGSERVICEFILE PGOPTIONS PGAPPNAME PGSSLMODE PGREQUIRESSL PGSSLCOMPRESSION PGSSLCERT PGSSLKEY
-    PGSSLCERTMODE PGSSLROOTCERT PGSSLCRL PGSSLCRLDIR PGSSLSNI PGREQUIREPEER PGSSLMINPROTOCOLVERSION
-    PGSSLMAXPROTOCOLVERSION PGGSSENCMODE PGKRBSRVNAME PGGSSLIB PGGSSDELEGATION PGCONNECT_TIMEOUT PGCLIENTENCODING
-    PGTARGETSESSIONATTRS PGLOADBALANCEHOSTS PGMINPROTOCOLVERSION PGMAXPROTOCOLVERSION PGDATESTYLE PGTZ PGGEQO
-    PGSYSCONFDIR PGLOCALEDIR PGOAUTHDEBUG PGREALM PGTTY PGDATA
-"""
+LIBPQ_VARIABLES = read_data("libpq_variables.txt").split()
 
 
 def can_run_as_ordinary_user() -> bool:
@@ -79,6 +72,11 @@ class EmbeddedPostgresTestCase(ProjectTestCase):
         user = self.start(USER)
         self.assertEqual(self.read_line(user.stdout), "ready\n")
         return user
+
+    def end_last(self, user: subprocess.Popen[str]) -> None:
+        """The user has ended, and then the server, as it was the last."""
+        user.communicate()
+        wait_until(self.is_stopped)
 
     def read_line(self, stream: IO[str] | None) -> str:
         assert stream is not None
@@ -130,8 +128,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         first.communicate()
         self.assertEqual(self.query("select 1"), "1")
         self.assertEqual(self.server_process_id(), server)
-        second.communicate()
-        wait_until(self.is_stopped)
+        self.end_last(second)
 
     def test_the_server_stops_when_its_last_user_was_killed(self) -> None:
         user = self.start_user()
@@ -151,7 +148,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         )
         user = self.start(program)
         self.assertEqual(self.read_line(user.stdout), "ready\n")
-        for _ in range(2):
+        for _ in "12":
             socket_directory = self.socket_directory()
             self.kill_server()
             self.assertEqual(self.query("select a from t"), "7")
@@ -161,8 +158,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         user.stdin.write("\n")
         user.stdin.flush()
         self.assertEqual(self.read_line(user.stdout), "7\n")
-        user.communicate()
-        wait_until(self.is_stopped)
+        self.end_last(user)
 
     def test_the_next_command_works_and_stops_the_server_after_its_stopper_was_killed(self) -> None:
         user = self.start_user()
@@ -184,16 +180,14 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
             user = self.start(USER)
             wait_until(lambda: not self.is_stopped())
             user.kill()
-            user.communicate()
-            wait_until(self.is_stopped)
+            self.end_last(user)
         self.assertEqual(self.query("select 1"), "1")
 
     def test_a_socket_that_was_removed_is_created_again(self) -> None:
         user = self.start_user()
         shutil.rmtree(self.socket_directory())
         self.assertEqual(self.query("select 1"), "1")
-        user.communicate()
-        wait_until(self.is_stopped)
+        self.end_last(user)
 
     def test_the_next_command_completes_a_creation_that_was_killed(self) -> None:
         creation = self.start(HELPER + "database_url()")
@@ -212,9 +206,8 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
 
     def test_variables_of_libpq_have_no_effect(self) -> None:
         nonsense = dict.fromkeys(LIBPQ_VARIABLES, "nonsense")
-        self.assertEqual(
-            self.query("select current_user || '@' || current_database()", **nonsense), "postgres@postgres"
-        )
+        role_and_database = self.query("select current_user || '@' || current_database()", **nonsense)
+        self.assertEqual(role_and_database, "postgres@postgres")
         alembic = "import alembic.config; alembic.config.main(['-c', sys.path[0] + '/{}', 'upgrade', 'head'])"
         self.python(alembic.format("data_contract_components/data_assets/alembic.ini"), **nonsense)
         self.assertEqual(self.query("select count(*) from alembic_version"), "1")
@@ -236,8 +229,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
             with self.subTest(text=text):
                 data_directory = self.query("show data_directory")
                 self.query(f"copy (select '{text}') to '{data_directory}/postmaster.pid'")
-                user.communicate()
-                wait_until(self.is_stopped)
+                self.end_last(user)
                 self.assertIsNone(bystander.poll())
                 user = self.start_user()
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from data_contract_components.data_assets._museum_records import TABLES, UnreadableRecordsError, read_records
-from tests import ROOT, SHARED_DIRECTORY, DatabaseTestCase, run, run_on_terminal
+from tests import ROOT, SHARED_DIRECTORY, DatabaseTestCase, read_data, run, run_on_terminal
 
 SEED_DB = "data_contract_components.data_assets.seed_db"
 REAL_RECORDS = SHARED_DIRECTORY / "met_api_samples" / "objects.json"
@@ -30,28 +30,7 @@ RECORD: dict[str, Any] = {
     "GalleryNumber": "in Great Hall",
 }
 # What makes a record unfit: its reason, and the record (where it is an object without an id, it gets the id 8).
-UNFIT: list[tuple[str, Any]] = [
-    ("null: is not a JSON object", []),
-    ("null: objectID is not a whole number", {"objectID": None}),
-    ('"8": objectID is not a whole number', {"objectID": "8"}),
-    ("true: objectID is not a whole number", {"objectID": True}),
-    ("8.5: objectID is not a whole number", {"objectID": 8.5}),
-    ("2147483648: objectID is too large for an integer column", {"objectID": 2**31}),
-    ("7: objectID occurs twice", {"objectID": 7}),
-    ("8: title has a NUL character", {"title": "a\0b"}),
-    ("8: additionalImages has a NUL character", {"additionalImages": ["a\0"]}),
-    ("8: tags has a NUL character", {"tags": [{"term": "a\0"}]}),
-    ("8: culture has half of a surrogate pair", {"culture": "\ud800"}),
-    ("8: tags has half of a surrogate pair", {"tags": ["\ud800"]}),
-    ("8: GalleryNumber is not a text", {"GalleryNumber": 774}),
-    ("8: isPublicDomain is neither true nor false", {"isPublicDomain": "yes"}),
-    ("8: additionalImages is not a list of texts", {"additionalImages": "x"}),
-    ("8: additionalImages is not a list of texts", {"additionalImages": [None]}),
-    ("8: tags is not a list", {"tags": "x"}),
-    ("8: tags is not a list", {"tags": ""}),
-    ("8: metadataDate is not a date: 2023-02-30T00:00:00Z", {"metadataDate": "2023-02-30T00:00:00Z"}),
-    ("8: metadataDate is not a date: yesterday", {"metadataDate": "yesterday"}),
-]
+UNFIT: list[tuple[str, Any]] = json.loads(read_data("unfit_records.json"))
 UNFIT_RECORDS = [{"objectID": 8} | record if isinstance(record, dict) else record for _, record in UNFIT]
 UNREADABLE = {
     "": "a JSON array of records has '[' here",

@@ -43,14 +43,6 @@ def ensure_migrations_load() -> None:
         raise DataContractError(f"the migrations cannot be loaded, so nothing was dropped\n{text}") from error
 
 
-def reset_embedded_database() -> None:
-    """The embedded server is stopped, and its data are removed."""
-    directory = REPOSITORY_DIRECTORY / ".postgres"
-    if directory.exists():
-        stop_embedded_postgres(directory)
-        shutil.rmtree(directory)
-
-
 def reset_database(url: str) -> None:
     """The database is as CREATE DATABASE makes it, with the owner that it had.
 
@@ -90,10 +82,12 @@ def reset_database(url: str) -> None:
 def main() -> int:
     """0: the database is empty; 2: it could not be emptied."""
     ensure_migrations_load()
+    directory = REPOSITORY_DIRECTORY / ".postgres"
     if os.environ.get("DATABASE_URL", "").strip():
         reset_database(database_url())
-    else:
-        reset_embedded_database()
+    elif directory.exists():
+        stop_embedded_postgres(directory)
+        shutil.rmtree(directory)
     return 0
 
 
