@@ -20,14 +20,11 @@ from data_contract_components.data_assets._query_postgres_helper import (
     connect,
     database_url,
     describe,
+    read_sql,
 )
 from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
 
-NAME_SQL = """
-select current_database(), pg_catalog.pg_get_userbyid(datdba)
-from pg_catalog.pg_database
-where datname = current_database()
-"""
+NAME_SQL = read_sql("database_and_owner")
 
 
 def ensure_migrations_load() -> None:

@@ -36,16 +36,8 @@ BATCH_RECORDS = 2_000
 # psycopg2 sends a list as an array of text, which PostgreSQL does not turn into other arrays by itself.
 CASTS = {"tags": "%s::json[]", "additionalImages": "%s::text[]"}
 
-MISSING_COLUMNS_SQL = read_sql("missing_columns")
-SUMMARY_SQL = """
-select
-    (select count(*) from object),
-    (select count(*) from object_copyright where is_public_domain),
-    (select count(*) from object_images where primary_image is not null or additional_images <> '{}')
-"""
-DEPARTMENTS_SQL = """
-select coalesce(department, '(none)'), count(*) from object_gallery_info group by 1 order by 2 desc, 1 limit 5
-"""
+MISSING_COLUMNS_SQL, SUMMARY_SQL = read_sql("missing_columns"), read_sql("summary")
+DEPARTMENTS_SQL = read_sql("top_departments")
 
 
 class UnfitTablesError(DataContractError):
