@@ -18,10 +18,11 @@ INTEGER_MAXIMUM = 2**31 - 1
 # By table: object_id, then the columns of TABLES in their order.
 Rows = dict[str, tuple[Any, ...]]
 
+BLANKS = r"[ \t\r\n]*"
 # Where an array begins, and where an element of it ended; group 2 is the end of the array.
 SEPARATORS = {
-    separator: re.compile(pattern.replace("_", r"[ \t\r\n]*"))
-    for separator, pattern in {"[": r"_(\[_(\]_)?)?", ",": r"_(,_|(\]_))?"}.items()
+    "[": re.compile(rf"{BLANKS}(\[{BLANKS}(\]{BLANKS})?)?"),
+    ",": re.compile(rf"{BLANKS}(,{BLANKS}|(\]{BLANKS}))?"),
 }
 # Not where the backslash is itself escaped, which stands for the text "\\u0000".
 ESCAPED_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")

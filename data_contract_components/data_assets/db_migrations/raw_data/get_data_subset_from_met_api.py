@@ -51,9 +51,13 @@ class DownloadError(DataContractError):
 class RequestFailedError(DataContractError):
     """A request has no usable answer, also after it was repeated."""
 
+    outcome = "failed"
+
 
 class GoneError(RequestFailedError):
     """The API has no such object."""
+
+    outcome = "gone"
 
 
 class PacedRetry(Retry):
@@ -156,8 +160,7 @@ class MetApi:
             if record.get("objectID") != object_id:
                 raise RequestFailedError(f"the record is that of objectID {json.dumps(record.get('objectID'))}")
         except RequestFailedError as error:
-            outcome = "gone" if isinstance(error, GoneError) else "failed"
-            return {"objectID": object_id, "outcome": outcome, "reason": str(error)}
+            return {"objectID": object_id, "outcome": error.outcome, "reason": str(error)}
         return {"objectID": object_id, "outcome": "fetched", "record": record}
 
 
