@@ -1,4 +1,4 @@
-"""A hint in place of "No module named 'pandas'". Each component imports this first; it needs Python only."""
+"""A hint in place of "No module named 'pandas'". Each component imports this first; it needs no package."""
 
 import sys
 from importlib.abc import MetaPathFinder
@@ -22,7 +22,7 @@ class MissingPackageError(DataContractError, ModuleNotFoundError):
 
 
 class MissingPackageFinder(MetaPathFinder):
-    """Stands behind Python's own finders, so that it is asked for what these have not found."""
+    """The last of Python's finders, which is called for what the others have not found."""
 
     def find_spec(self, fullname: str, *_: object) -> None:
         if fullname in PACKAGES:

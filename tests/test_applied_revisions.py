@@ -45,13 +45,7 @@ class RevisionsTestCase(ProjectTestCase, DatabaseTestCase):
         contract.write_text(text.replace('"table_catalog": "postgres"', f'"table_catalog": "{self.database_name}"'))
 
     def write(
-        self,
-        revision: str,
-        upgrade: str,
-        down_revision: str | None = REVISION,
-        *,
-        name: str = "",
-        downgrade: str = "pass",
+        self, revision: str, upgrade: str, down_revision: str = REVISION, *, name: str = "", downgrade: str = "pass"
     ) -> Path:
         path = self.migrations / "versions" / (name or f"{revision}.py")
         path.parent.mkdir(exist_ok=True)
@@ -63,6 +57,18 @@ class RevisionsTestCase(ProjectTestCase, DatabaseTestCase):
         result = run(["alembic", *arguments], self.data_assets, self.url if url is None else url)
         self.assertEqual(result.returncode, status, result.stdout)
         return result.stdout
+
+    def rebuild(self) -> None:
+        self.alembic("downgrade", "base")
+        self.alembic("upgrade", "head")
+
+    def edit(self, old: str = "", new: str = "", path: str = FIRST_PATH) -> None:
+        """Replaces `old` in a migration file, and ends it by a comment."""
+        file = self.migrations / path
+        file.write_text(file.read_text().replace(old, new) + "# edited\n")
+
+    def run_contract_tests(self) -> str:
+        return run(["unittest", CONTRACT_TESTS, "-v"], self.project, self.url).stdout
 
     def check(self) -> list[str]:
         """The problems that the check finds, or else what it printed."""
@@ -103,8 +109,7 @@ class TestAppliedRevisions(RevisionsTestCase):
         (self.migrations / "sql").mkdir()
         (self.migrations / "sql/tables.sql").write_text("select 1;\n")
         self.write("later", "pass")
-        self.alembic("downgrade", "base")
-        self.alembic("upgrade", "head")
+        self.rebuild()
         self.assertEqual(self.check(), [])
         for path, text, problem in [
             (FIRST_PATH, "# edited", "was edited after it had been applied"),
@@ -137,33 +142,23 @@ class TestAppliedRevisions(RevisionsTestCase):
             (versions / name).parent.mkdir(exist_ok=True)
             (versions / name).write_bytes(b"1")
         self.assertEqual(self.check(), [])
-        self.alembic("downgrade", "base")
-        self.alembic("upgrade", "head")
+        self.rebuild()
         self.assertEqual(self.check(), [])
 
     def test_the_recorded_revisions_are_those_that_alembic_loads(self) -> None:
         ini = self.data_assets / "alembic.ini"
         ini.write_text(ini.read_text().replace("[loggers]", "recursive_version_locations = true\n[loggers]", 1))
-        path = self.write("fstring", "pass", name="deep/a.py")
-        path.write_text(
-            path.read_text().replace("revision = 'fstring'", "if True:\n    revision: str = (f'{str()}fstring')")
-        )
+        self.write("fstring", "pass", name="deep/a.py")
+        self.edit("revision = 'fstring'", "if True:\n    revision: str = (f'{str()}fstring')", "versions/deep/a.py")
         path = self.write("latin", "pass", "fstring")
         path.write_bytes(f"# coding: latin-1\n# é\n{path.read_text()}".encode("latin-1"))
         self.write("branch", "pass", REVISION)
-        path = self.write("merged", "pass", "latin")
-        path.write_text(path.read_text() + "\ndepends_on = 'branch'\n")
+        self.write("merged", "pass", "latin")
+        self.edit("def upgrade", "depends_on = 'branch'\n\n\ndef upgrade", "versions/merged.py")
         self.alembic("upgrade", "heads")
-        self.assertEqual(
-            self.record().paths,
-            {
-                REVISION: FIRST_PATH,
-                "fstring": "versions/deep/a.py",
-                "latin": "versions/latin.py",
-                "branch": "versions/branch.py",
-                "merged": "versions/merged.py",
-            },
-        )
+        paths = {name: f"versions/{name}.py" for name in ("latin", "branch", "merged")}
+        paths |= {REVISION: FIRST_PATH, "fstring": "versions/deep/a.py"}
+        self.assertEqual(self.record().paths, paths)
         self.assertEqual(self.check(), [])
 
     def test_a_revision_may_be_downgraded_edited_and_applied_and_a_helper_may_not(self) -> None:
@@ -183,9 +178,8 @@ class TestAppliedRevisions(RevisionsTestCase):
         self.alembic("upgrade", "head")
         self.assertEqual(self.check(), [])
 
-    def test_a_stamp_records_nothing_as_applied(self) -> None:
-        first = self.migrations / FIRST_PATH
-        first.write_text(first.read_text() + "# edited\n")
+    def test_a_stamp_records_nothing_as_applied_and_lost_rows_of_alembics_table_are_noticed(self) -> None:
+        self.edit()
         self.alembic("stamp", "base")
         problem = f"alembic's table names revision none, and {REVISION} ran last: it was stamped, or restored"
         self.assertEqual(self.check(), [problem])
@@ -194,8 +188,6 @@ class TestAppliedRevisions(RevisionsTestCase):
         self.write("later", "pass")
         self.alembic("stamp", "head")
         self.assertIn("alembic's table names revision later", self.check()[0])
-
-    def test_rows_of_alembics_table_that_are_lost_are_noticed(self) -> None:
         self.database.query("delete from alembic_version")
         self.assertIn("alembic's table names revision none", self.check()[0])
 
@@ -208,7 +200,7 @@ class TestAppliedRevisions(RevisionsTestCase):
         ):
             self.database.query(statement)
             self.assertEqual([line[: len(origin)] for line in self.check()], [origin], statement)
-        output = run(["unittest", CONTRACT_TESTS], self.project, self.url).stdout
+        output = self.run_contract_tests()
         self.assertTrue(output.endswith("\nOK\n"), output)
         self.assertEqual(output.count(origin), 1)
 
@@ -222,25 +214,20 @@ class TestAppliedRevisions(RevisionsTestCase):
     def test_the_comment_of_another_tool_stays(self) -> None:
         self.database.query("comment on table alembic_version is '-- of another tool'")
         self.alembic("downgrade", "base")
-        comment = self.database.query("select obj_description('alembic_version'::regclass) as comment")["comment"][0]
-        self.assertEqual(comment, "-- of another tool")
+        comment_df = self.database.query("select obj_description('alembic_version'::regclass)")
+        self.assertEqual(comment_df.iloc[0, 0], "-- of another tool")
 
     def test_an_empty_database_was_never_migrated(self) -> None:
         self.database.query("drop schema public cascade; create schema public")
         self.assertEqual(self.check(), ["it was never migrated"])
-        output = run(["unittest", CONTRACT_TESTS], self.project, self.url).stdout
+        output = self.run_contract_tests()
         self.assertIn("  it was never migrated\n", output)
         self.assertIn("  alembic upgrade head\n", output)
         self.assertIn("FAILED (errors=2)", output)
 
     def test_the_record_is_found_by_its_content(self) -> None:
-        env = self.migrations / "env.py"
-        env.write_text(
-            env.read_text().replace(
-                "context.configure(connection",
-                "context.configure(version_table='V', version_table_schema='Other', connection",
-            )
-        )
+        table = "version_table='V', version_table_schema='Other'"
+        self.edit("context.configure(connection", f"context.configure({table}, connection", "env.py")
         self.database.query(
             'drop schema public cascade; create schema public; create schema "Other"; create schema a;'
             "create table a.alembic_version (version_num text); comment on table a.alembic_version is 'not this one';"
@@ -249,8 +236,7 @@ class TestAppliedRevisions(RevisionsTestCase):
         self.alembic("upgrade", "head")
         self.database.query(f"alter database {self.database_name} set search_path = ''")
         self.assertEqual(self.check(), [])
-        first = self.migrations / FIRST_PATH
-        first.write_text(first.read_text() + "# edited\n")
+        self.edit()
         self.assertEqual(self.check(), [f"{FIRST_PATH} was edited after it had been applied"])
         damaged = """comment on table {} is '{{"data_contracts_record": 1}}'"""
         self.database.query(damaged.format("a.alembic_version"))
@@ -271,19 +257,15 @@ class TestAppliedRevisions(RevisionsTestCase):
 
 class TestContractTests(RevisionsTestCase):
     def test_an_edited_revision_is_an_error_until_the_printed_commands_are_run(self) -> None:
-        path = self.migrations / FIRST_PATH
-        path.write_text(
-            path.read_text().replace('"primary_image",\n            sa.Text', '"image",\n            sa.Text')
-        )
+        self.edit('"primary_image",\n            sa.Text', '"image",\n            sa.Text')
         self.alembic("upgrade", "head")
-        output = run(["unittest", CONTRACT_TESTS, "-v"], self.project, self.url).stdout
+        output = self.run_contract_tests()
         self.assertIn(f"{FIRST_PATH} was edited after it had been applied\n", output)
         self.assertIn("  alembic downgrade base\n  alembic upgrade head\n", output)
         self.assertIn("FAILED (errors=2)", output)
         self.assertNotIn("... ok", output)
-        self.alembic("downgrade", "base")
-        self.alembic("upgrade", "head")
-        self.assertIn("FAILED (failures=1)", run(["unittest", CONTRACT_TESTS, "-v"], self.project, self.url).stdout)
+        self.rebuild()
+        self.assertIn("FAILED (failures=1)", self.run_contract_tests())
 
     def test_they_import_neither_alembic_nor_sqlalchemy(self) -> None:
         (self.project / "check.py").write_text(

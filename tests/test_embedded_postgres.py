@@ -19,7 +19,7 @@ import psutil
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.errors import QueryError
-from tests import PACKAGE_DIRECTORY, ProjectTestCase, wait_until
+from tests import PACKAGE_DIRECTORY, ProjectTestCase, read_data, wait_until
 
 AS_ORDINARY_USER = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 HELPER = "from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url\n"
@@ -30,14 +30,7 @@ CREATED = "embedded PostgreSQL 18"
 # Runs the rest of its command line where no program on the disk of its first word may run.
 NOEXEC = 'mount --bind "$0" "$0" && mount -o remount,bind,noexec "$0" && exec "$@"'
 # PostgreSQL 18 manual, "libpq: Environment Variables", and two that older versions have.
-LIBPQ_VARIABLES = """
-    PGHOST PGSSLNEGOTIATION PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGPASSFILE PGREQUIREAUTH PGCHANNELBINDING
-    PGSERVICE PGSERVICEFILE PGOPTIONS PGAPPNAME PGSSLMODE PGREQUIRESSL PGSSLCOMPRESSION PGSSLCERT PGSSLKEY
-    PGSSLCERTMODE PGSSLROOTCERT PGSSLCRL PGSSLCRLDIR PGSSLSNI PGREQUIREPEER PGSSLMINPROTOCOLVERSION
-    PGSSLMAXPROTOCOLVERSION PGGSSENCMODE PGKRBSRVNAME PGGSSLIB PGGSSDELEGATION PGCONNECT_TIMEOUT PGCLIENTENCODING
-    PGTARGETSESSIONATTRS PGLOADBALANCEHOSTS PGMINPROTOCOLVERSION PGMAXPROTOCOLVERSION PGDATESTYLE PGTZ PGGEQO
-    PGSYSCONFDIR PGLOCALEDIR PGOAUTHDEBUG PGREALM PGTTY PGDATA
-"""
+LIBPQ_VARIABLES = read_data("libpq_variables.txt").split()
 
 
 def can_run_as_ordinary_user() -> bool:
@@ -69,10 +62,21 @@ class EmbeddedPostgresTestCase(ProjectTestCase):
     def query(self, sql: str, **variables: str) -> str:
         return self.python(f"{HELPER}print(PostgresDB().query({sql!r}).iloc[0, 0])", **variables)[0].strip()
 
+    def assert_data_are_kept_and_the_server_stops_after_each_command(self) -> None:
+        self.assertEqual(self.query("create table t (a int); insert into t values (7)"), "INSERT 0 1")
+        wait_until(self.is_stopped)
+        self.assertEqual(self.query("select a from t"), "7")
+        wait_until(self.is_stopped)
+
     def start_user(self) -> subprocess.Popen[str]:
         user = self.start(USER)
         self.assertEqual(self.read_line(user.stdout), "ready\n")
         return user
+
+    def end_last(self, user: subprocess.Popen[str]) -> None:
+        """The user has ended, and then the server, as it was the last."""
+        user.communicate()
+        wait_until(self.is_stopped)
 
     def read_line(self, stream: IO[str] | None) -> str:
         assert stream is not None
@@ -87,14 +91,15 @@ class EmbeddedPostgresTestCase(ProjectTestCase):
                 return False
         return True
 
+    def create_and_stop(self) -> None:
+        self.query("select 1")
+        wait_until(self.is_stopped)
+
     def server_process_id(self) -> int:
         return int((self.project / ".postgres/data/postmaster.pid").read_text().splitlines()[0])
 
     def socket_directory(self) -> Path:
         return (self.project / ".postgres/socket").readlink()
-
-    def server_setting(self, name: str) -> str:
-        return self.query(f"show {name}")
 
     def kill_server(self) -> None:
         os.kill(self.server_process_id(), signal.SIGKILL)
@@ -103,10 +108,7 @@ class EmbeddedPostgresTestCase(ProjectTestCase):
 
 class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
     def test_data_are_kept_between_commands_and_the_server_stops_after_each(self) -> None:
-        self.assertEqual(self.query("create table t (a int); insert into t values (7)"), "INSERT 0 1")
-        wait_until(self.is_stopped)
-        self.assertEqual(self.query("select a from t"), "7")
-        wait_until(self.is_stopped)
+        self.assert_data_are_kept_and_the_server_stops_after_each_command()
 
     def test_one_line_on_standard_error_reports_its_creation(self) -> None:
         output, errors = self.python(HELPER + "database_url()")
@@ -126,8 +128,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         first.communicate()
         self.assertEqual(self.query("select 1"), "1")
         self.assertEqual(self.server_process_id(), server)
-        second.communicate()
-        wait_until(self.is_stopped)
+        self.end_last(second)
 
     def test_the_server_stops_when_its_last_user_was_killed(self) -> None:
         user = self.start_user()
@@ -147,7 +148,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         )
         user = self.start(program)
         self.assertEqual(self.read_line(user.stdout), "ready\n")
-        for _ in range(2):
+        for _ in "12":
             socket_directory = self.socket_directory()
             self.kill_server()
             self.assertEqual(self.query("select a from t"), "7")
@@ -157,8 +158,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         user.stdin.write("\n")
         user.stdin.flush()
         self.assertEqual(self.read_line(user.stdout), "7\n")
-        user.communicate()
-        wait_until(self.is_stopped)
+        self.end_last(user)
 
     def test_the_next_command_works_and_stops_the_server_after_its_stopper_was_killed(self) -> None:
         user = self.start_user()
@@ -175,22 +175,19 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         wait_until(self.is_stopped)
 
     def test_a_user_that_was_killed_while_the_server_starts_leaves_no_server(self) -> None:
-        self.query("select 1")
-        wait_until(self.is_stopped)
+        self.create_and_stop()
         for _ in range(5):
             user = self.start(USER)
             wait_until(lambda: not self.is_stopped())
             user.kill()
-            user.communicate()
-            wait_until(self.is_stopped)
+            self.end_last(user)
         self.assertEqual(self.query("select 1"), "1")
 
     def test_a_socket_that_was_removed_is_created_again(self) -> None:
         user = self.start_user()
         shutil.rmtree(self.socket_directory())
         self.assertEqual(self.query("select 1"), "1")
-        user.communicate()
-        wait_until(self.is_stopped)
+        self.end_last(user)
 
     def test_the_next_command_completes_a_creation_that_was_killed(self) -> None:
         creation = self.start(HELPER + "database_url()")
@@ -199,8 +196,7 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         self.assertEqual(self.query("select 1"), "1")
 
     def test_a_server_that_cannot_start_reports_the_reason(self) -> None:
-        self.query("select 1")
-        wait_until(self.is_stopped)
+        self.create_and_stop()
         with (self.project / ".postgres/data/postgresql.conf").open("a") as settings:
             settings.write("max_connections = many\n")
         _, errors = self.start(HELPER + "PostgresDB().query('select 1')").communicate()
@@ -210,9 +206,8 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
 
     def test_variables_of_libpq_have_no_effect(self) -> None:
         nonsense = dict.fromkeys(LIBPQ_VARIABLES, "nonsense")
-        self.assertEqual(
-            self.query("select current_user || '@' || current_database()", **nonsense), "postgres@postgres"
-        )
+        role_and_database = self.query("select current_user || '@' || current_database()", **nonsense)
+        self.assertEqual(role_and_database, "postgres@postgres")
         alembic = "import alembic.config; alembic.config.main(['-c', sys.path[0] + '/{}', 'upgrade', 'head'])"
         self.python(alembic.format("data_contract_components/data_assets/alembic.ini"), **nonsense)
         self.assertEqual(self.query("select count(*) from alembic_version"), "1")
@@ -232,24 +227,21 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
         user = self.start_user()
         for text in (str(bystander.pid), "-1", "nonsense"):
             with self.subTest(text=text):
-                self.query(f"copy (select '{text}') to '{self.server_setting('data_directory')}/postmaster.pid'")
-                user.communicate()
-                wait_until(self.is_stopped)
+                data_directory = self.query("show data_directory")
+                self.query(f"copy (select '{text}') to '{data_directory}/postmaster.pid'")
+                self.end_last(user)
                 self.assertIsNone(bystander.poll())
                 user = self.start_user()
 
 
 class TestClosedDirectories(EmbeddedPostgresTestCase):
-    def test_no_directory_outside_its_own_is_opened(self) -> None:
+    def test_it_opens_no_directory_outside_its_own_and_listens_on_no_network_address(self) -> None:
         self.project.parent.chmod(0o700)
         directories = [self.project, *self.project.parents, Path(sys.executable), Path(sys.prefix), Path.home()]
         before = [directory.stat().st_mode for directory in directories]
-        self.query("select 1")
+        self.assertEqual(self.query("show listen_addresses"), "")
         self.assertEqual([directory.stat().st_mode for directory in directories], before)
         self.assertEqual((self.project / ".postgres").stat().st_mode & 0o777, 0o700)
-
-    def test_it_listens_on_no_network_address(self) -> None:
-        self.assertEqual(self.query("show listen_addresses"), "")
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
     def test_no_other_user_can_connect_not_even_one_with_the_servers_account(self) -> None:
@@ -278,9 +270,7 @@ class TestLongPathWithSpaces(EmbeddedPostgresTestCase):
 
     def test_the_server_runs_there(self) -> None:
         self.assertGreater(len(str(self.project)), 107)
-        self.assertEqual(self.query("create table t (a int); insert into t values (7)"), "INSERT 0 1")
-        wait_until(self.is_stopped)
-        self.assertEqual(self.query("select a from t"), "7")
+        self.assert_data_are_kept_and_the_server_stops_after_each_command()
 
 
 @unittest.skipUnless(os.geteuid() == 0, "an ordinary user's server may do what the user may")
@@ -348,15 +338,13 @@ class TestServerOfRoot(EmbeddedPostgresTestCase):
         for directory in (PACKAGE_DIRECTORY / "pginstall18", PACKAGE_DIRECTORY.with_suffix(".libs")):
             shutil.copytree(directory, closed / directory.relative_to(PACKAGE_DIRECTORY.parent))
         with contextlib.redirect_stderr(io.StringIO()):
-            url = start_embedded_postgres(
-                self.project / ".postgres", closed / PACKAGE_DIRECTORY.name / "pginstall18/bin"
-            )
+            binaries_directory = closed / PACKAGE_DIRECTORY.name / "pginstall18/bin"
+            url = start_embedded_postgres(self.project / ".postgres", binaries_directory)
         self.assertEqual(PostgresDB(url).query("create extension vector")["status"][0], "CREATE EXTENSION")
         self.assertEqual(closed.stat().st_mode & 0o777, 0o700)
 
     def test_data_of_an_earlier_version_are_refused(self) -> None:
-        self.query("select 1")
-        wait_until(self.is_stopped)
+        self.create_and_stop()
         nobody = pwd.getpwnam("nobody")
         os.chown(self.project / ".postgres/data", nobody.pw_uid, nobody.pw_gid)
         _, errors = self.start(HELPER + "database_url()").communicate()
@@ -366,53 +354,37 @@ class TestServerOfRoot(EmbeddedPostgresTestCase):
 
 @unittest.skipUnless(os.geteuid() == 0, "only root can take rights away")
 class TestFailures(EmbeddedPostgresTestCase):
-    def assert_fails(self, reason: str, way_out: str, prefix: Sequence[str]) -> None:
-        _, errors = self.start(HELPER + "database_url()", prefix).communicate()
-        place = f"cannot reach the embedded PostgreSQL in {self.project}/.postgres"
-        message = f"{place}: {reason}\n{way_out}, or set DATABASE_URL to a PostgreSQL server.\n"
-        self.assertEqual(errors.partition("DatabaseUnavailableError: ")[2], message)
+    def assert_fails(self, reason: str, way_out: str, *prefix: str) -> None:
+        with self.subTest(reason):
+            _, errors = self.start(HELPER + "database_url()", prefix).communicate()
+            place = f"cannot reach the embedded PostgreSQL in {self.project}/.postgres"
+            message = f"{place}: {reason}\n{way_out}, or set DATABASE_URL to a PostgreSQL server.\n"
+            self.assertEqual(errors.partition("DatabaseUnavailableError: ")[2], message)
 
     def test_each_reports_the_cause_and_the_way_out(self) -> None:
-        with self.subTest("dropped capabilities"):
-            self.assert_fails(
-                "root does not have the capabilities CHOWN, SETUID here",
-                "Work as an ordinary user (docker run --user), or grant them (docker run --cap-add)",
-                ["setpriv", "--bounding-set=-chown,-setuid"],
-            )
-        with self.subTest("another user's directory"):
-            (self.project / ".postgres").mkdir(exist_ok=True)
-            os.chown(self.project / ".postgres", 1, 1)
-            self.assert_fails(
-                f"that directory belongs to another user, {pwd.getpwuid(1).pw_name}",
-                "Work as that user, or remove it as that user (make reset)",
-                [],
-            )
-            (self.project / ".postgres").rmdir()
+        reason = "root does not have the capabilities CHOWN, SETUID here"
+        way_out = "Work as an ordinary user (docker run --user), or grant them (docker run --cap-add)"
+        self.assert_fails(reason, way_out, "setpriv", "--bounding-set=-chown,-setuid")
+        (self.project / ".postgres").mkdir(exist_ok=True)
+        os.chown(self.project / ".postgres", 1, 1)
+        reason = f"that directory belongs to another user, {pwd.getpwuid(1).pw_name}"
+        self.assert_fails(reason, "Work as that user, or remove it as that user (make reset)")
+        (self.project / ".postgres").rmdir()
 
     @unittest.skipUnless(can_run_as_ordinary_user(), "unshare can make no user namespace")
     def test_a_user_that_cannot_run_a_server_gets_the_way_out(self) -> None:
-        with self.subTest("a user id without a name"):
-            self.assert_fails(
-                "the user id 54321 has no name (no entry in /etc/passwd), which initdb asks for",
-                "Work as a user who has one, or add one",
-                ["unshare", "--user", "--map-user=54321"],
-            )
-        with self.subTest("root where there is no other user"):
-            self.assert_fails(
-                "root cannot give a directory there to another user (Invalid argument)",
-                "Work as an ordinary user",
-                ["unshare", "--user", "--map-root-user"],
-            )
+        reason = "the user id 54321 has no name (no entry in /etc/passwd), which initdb asks for"
+        way_out = "Work as a user who has one, or add one"
+        self.assert_fails(reason, way_out, "unshare", "--user", "--map-user=54321")
+        reason = "root cannot give a directory there to another user (Invalid argument)"
+        self.assert_fails(reason, "Work as an ordinary user", "unshare", "--user", "--map-root-user")
 
     def test_a_disk_where_no_program_may_run_is_reported_with_the_way_out(self) -> None:
         mount = ["unshare", "--mount", "sh", "-c", NOEXEC, str(PACKAGE_DIRECTORY)]
         if subprocess.run([*mount, "true"], capture_output=True).returncode != 0:
             self.skipTest("root may not mount")
-        self.assert_fails(
-            f"no program can run in {PACKAGE_DIRECTORY}/pginstall18/bin, as its disk is mounted noexec",
-            "Make the virtual environment on another disk",
-            mount,
-        )
+        reason = f"no program can run in {PACKAGE_DIRECTORY}/pginstall18/bin, as its disk is mounted noexec"
+        self.assert_fails(reason, "Make the virtual environment on another disk", *mount)
 
 
 @unittest.skipUnless(
@@ -425,7 +397,5 @@ class TestOrdinaryUser(EmbeddedPostgresTestCase):
 
     def test_the_server_runs_under_the_users_own_account(self) -> None:
         self.assertEqual(self.python("import os; print(os.geteuid())")[0], "65534\n")
-        self.assertEqual(self.query("create table t (a int); insert into t values (7)"), "INSERT 0 1")
-        wait_until(self.is_stopped)
-        self.assertEqual(self.query("select a from t"), "7")
+        self.assert_data_are_kept_and_the_server_stops_after_each_command()
         self.assertEqual((self.project / ".postgres/data").owner(), pwd.getpwuid(os.geteuid()).pw_name)

@@ -1,5 +1,4 @@
 import contextlib
-import fcntl
 import functools
 import io
 import itertools
@@ -89,12 +88,16 @@ class Api(ThreadingHTTPServer):
 
     def __init__(self, objects: int) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.records = {object_id: record(object_id) for object_id in range(1, objects + 1)}
+        self.records: dict[int, dict[str, Any]] = {}
+        self.add_records(objects)
         self.found_ids = list(reversed(self.records))
         self.total: int | None = None
         self.script: dict[str, Iterator[Answer]] = {}
         self.seen: list[Seen] = []
         self.is_over = threading.Event()
+
+    def add_records(self, last_id: int) -> None:
+        self.records |= {object_id: record(object_id) for object_id in range(1, last_id + 1)}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that was killed, or that has not waited, is no error here."""
@@ -109,11 +112,9 @@ def answer_as_the_api(handler: Handler) -> None:
         if limit > 500 or offset + limit > 10_000:
             handler.send(400, b'{"message": "Beyond the window"}')
         else:
-            answer = {
-                "total": len(api.found_ids) if api.total is None else api.total,
-                "objectIDs": api.found_ids[offset : offset + limit] or None,
-            }
-            handler.send(200, json.dumps(answer).encode())
+            total = len(api.found_ids) if api.total is None else api.total
+            page = {"total": total, "objectIDs": api.found_ids[offset : offset + limit] or None}
+            handler.send(200, json.dumps(page).encode())
     elif seen.object_id in api.records:
         handler.send(200, json.dumps(api.records[seen.object_id]).encode())
     else:
@@ -190,6 +191,13 @@ class DownloadTestCase(unittest.TestCase):
         """What the download printed on standard output and on standard error."""
         return self.finish(self.start(*options), status)
 
+    def start_until_3(self, *options: str) -> subprocess.Popen[str]:
+        """A download of the ids 1 to 4, which waits for the answer to the third."""
+        self.script(3, hang)
+        process = self.start(*self.ids_file([1, 2, 3, 4]), *options)
+        wait_until(lambda: 3 in self.asked_ids())
+        return process
+
     def finish(self, process: subprocess.Popen[str], status: int = 0) -> tuple[str, str]:
         output, errors = process.communicate(timeout=WAIT_SECONDS)
         self.assertEqual(process.returncode, status, output + errors)
@@ -198,6 +206,9 @@ class DownloadTestCase(unittest.TestCase):
 
     def records(self) -> Any:
         return json.loads(self.out.read_text(encoding="utf-8"))
+
+    def assert_records(self, object_ids: Iterable[int]) -> None:
+        self.assertEqual(self.records(), [record(object_id) for object_id in object_ids])
 
     def failures(self) -> dict[int, str]:
         return {failure["objectID"]: failure["reason"] for failure in json.loads(self.failed.read_text())}
@@ -209,7 +220,7 @@ class DownloadTestCase(unittest.TestCase):
 class TestDownload(DownloadTestCase):
     def test_every_id_is_requested_once_and_the_records_are_in_the_order_of_the_ids(self) -> None:
         output, errors = self.download(*self.ids_file([5, 2, 5, 99, 1, 2]))
-        self.assertEqual(self.records(), [record(5), record(2), record(1)])
+        self.assert_records([5, 2, 1])
         self.assertEqual(len(self.out.read_bytes().splitlines()), 5)
         self.assertEqual(self.asked_ids(), [5, 2, 99, 1])
         self.assertIn("asked 4 = fetched 3 + gone 1 + failed 0\n", output)
@@ -239,27 +250,21 @@ class TestDownload(DownloadTestCase):
         ids_path = self.directory / "ids.txt"
         ids_path.write_bytes(b"\xef\xbb\xbf3\r\n\r\n 1 \r\n3")
         self.download("--ids-file", str(ids_path))
-        self.assertEqual(self.records(), [record(3), record(1)])
+        self.assert_records([3, 1])
 
-    def test_what_is_fetched_or_gone_is_not_requested_again(self) -> None:
-        self.download(*self.ids_file([1, 99, 2]))
-        self.api.seen.clear()
-        output, _ = self.download(*self.ids_file([2, 99, 1]))
-        self.assertEqual(self.api.seen, [])
-        self.assertEqual(self.records(), [record(2), record(1)])
-        self.assertIn("asked 3 = fetched 2 + gone 1 + failed 0\n", output)
-
-    def test_an_old_journal_is_used_with_another_limit(self) -> None:
-        ids = self.ids_file([1, 1, 2, 3, 4])
-        self.download(*ids, "--limit", "2")
-        self.assertEqual(self.records(), [record(1), record(2)])
-        self.download(*ids, "--limit", "3")
-        self.assertEqual(self.asked_ids(), [1, 2, 3])
-        self.assertEqual(self.records(), [record(1), record(2), record(3)])
-        output, _ = self.download(*ids, "--limit", "1")
-        self.assertIn("asked 1 = fetched 1 + gone 0 + failed 0\n", output)
-        self.assertEqual(self.records(), [record(1)])
-        self.assertEqual(self.asked_ids(), [1, 2, 3])
+    def test_what_an_old_journal_has_as_fetched_or_gone_is_not_requested_again(self) -> None:
+        all_ids = [1, 1, 99, 2, 3]
+        for object_ids, limit, requested, outcomes, stored in (
+            (all_ids, "2", [1, 99], "asked 2 = fetched 1 + gone 1 + failed 0\n", [1]),
+            (all_ids, "3", [2], "asked 3 = fetched 2 + gone 1 + failed 0\n", [1, 2]),
+            (all_ids, "1", [], "asked 1 = fetched 1 + gone 0 + failed 0\n", [1]),
+            ([2, 99, 1], "9", [], "asked 3 = fetched 2 + gone 1 + failed 0\n", [2, 1]),
+        ):
+            self.api.seen.clear()
+            output, _ = self.download(*self.ids_file(object_ids), "--limit", limit)
+            self.assertEqual(self.asked_ids(), requested)
+            self.assertIn(outcomes, output)
+            self.assert_records(stored)
 
     def test_a_temporary_failure_is_repeated(self) -> None:
         answers: dict[str, list[Answer]] = {
@@ -273,17 +278,15 @@ class TestDownload(DownloadTestCase):
             "cut off, then silence": [functools.partial(cut_off, hanging=True)],
             "time-out": [hang, hang],
         }
+        self.api.add_records(9)
         for object_id, passing in enumerate(answers.values(), 1):
-            self.api.records[object_id] = record(object_id)
             self.script(object_id, *passing)
         output, errors = self.download(*self.ids_file(range(1, 10)), "--timeout", "0.3")
         self.assertIn("asked 9 = fetched 9 + gone 0 + failed 0\n", output)
-        self.assertEqual(self.records(), [record(object_id) for object_id in range(1, 10)])
+        self.assert_records(range(1, 10))
         self.assertIn("blocked by HTTP 403: Forbidden; waiting for 0.01 seconds", errors)
-        times_asked = Counter(self.asked_ids())
-        self.assertEqual(
-            [times_asked[object_id] for object_id in range(1, 10)], [len(passing) + 1 for passing in answers.values()]
-        )
+        times_asked = {object_id: len(passing) + 1 for object_id, passing in enumerate(answers.values(), 1)}
+        self.assertEqual(Counter(self.asked_ids()), times_asked)
 
     def test_a_lasting_failure_is_repeated_a_few_times_and_again_by_the_next_run(self) -> None:
         block_attempts, repeats = module.ATTEMPTS, module.REPEATS + 1
@@ -299,16 +302,15 @@ class TestDownload(DownloadTestCase):
             9: (text(200, '{"message": "fine"}'), "the record is that of objectID null", 1),
             10: (html(429, Retry_After="soon"), "Invalid Retry-After header: soon", 1),
         }
+        self.api.add_records(11)
         for object_id, (answer, _, _) in lasting.items():
-            self.api.records[object_id] = record(object_id)
             self.script(object_id, forever=answer)
-        ids = self.ids_file([*lasting, 11, 12])
-        self.api.records[12] = record(12)
+        ids = self.ids_file([*lasting, 11, 99])
         output, _ = self.download(*ids, "--timeout", "0.1", status=1)
         self.assertIn("asked 12 = fetched 1 + gone 1 + failed 10\n", output)
         self.assertIn(str(self.failed), output)
         self.assertIn(PROMISE, output)
-        self.assertEqual(self.records(), [record(12)])
+        self.assert_records([11])
         self.assertEqual(list(self.failures()), list(lasting))
         for object_id, (_, reason, requests) in lasting.items():
             with self.subTest(reason):
@@ -320,7 +322,7 @@ class TestDownload(DownloadTestCase):
         output, _ = self.download(*ids)
         self.assertEqual(self.asked_ids(), list(lasting))
         self.assertIn("asked 12 = fetched 11 + gone 1 + failed 0\n", output)
-        self.assertEqual(self.records(), [record(object_id) for object_id in [*lasting, 12]])
+        self.assert_records([*lasting, 11])
         self.assertFalse(self.failed.exists())
 
     def test_without_a_network_every_id_fails_with_the_reason(self) -> None:
@@ -343,7 +345,7 @@ class TestDownload(DownloadTestCase):
 
     def test_out_is_complete_at_every_moment(self) -> None:
         self.out.write_text('["the old file"]')
-        self.api.records = {object_id: record(object_id) for object_id in range(1, 201)}
+        self.api.add_records(200)
         process = self.start(*self.ids_file(range(1, 201)), "--flush-every", "2")
         versions = {1: 0}
         while process.poll() is None:
@@ -358,22 +360,17 @@ class TestDownload(DownloadTestCase):
 
 class TestSearch(DownloadTestCase):
     def search(self, *options: str, status: int = 0) -> tuple[str, str]:
-        return self.download(
-            "--search-first", "--search-out", str(self.directory / "found.json"), *options, status=status
-        )
+        found_path = str(self.directory / "found.json")
+        return self.download("--search-first", "--search-out", found_path, *options, status=status)
 
     def test_all_pages_are_requested_with_lower_case_filters(self) -> None:
         self.api.found_ids = [3, 1, 2, *range(1001, 2201)]
         _, errors = self.search("--limit", "2")
         self.assertEqual(json.loads((self.directory / "found.json").read_text()), self.api.found_ids)
-        self.assertEqual(self.records(), [record(3), record(1)])
-        self.assertEqual(
-            [seen.query for seen in self.api.seen if seen.path == "/v1.1/search"],
-            [
-                {"q": "*", "isHighlight": "true", "hasImages": "true", "offset": offset, "limit": "500"}
-                for offset in ("0", "500", "1000")
-            ],
-        )
+        self.assert_records([3, 1])
+        filters = {"q": "*", "isHighlight": "true", "hasImages": "true", "limit": "500"}
+        queries = [seen.query for seen in self.api.seen if seen.path == "/v1.1/search"]
+        self.assertEqual(queries, [filters | {"offset": offset} for offset in ("0", "500", "1000")])
         self.assertNotIn("the search counts", errors)
 
     def test_ids_beyond_the_window_are_counted_and_not_requested(self) -> None:
@@ -381,13 +378,13 @@ class TestSearch(DownloadTestCase):
         _, errors = self.search("--limit", "1", "--rate-delay", "0")
         self.assertIn("the search counts 12345 objects and gives the ids of 10000\n", errors)
         self.assertEqual(len(self.api.seen), 20 + 1)
-        self.assertEqual(self.records(), [record(1)])
+        self.assert_records([1])
 
     def test_a_page_without_ids_ends_the_search_and_is_reported(self) -> None:
         self.api.total = 700
         _, errors = self.search()
         self.assertIn("the search counts 700 objects and gives the ids of 6\n", errors)
-        self.assertEqual(self.records(), [record(object_id) for object_id in self.api.found_ids])
+        self.assert_records(self.api.found_ids)
 
     def test_a_search_that_is_blocked_for_a_while_is_repeated(self) -> None:
         self.api.script["/v1.1/search"] = iter([html(403), html(200), html(500), cut_off])
@@ -424,9 +421,6 @@ class TestResume(DownloadTestCase):
         lines = self.journal.read_bytes().split(b"\n")[:-1] if self.journal.exists() else []
         return {json.loads(line)["objectID"] for line in lines}
 
-    def wait_for_requests(self, count: int) -> None:
-        wait_until(lambda: len(self.api.seen) >= count)
-
     def test_killed_at_20_moments_it_ends_with_every_record_once(self) -> None:
         moments = random.Random(1870)
         ids = list(range(1, 411))  # the last ten are gone
@@ -438,7 +432,8 @@ class TestResume(DownloadTestCase):
         for _ in range(20):
             finished, start = self.finished_ids(), len(self.api.seen)
             process = self.start(*options)
-            self.wait_for_requests(start + moments.randrange(1, 20))
+            requests = start + moments.randrange(1, 20)
+            wait_until(lambda: len(self.api.seen) >= requests)  # noqa: B023 - it is called in this round
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(moments.uniform(0, 0.02))
             process.kill()
@@ -450,11 +445,9 @@ class TestResume(DownloadTestCase):
                 self.assertEqual(found, [object_id for object_id in ids if object_id in set(found)])
         self.assertLess(len(self.finished_ids()), len(ids))
         output, _ = self.download(*options)
-        self.assertEqual(self.records(), [record(object_id) for object_id in ids if object_id <= 400])
+        self.assert_records(object_id for object_id in ids if object_id <= 400)
         self.assertIn("asked 410 = fetched 400 + gone 10 + failed 0\n", output)
-        self.assertEqual(
-            sorted(path.name for path in self.directory.iterdir()), ["ids.json", "journal.jsonl", "out.json"]
-        )
+        self.assertEqual({path.name for path in self.directory.iterdir()}, {"ids.json", "journal.jsonl", "out.json"})
 
     def test_an_incomplete_last_line_is_dropped_and_its_id_requested_again(self) -> None:
         ids = self.ids_file([1, 2])
@@ -468,43 +461,36 @@ class TestResume(DownloadTestCase):
                 self.download(*ids)
                 self.assertEqual(self.asked_ids(), [2])
                 self.assertEqual(self.journal.read_bytes(), whole)
-                self.assertEqual(self.records(), [record(1), record(2)])
+                self.assert_records([1, 2])
 
-    def test_a_finished_id_is_in_the_journal_before_the_next_one_is_requested(self) -> None:
-        self.script(3, hang)
-        options = self.ids_file([1, 2, 3, 4])
-        process = self.start(*options)
-        wait_until(lambda: 3 in self.asked_ids())
+    def test_each_finished_id_is_in_the_journal_when_a_download_is_killed(self) -> None:
+        process = self.start_until_3()
         process.kill()
         process.wait()
         self.assertEqual(self.finished_ids(), {1, 2})
-        self.download(*options)
+        self.download(*self.ids_file([1, 2, 3, 4]))
         self.assertEqual(self.asked_ids(), [1, 2, 3, 3, 4])
 
     def test_ctrl_c_prints_that_the_same_command_continues(self) -> None:
-        self.script(3, hang)
-        options = self.ids_file([1, 2, 3, 4])
-        process = self.start(*options)
-        wait_until(lambda: 3 in self.asked_ids())
+        process = self.start_until_3()
         process.send_signal(signal.SIGINT)
         output, errors = self.finish(process, 130)
         self.assertEqual(output, "")
         self.assertTrue(errors.endswith(f"stopped; {PROMISE} continues\n"), errors)
-        self.download(*options)
+        self.download(*self.ids_file([1, 2, 3, 4]))
         self.assertEqual(self.asked_ids(), [1, 2, 3, 3, 4])
-        self.assertEqual(len(self.records()), 4)
+        self.assert_records([1, 2, 3, 4])
 
     def test_a_second_download_leaves_the_journal_of_the_first_alone(self) -> None:
-        self.script(3, hang)
-        ids = self.ids_file([1, 2, 3, 4])
-        first = self.start(*ids, "--timeout", "60")
-        wait_until(lambda: 3 in self.asked_ids())
-        _, errors = self.download(*ids, status=2)
-        self.assertIn(f"{self.journal}: another download writes it", errors)
+        first = self.start_until_3("--timeout", "60")
+        before = self.journal.read_bytes()
+        _, errors = self.download(*self.ids_file([1, 2, 3, 4]), status=2)
+        self.assertIn(f"{self.journal}: another download writes it; name another --checkpoint\n", errors)
         self.assertEqual(self.asked_ids(), [1, 2, 3])
+        self.assertEqual(self.journal.read_bytes(), before)
         self.api.is_over.set()
         self.finish(first)
-        self.assertEqual(len(self.records()), 4)
+        self.assert_records([1, 2, 3, 4])
 
 
 class TestCouldNotRun(DownloadTestCase):
@@ -515,7 +501,8 @@ class TestCouldNotRun(DownloadTestCase):
     def test_it_reports_the_reason_requests_nothing_and_changes_nothing(self) -> None:
         ids = self.ids_file([1])
         missing, directory = str(self.directory / "none" / "x"), str(self.directory)
-        foreign = b'{"objectID": 1, "title": "x"}'
+        foreign, gone = b'{"objectID": 1, "title": "x"}', b'{"objectID": 9, "outcome": "gone"}\n'
+        not_journal = "not a line of a download's journal"
         cases: list[tuple[list[str], str]] = [
             ([], "one of the arguments --search-first --ids-file is required"),
             ([*ids, "--search-first"], "not allowed with argument"),
@@ -538,18 +525,9 @@ class TestCouldNotRun(DownloadTestCase):
             (["--ids-file", self.file("half", b"[1, 2")], "give a JSON array of ids, or one id per line"),
             (["--ids-file", self.file("array", b"[1, true]")], "array, element 2: True is not an object id"),
             (["--ids-file", self.file("zero", b"[0]")], "zero, element 1: 0 is not an object id"),
-            (
-                [*ids, "--checkpoint", self.file("text", b"a text\n")],
-                "text, line 1: not a line of a download's journal",
-            ),
-            (
-                [*ids, "--checkpoint", self.file("object", foreign)],
-                "object, line 1: not a line of a download's journal",
-            ),
-            (
-                [*ids, "--checkpoint", self.file("other", b'{"objectID": 9, "outcome": "gone"}\n' + foreign + b"\n")],
-                "other, line 2: not a line of a download's journal",
-            ),
+            ([*ids, "--checkpoint", self.file("text", b"a text\n")], f"text, line 1: {not_journal}"),
+            ([*ids, "--checkpoint", self.file("object", foreign)], f"object, line 1: {not_journal}"),
+            ([*ids, "--checkpoint", self.file("other", gone + foreign + b"\n")], f"other, line 2: {not_journal}"),
         ]
         self.journal.touch()
         before = {path: path.read_bytes() for path in self.directory.iterdir()}
@@ -565,13 +543,6 @@ class TestCouldNotRun(DownloadTestCase):
                 self.assertIn(message, errors.getvalue())
         self.assertEqual({path: path.read_bytes() for path in self.directory.iterdir()}, before)
         self.assertEqual(self.api.seen, [])
-
-    def test_a_locked_journal_is_not_written(self) -> None:
-        with self.journal.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            _, errors = self.download(*self.ids_file([1]), status=2)
-        self.assertIn("another download writes it; name another --checkpoint\n", errors)
-        self.assertEqual(self.journal.read_bytes(), b"")
 
     def test_the_default_files_are_not_the_committed_sample(self) -> None:
         names = [module.OUT_PATH.name, module.SEARCH_OUT_PATH.name, module.FAILED_IDS_NAME]

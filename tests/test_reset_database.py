@@ -1,7 +1,7 @@
 import shutil
 
 from tests import ProjectTestCase, run
-from tests.test_applied_revisions import FIRST_PATH, REVISION, RevisionsTestCase
+from tests.test_applied_revisions import REVISION, RevisionsTestCase
 
 RESET = "data_contract_components.data_assets._reset_database"
 MUSEUM_TABLES_SQL = "select count(*) from pg_class where relkind = 'r' and relname like 'object%'"
@@ -13,8 +13,10 @@ class TestResetDatabase(RevisionsTestCase):
         self.assertEqual(result.returncode, status, result.stdout)
         return result.stdout
 
+    def assert_unchanged(self) -> None:
+        self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)
+
     def test_it_repairs_every_state(self) -> None:
-        first = self.migrations / FIRST_PATH
         later = "sa.Enum('a', name='mood').create(op.get_bind())"
 
         def remove_revision() -> None:
@@ -35,7 +37,7 @@ class TestResetDatabase(RevisionsTestCase):
             shutil.move(self.migrations / "versions/later.py", self.migrations / "versions/deep")
 
         for name, change in {
-            "edited": lambda: first.write_text(first.read_text() + "# edited\n"),
+            "edited": self.edit,
             "helper": lambda: (self.migrations / "helper.py").write_text("x = 1\n"),
             "rows lost": lambda: self.database.query("delete from alembic_version"),
             "revision gone": remove_revision,
@@ -58,23 +60,20 @@ class TestResetDatabase(RevisionsTestCase):
         ):
             with self.subTest(reason):
                 path.write_text(f"revision, down_revision = 'later', '{REVISION}'\n{text}\n")
-                self.assertIn(
-                    f"the migrations cannot be loaded, so nothing was dropped\n{reason}", self.reset(status=2)
-                )
+                head = "the migrations cannot be loaded, so nothing was dropped"
+                self.assertIn(f"{head}\n{reason}", self.reset(status=2))
         path.unlink()
         self.write("a", "pass")
         self.write("b", "pass")
         self.assertIn("multiple heads", self.reset(status=2))
-        self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)
+        self.assert_unchanged()
 
     def test_a_database_with_tables_and_no_record_stays(self) -> None:
         self.database.query("comment on table alembic_version is null")
         output = self.reset(status=2)
-        self.assertIn(
-            "holds tables that these migrations did not build, so it was not changed: public.object, ", output
-        )
+        self.assertIn("tables that these migrations did not build, so it was not changed: public.object, ", output)
         self.assertIn("If nobody needs them, drop and create that database yourself", output)
-        self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)
+        self.assert_unchanged()
 
     def test_a_role_that_may_not_create_databases_loses_nothing(self) -> None:
         role = f"{self.database_name}_role"
@@ -84,7 +83,7 @@ class TestResetDatabase(RevisionsTestCase):
         self.url = url.replace("postgres@", f"{role}@")
         self.assertIn("permission denied to create database", self.reset(status=2))
         self.url = url
-        self.assertEqual(self.database.query(MUSEUM_TABLES_SQL).iloc[0, 0], 8)
+        self.assert_unchanged()
 
 
 class TestResetEmbeddedDatabase(ProjectTestCase):

@@ -1,5 +1,8 @@
 import datetime
 import json
+import re
+import subprocess
+import sys
 import unittest
 from collections.abc import Hashable, Iterator
 from pathlib import Path
@@ -9,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from data_contract_components.data_assets._museum_records import TABLES, UnreadableRecordsError, read_records
-from tests import ROOT, SHARED_DIRECTORY, DatabaseTestCase, run, run_on_terminal
+from tests import ROOT, SHARED_DIRECTORY, DatabaseTestCase, read_data, run, run_on_terminal
 
 SEED_DB = "data_contract_components.data_assets.seed_db"
 REAL_RECORDS = SHARED_DIRECTORY / "met_api_samples" / "objects.json"
@@ -26,31 +29,9 @@ RECORD: dict[str, Any] = {
     "metadataDate": "2023-02-07T04:46:51.34Z",
     "GalleryNumber": "in Great Hall",
 }
-# What makes a record unfit, and its reason.
-UNFIT = {
-    "no object": ([], "record 2, objectID null: is not a JSON object"),
-    "no id": ({"title": "x"}, "record 2, objectID null: objectID is not a whole number"),
-    "id is text": ({"objectID": "8"}, 'record 2, objectID "8": objectID is not a whole number'),
-    "id is a truth value": ({"objectID": True}, "record 2, objectID true: objectID is not a whole number"),
-    "id is a fraction": ({"objectID": 8.5}, "record 2, objectID 8.5: objectID is not a whole number"),
-    "id is too large": ({"objectID": 2**31}, "objectID 2147483648: objectID is too large for an integer column"),
-    "id twice": ({"objectID": 7}, "record 2, objectID 7: objectID occurs twice"),
-    "NUL in text": ({"objectID": 8, "title": "a\0b"}, "objectID 8: title has a NUL character"),
-    "NUL in an image": ({"objectID": 8, "additionalImages": ["a\0"]}, "additionalImages has a NUL character"),
-    "NUL in a tag": ({"objectID": 8, "tags": [{"term": "a\0"}]}, "tags has a NUL character"),
-    "half a character": ({"objectID": 8, "culture": "\ud800"}, "culture has half of a surrogate pair"),
-    "half a character in a tag": ({"objectID": 8, "tags": ["\ud800"]}, "tags has half of a surrogate pair"),
-    "number as text": ({"objectID": 8, "GalleryNumber": 774}, "GalleryNumber is not a text"),
-    "text as truth value": ({"objectID": 8, "isPublicDomain": "yes"}, "isPublicDomain is neither true nor false"),
-    "images are text": ({"objectID": 8, "additionalImages": "x"}, "additionalImages is not a list of texts"),
-    "an image is null": ({"objectID": 8, "additionalImages": [None]}, "additionalImages is not a list of texts"),
-    "tags are text": ({"objectID": 8, "tags": "x"}, "tags is not a list"),
-    "no date": (
-        {"objectID": 8, "metadataDate": "2023-02-30T00:00:00Z"},
-        "metadataDate is not a date: 2023-02-30T00:00:00Z",
-    ),
-    "date is words": ({"objectID": 8, "metadataDate": "yesterday"}, "metadataDate is not a date: yesterday"),
-}
+# What makes a record unfit: its reason, and the record (where it is an object without an id, it gets the id 8).
+UNFIT: list[tuple[str, Any]] = json.loads(read_data("unfit_records.json"))
+UNFIT_RECORDS = [{"objectID": 8} | record if isinstance(record, dict) else record for _, record in UNFIT]
 UNREADABLE = {
     "": "a JSON array of records has '[' here",
     "{}": "line 1: a JSON array of records has '[' here",
@@ -62,6 +43,7 @@ UNREADABLE = {
     '[{"objectID": NaN}]': "NaN is not JSON",
     "[]": "has no record that fits; nothing was changed",
     "[" * 100_000: "while decoding a JSON array",
+    '[{"objectID": 1, "title": "\xff"}]': "'utf-8' codec can't decode",
 }
 
 
@@ -115,14 +97,8 @@ class TestSeedDb(SeedTestCase):
         self.assertEqual(self.stored("is_public_domain", "object_copyright"), True)
 
     def test_what_is_unknown_is_null(self) -> None:
-        empty = {
-            "objectID": 7,
-            "title": "",
-            "primaryImage": "",
-            "isPublicDomain": None,
-            "tags": None,
-            "metadataDate": "",
-        }
+        texts = dict.fromkeys(("title", "primaryImage", "additionalImages", "isPublicDomain", "metadataDate"), "")
+        empty = {"objectID": 7, **texts, "tags": None}
         for record in ({"objectID": 7}, empty):
             self.seed(write_records(self.path, [record]))
             for table, rows in self.tables().items():
@@ -178,97 +154,90 @@ class TestSeedDb(SeedTestCase):
 
 
 class TestUnfitRecords(SeedTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.before = self.fill()
+
+    def assert_unchanged(self, expected_status: int, message: str, *arguments: str | Path) -> None:
+        """Seeding ends with this status and message, and the tables are as they were."""
+        status, output = self.seed(self.path, *arguments)
+        self.assertEqual(status, expected_status, output)
+        self.assertIn(message, output)
+        self.assertEqual(self.tables(), self.before)
+
     def test_an_unfit_record_stops_the_load_and_nothing_changes(self) -> None:
-        before = self.fill()
-        for name, (record, message) in UNFIT.items():
-            with self.subTest(name):
+        for (reason, _), record in zip(UNFIT, UNFIT_RECORDS, strict=True):
+            with self.subTest(reason):
                 write_records(self.path, [RECORD, record, {"objectID": 9}])
-                status, output = self.seed(self.path)
-                self.assertEqual(status, 1, output)
-                self.assertIn(message, output)
-                self.assertIn("1 rejected; nothing was changed (--skip-rejected loads the others)", output)
-                self.assertEqual(self.tables(), before)
+                self.assert_unchanged(1, f"record 2, objectID {reason}")
+        self.assert_unchanged(1, "1 rejected; nothing was changed (--skip-rejected loads the others)")
 
     def test_skip_rejected_loads_the_others_and_writes_the_rejected_with_their_reasons(self) -> None:
-        records = [RECORD, *(record for record, _ in UNFIT.values()), {"objectID": 9}]
-        status, output = self.seed(write_records(self.path, records), "--skip-rejected")
+        write_records(self.path, [RECORD, *UNFIT_RECORDS, {"objectID": 9}])
+        status, output = self.seed(self.path, "--skip-rejected")
         self.assertEqual(status, 1)
         self.assertEqual([row["object_id"] for row in self.tables()["object"]], [7, 9])
         rejected_path = self.path.with_suffix(".rejected.json")
         self.assertIn(f"{len(UNFIT)} rejected, see {rejected_path}\n", output)
         rejected = json.loads(rejected_path.read_text())
-        self.assertEqual([entry["record"] for entry in rejected], records[1:-1])
+        self.assertEqual([entry["record"] for entry in rejected], UNFIT_RECORDS)
         self.assertEqual([entry["position"] for entry in rejected], list(range(2, len(UNFIT) + 2)))
-        for entry, (record, message) in zip(rejected, UNFIT.values(), strict=True):
-            object_id = record.get("objectID") if isinstance(record, dict) else None
-            self.assertIn(message, f"record 2, objectID {json.dumps(object_id)}: {entry['reason']}")
+        for entry, (reason, _) in zip(rejected, UNFIT, strict=True):
+            self.assertTrue(entry["reason"].startswith(reason.partition(": ")[2]), entry)
 
     def test_a_number_that_no_json_column_can_store_is_reported_with_its_record(self) -> None:
         self.path.write_text('[{"objectID": 8, "tags": [1e999]}]')
-        status, output = self.seed(self.path)
-        self.assertEqual(status, 1)
-        self.assertIn("record 1, objectID 8: tags Out of range float values", output)
+        self.assert_unchanged(1, "record 1, objectID 8: tags Out of range float values")
 
     def test_when_no_record_fits_nothing_changes_even_with_skip_rejected(self) -> None:
-        before = self.fill()
-        status, output = self.seed(write_records(self.path, [1, 2]), "--skip-rejected")
-        self.assertEqual((status, self.tables()), (2, before))
-        self.assertIn("has no record that fits; nothing was changed", output)
+        write_records(self.path, [1, 2])
+        self.assert_unchanged(2, "has no record that fits; nothing was changed", "--skip-rejected")
 
     def test_check_reports_records_that_would_be_rejected(self) -> None:
-        self.fill()
-        status, output = self.seed(write_records(self.path, [RECORD, []]), "--check")
-        self.assertEqual((status, output), (1, "record 2, objectID null: is not a JSON object\n"))
+        write_records(self.path, [RECORD, []])
+        self.assertEqual(self.seed(self.path, "--check"), (1, "record 2, objectID null: is not a JSON object\n"))
 
     def test_the_rejected_file_does_not_overwrite_the_records(self) -> None:
         write_records(self.path, [RECORD, []])
         before = self.path.read_bytes()
-        for arguments in (["--skip-rejected", "--rejected-file", self.path], ["--rejected-file", "x"]):
-            self.assertEqual(self.seed(self.path, *arguments)[0], 2)
+        self.assert_unchanged(2, "would overwrite FILE", "--skip-rejected", "--rejected-file", self.path)
+        self.assert_unchanged(2, "--rejected-file goes with --skip-rejected", "--rejected-file", "x")
         self.assertEqual(self.path.read_bytes(), before)
 
     def test_a_rejected_file_that_cannot_be_written_changes_nothing(self) -> None:
-        before = self.fill()
+        path = "/nowhere/rejected.json"
         write_records(self.path, [RECORD, []])
-        status, output = self.seed(self.path, "--skip-rejected", "--rejected-file", "/nowhere/rejected.json")
-        self.assertEqual(status, 2)
-        self.assertIn("/nowhere/rejected.json", output)
-        self.assertEqual(self.tables(), before)
+        self.assert_unchanged(2, path, "--skip-rejected", "--rejected-file", path)
 
     def test_a_file_that_holds_no_records_changes_nothing(self) -> None:
-        before = self.fill()
         for text, message in UNREADABLE.items():
             with self.subTest(text[:40]):
-                self.path.write_text(text)
-                status, output = self.seed(self.path)
-                self.assertEqual(status, 2)
-                self.assertIn(message, output)
-                self.assertEqual(self.tables(), before)
-        self.path.write_bytes(b'[{"objectID": 1, "title": "\xff"}]')
-        self.assertEqual(self.seed(self.path)[0], 2)
+                self.path.write_text(text, encoding="latin-1")
+                self.assert_unchanged(2, message)
         self.path.unlink()
-        status, output = self.seed(self.path)
-        self.assertEqual((status, "No such file" in output), (2, True))
-        self.assertEqual(self.tables(), before)
+        self.assert_unchanged(2, "No such file")
 
     def test_tables_that_differ_from_the_migrations_are_named_and_not_changed(self) -> None:
-        before = self.fill()
         self.database.query("alter table object_images rename primary_image to image; drop table object_tags")
         status, output = self.seed(self.path)
         self.assertEqual(status, 2)
         self.assertIn("lacks object_tags.object_id, object_tags.tags, object_images.primary_image;", output)
         self.assertIn("alembic upgrade head", output)
-        self.assertEqual(
-            self.database.query("select object_id from object")["object_id"][0], before["object"][0]["object_id"]
-        )
+        self.assertEqual(self.stored("object_id", "object"), self.before["object"][0]["object_id"])
 
     def test_a_column_that_refuses_a_value_undoes_the_load(self) -> None:
-        before = self.fill()
         self.database.query("alter table object_api_metadata add check (object_id <> 7)")
-        status, output = self.seed(write_records(self.path, [{"objectID": 8}, RECORD]))
-        self.assertEqual(status, 2)
-        self.assertIn("SQL state 23514", output)
-        self.assertEqual(self.tables(), before)
+        write_records(self.path, [{"objectID": 8}, RECORD])
+        self.assert_unchanged(2, "SQL state 23514")
+
+
+class TestMissingPackages(unittest.TestCase):
+    def test_run_as_a_file_without_packages_it_prints_how_to_activate_the_virtual_environment(self) -> None:
+        path = ROOT / "data_contract_components/data_assets/seed_db.py"
+        result = subprocess.run([sys.executable, "-S", path], cwd="/", capture_output=True, text=True)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("\nActivate the virtual environment, in ", result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
 
 
 class TestReadRecords(unittest.TestCase):
@@ -292,22 +261,14 @@ class TestReadRecords(unittest.TestCase):
 
 # Not from TABLES, which is under test.
 KEYS = {
-    "object": {"title": "title", "artist_display_name": "artistDisplayName"},
-    "object_history": {"period": "period", "culture": "culture", "object_date": "objectDate"},
-    "object_physical_properties": {
-        "medium": "medium",
-        "dimensions": "dimensions",
-        "classification": "classification",
-    },
-    "object_gallery_info": {
-        "gallery_number": "GalleryNumber",
-        "department": "department",
-        "accession_number": "accessionNumber",
-    },
-    "object_tags": {"tags": "tags"},
-    "object_images": {"primary_image": "primaryImage", "additional_images": "additionalImages"},
-    "object_copyright": {"primary_image": "primaryImage", "is_public_domain": "isPublicDomain"},
-    "object_api_metadata": {"metadata_date": "metadataDate"},
+    "object": ["title", "artistDisplayName"],
+    "object_history": ["period", "culture", "objectDate"],
+    "object_physical_properties": ["medium", "dimensions", "classification"],
+    "object_gallery_info": ["GalleryNumber", "department", "accessionNumber"],
+    "object_tags": ["tags"],
+    "object_images": ["primaryImage", "additionalImages"],
+    "object_copyright": ["primaryImage", "isPublicDomain"],
+    "object_api_metadata": ["metadataDate"],
 }
 
 
@@ -319,12 +280,13 @@ class TestRealRecords(SeedTestCase):
             self.database.query(f"alter database {self.database_name} set timezone to '{time_zone}'")
             self.assertEqual(self.seed(REAL_RECORDS, time_zone=time_zone)[0], 0)
             self.assertEqual(self.database.query("show timezone")["TimeZone"][0], time_zone)
-            for table, columns in KEYS.items():
+            for table, keys in KEYS.items():
+                columns = [re.sub("(?<=[a-z])(?=[A-Z])", "_", key).lower() for key in keys]
                 rows_df = self.database.query(f"select object_id, {', '.join(columns)} from {table} order by object_id")
                 self.assertEqual(len(rows_df), 2_847)
                 for record, row in zip(records, rows_df.astype("object").values.tolist(), strict=True):
                     self.assertEqual(row[0], record["objectID"])
-                    for key, value in zip(columns.values(), row[1:], strict=True):
+                    for key, value in zip(keys, row[1:], strict=True):
                         expected = record[key]
                         if key == "metadataDate":
                             decimals = ".%f" if "." in expected else ""

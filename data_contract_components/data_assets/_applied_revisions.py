@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -26,8 +27,11 @@ if TYPE_CHECKING:  # importing alembic takes as long as the contract tests
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
 MARKER = "data_contracts_record"  # records.sql has it too
 DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
-# No migration reads these: raw_data/ is for seed_db.py, and the template for new revisions.
-NO_MIGRATIONS_INPUT = ("raw_data", "script.py.mako", "__pycache__", "Thumbs.db", "desktop.ini")
+# No migration reads these: raw_data/ is for seed_db.py, the template for new revisions, hidden files and backups are an
+# editor's or the system's.
+NO_MIGRATIONS_INPUT = re.compile(
+    r"(^|/)(raw_data|script\.py\.mako|__pycache__|Thumbs\.db|desktop\.ini|\.[^/]*|[^/]*[#~])(/|$)"
+)
 
 RECORDS_SQL, RELATIONS_SQL = read_sql("records"), read_sql("relations")
 COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_class')"
@@ -171,14 +175,9 @@ def get_checksums(directory: Path = MIGRATIONS_DIRECTORY, further_paths: Collect
 
     Files elsewhere are included when `further_paths` names them, as alembic's version_locations may.
     """
-    paths = [path.relative_to(directory) for path in directory.rglob("*")]
-    # Hidden files and backups are an editor's or the system's; alembic runs none of them.
-    names = [
-        path.as_posix()
-        for path in paths
-        if not any(part in NO_MIGRATIONS_INPUT or part[0] == "." or part[-1] in "#~" for part in path.parts)
-    ]
-    names = sorted(names) + [path for path in further_paths if path.startswith("..")]
+    names = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+    names = [name for name in names if not NO_MIGRATIONS_INPUT.search(name)]
+    names += [path for path in further_paths if path.startswith("..")]
     return {name: _get_checksum(directory / name) for name in names if (directory / name).is_file()}
 
 

@@ -33,14 +33,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote
 
 from data_contract_components.errors import DatabaseUnavailableError
 
 PORT = 5432
-START_TIMEOUT_SECONDS = 60
-STOP_TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 60
 POLL_INTERVAL_SECONDS = 0.01
 LOCK_FILES = ("users.lock", "start.lock", "server.lock", "process.lock", "stopper.lock")
 SOCKET_PATH_SIZE_BYTES = 103  # macOS; Linux has 107
@@ -181,22 +180,19 @@ def _make_socket_directory(directory: Path, binaries_directory: Path) -> Path:
 
 def _copy_programs(binaries_directory: Path, copy: Path) -> Path:
     installation, package = binaries_directory.parents[:2]
-    new_installation = copy / package.name / installation.name
-    (new_installation / "bin").mkdir(parents=True)
-    for name in ("initdb", "postgres"):
-        shutil.copyfile(binaries_directory / name, new_installation / "bin" / name)
     # Some shared libraries are beside the package (auditwheel); the programs look for them by a relative path.
-    libraries = f"{package.name}.libs"
-    for directory, new_directory in [
-        (installation / "lib", new_installation / "lib"),
-        (installation / "share", new_installation / "share"),
-        (package.parent / libraries, copy / libraries),
-    ]:
-        if directory.exists():
-            shutil.copytree(directory, new_directory, copy_function=shutil.copyfile)
+    libraries = package.with_name(f"{package.name}.libs")
+    needed = [installation / part for part in ("bin/initdb", "bin/postgres", "lib", "share")]
+    for path in filter(Path.exists, [*needed, libraries]):
+        new_path = copy / path.relative_to(package.parent)
+        new_path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, new_path, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(path, new_path)
     for path in (copy, *copy.rglob("*")):
         path.chmod(0o755)
-    return new_installation / "bin"
+    return copy / binaries_directory.relative_to(package.parent)
 
 
 @contextlib.contextmanager
@@ -268,7 +264,7 @@ def _create(directory: Path, binaries_directory: Path) -> None:
 
 
 def _start(directory: Path, binaries_directory: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     is_spawned = False
     while not _is_ready(directory):
         # Locked while any process of a server lives: one that is starting, or what is left of a killed one.
@@ -282,7 +278,7 @@ def _start(directory: Path, binaries_directory: Path) -> None:
         elif _is_marked_ready(directory) and not _is_listening(directory):
             _interrupt(directory)  # it is ending, or its socket was removed
         if time.monotonic() > deadline:
-            raise _failed_to_start(directory, f"it is not ready after {START_TIMEOUT_SECONDS} seconds\n")
+            raise _failed_to_start(directory, f"it is not ready after {TIMEOUT_SECONDS} seconds\n")
         time.sleep(POLL_INTERVAL_SECONDS)
 
 
@@ -307,18 +303,22 @@ def _spawn_server(directory: Path, binaries_directory: Path, server_lock: int) -
         (directory / "process.lock").open("r+b") as process_lock,
     ):
         command += [word for setting in settings for word in ("-c", setting)]
-        process = subprocess.Popen(
+        _spawn(
             command,
             env=_server_environment(),
             cwd="/",
-            start_new_session=True,
             pass_fds=[server_lock, process_lock.fileno(), *descriptors],
             # A record lock belongs to the process that takes it, also after that runs another program.
             preexec_fn=lambda: fcntl.lockf(process_lock, fcntl.LOCK_EX),
-            stdin=subprocess.DEVNULL,
             stdout=log_file,
-            stderr=log_file,
         )
+
+
+def _spawn(command: list[str], **options: Any) -> None:
+    """A process that goes on when this one ends, and has nothing to read."""
+    process = subprocess.Popen(
+        command, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, **options
+    )
     _children.append(process)
 
 
@@ -359,17 +359,13 @@ def _ensure_stopper(directory: Path) -> None:
     if stopper_lock := _lock_if_free(directory / "stopper.lock"):
         with stopper_lock:
             # By the working directory, as PYTHONPATH cannot have a path with a colon.
-            process = subprocess.Popen(
+            _spawn(
                 [sys.executable, "-m", __name__, str(directory), str(stopper_lock.fileno())],
                 env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
                 cwd=Path(__file__).resolve().parents[2],
-                start_new_session=True,
                 pass_fds=[stopper_lock.fileno()],
-                stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
             )
-            _children.append(process)
 
 
 def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
@@ -387,7 +383,7 @@ def stop_embedded_postgres(directory: Path) -> None:
     """
     if not (directory / "server.lock").exists():
         return
-    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not (server_lock := _lock_if_free(directory / "server.lock")):
         if not _interrupt(directory) and time.monotonic() > deadline:
             raise _unavailable(directory, "a process that it started does not end", "End what still uses it")
@@ -398,23 +394,22 @@ def stop_embedded_postgres(directory: Path) -> None:
 
 def _interrupt(directory: Path) -> bool:
     """Whether the first process of the server in `directory` lives; it has process.lock, and is sent SIGINT."""
-    layout = "qqihh" if sys.platform == "darwin" else "hhqqi"
+    # Where struct flock has the kind of lock, and the process that has it.
+    layout, kind, process_id = ("qqihh", 3, 2) if sys.platform == "darwin" else ("hhqqi", 0, 4)
+    question = [0, 0, 0, 0, 0]
+    question[kind] = fcntl.F_WRLCK
     try:
         process_lock = (directory / "process.lock").open("r+b")
     except FileNotFoundError:  # created by an earlier version
         return False
     with process_lock:
-        if sys.platform == "darwin":
-            question = struct.pack(layout, 0, 0, 0, fcntl.F_WRLCK, 0)
-            _, _, process_id, kind, _ = struct.unpack_from(layout, fcntl.fcntl(process_lock, fcntl.F_GETLK, question))
-        else:
-            question = struct.pack(layout, fcntl.F_WRLCK, 0, 0, 0, 0)
-            kind, _, _, _, process_id = struct.unpack_from(layout, fcntl.fcntl(process_lock, fcntl.F_GETLK, question))
+        answer = fcntl.fcntl(process_lock, fcntl.F_GETLK, struct.pack(layout, *question))
+    lock = struct.unpack_from(layout, answer)
     # 0 or less means a process of another container.
-    if kind == fcntl.F_UNLCK or process_id <= 0:
+    if lock[kind] == fcntl.F_UNLCK or lock[process_id] <= 0:
         return False
     with contextlib.suppress(ProcessLookupError):
-        os.kill(process_id, signal.SIGINT)
+        os.kill(lock[process_id], signal.SIGINT)
     return True
 
 

@@ -15,11 +15,15 @@ CHUNK_CHARACTERS = 1 << 20
 MAXIMUM_RECORD_CHARACTERS = 1 << 24
 INTEGER_MAXIMUM = 2**31 - 1
 
-Converter = Callable[[Any], Any]
 # By table: object_id, then the columns of TABLES in their order.
 Rows = dict[str, tuple[Any, ...]]
 
-BLANKS = re.compile(r"[ \t\r\n]*")
+BLANKS = r"[ \t\r\n]*"
+# Where an array begins, and where an element of it ended; group 2 is the end of the array.
+SEPARATORS = {
+    "[": re.compile(rf"{BLANKS}(\[{BLANKS}(\]{BLANKS})?)?"),
+    ",": re.compile(rf"{BLANKS}(,{BLANKS}|(\]{BLANKS}))?"),
+}
 # Not where the backslash is itself escaped, which stands for the text "\\u0000".
 ESCAPED_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 _END = object()
@@ -48,10 +52,7 @@ class RejectedRecord:
         return f"record {self.position}, objectID {json.dumps(self.object_id)}: {self.reason}"
 
 
-def _to_text(value: Any) -> str | None:
-    """The text unchanged; None for "", which is the API's value for unknown."""
-    if value is None or value == "":
-        return None
+def _to_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("is not a text")
     if "\0" in value:
@@ -63,19 +64,15 @@ def _to_text(value: Any) -> str | None:
     return value
 
 
-def _to_boolean(value: Any) -> bool | None:
-    if value is None or value == "":
-        return None
+def _to_boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("is neither true nor false")
     return value
 
 
-def _to_timestamp(value: Any) -> datetime.datetime | None:
+def _to_timestamp(value: Any) -> datetime.datetime:
     """The time in UTC, without a zone as the column has none; a time without an offset counts as UTC."""
     text = _to_text(value)
-    if text is None:
-        return None
     try:
         moment = datetime.datetime.fromisoformat(text)
         return moment.astimezone(datetime.UTC).replace(tzinfo=None) if moment.tzinfo else moment
@@ -83,17 +80,13 @@ def _to_timestamp(value: Any) -> datetime.datetime | None:
         raise ValueError(f"is not a date: {text}") from None
 
 
-def to_texts(value: Any) -> list[str] | None:
-    if value is None or value == "":
-        return None
+def _to_texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(element, str) for element in value):
         raise ValueError("is not a list of texts")
-    return [_to_text(element) or "" for element in value]
+    return [_to_text(element) for element in value]
 
 
-def to_json_texts(value: Any) -> list[str] | None:
-    if value is None:
-        return None
+def _to_json_texts(value: Any) -> list[str]:
     if not isinstance(value, list):
         raise ValueError("is not a list")
     try:
@@ -102,37 +95,30 @@ def to_json_texts(value: Any) -> list[str] | None:
         raise ValueError("is nested too deeply") from None
     if any(ESCAPED_NUL.search(text) for text in texts):
         raise ValueError("has a NUL character, which PostgreSQL cannot read out of JSON")
-    return [_to_text(text) or "" for text in texts]
+    return [_to_text(text) for text in texts]
 
 
-# By column: the API's key, and the function that converts its value. Every table begins with the column object_id.
-TABLES: dict[str, dict[str, tuple[str, Converter]]] = {
-    "object": {"title": ("title", _to_text), "artist_display_name": ("artistDisplayName", _to_text)},
-    "object_history": {
-        "period": ("period", _to_text),
-        "culture": ("culture", _to_text),
-        "object_date": ("objectDate", _to_text),
-    },
-    "object_physical_properties": {
-        "medium": ("medium", _to_text),
-        "dimensions": ("dimensions", _to_text),
-        "classification": ("classification", _to_text),
-    },
+# The API's key for each column; every table begins with the column object_id.
+TABLES = {
+    "object": {"title": "title", "artist_display_name": "artistDisplayName"},
+    "object_history": {"period": "period", "culture": "culture", "object_date": "objectDate"},
+    "object_physical_properties": {"medium": "medium", "dimensions": "dimensions", "classification": "classification"},
     "object_gallery_info": {
-        "gallery_number": ("GalleryNumber", _to_text),
-        "department": ("department", _to_text),
-        "accession_number": ("accessionNumber", _to_text),
+        "gallery_number": "GalleryNumber",
+        "department": "department",
+        "accession_number": "accessionNumber",
     },
-    "object_tags": {"tags": ("tags", to_json_texts)},
-    "object_images": {
-        "primary_image": ("primaryImage", _to_text),
-        "additional_images": ("additionalImages", to_texts),
-    },
-    "object_copyright": {
-        "primary_image": ("primaryImage", _to_text),
-        "is_public_domain": ("isPublicDomain", _to_boolean),
-    },
-    "object_api_metadata": {"metadata_date": ("metadataDate", _to_timestamp)},
+    "object_tags": {"tags": "tags"},
+    "object_images": {"primary_image": "primaryImage", "additional_images": "additionalImages"},
+    "object_copyright": {"primary_image": "primaryImage", "is_public_domain": "isPublicDomain"},
+    "object_api_metadata": {"metadata_date": "metadataDate"},
+}
+# Of the keys that are not texts.
+CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "tags": _to_json_texts,
+    "additionalImages": _to_texts,
+    "isPublicDomain": _to_boolean,
+    "metadataDate": _to_timestamp,
 }
 
 
@@ -175,24 +161,15 @@ def _decode_element(buffer: str, position: int, separator: str) -> tuple[Any, in
 
     Raises: ValueError, also where the buffer ends too early.
     """
-    position = _skip_blanks(buffer, position)
-    is_closed = separator == "," and buffer.startswith("]", position)
-    if not is_closed:
-        if not buffer.startswith(separator, position):
-            raise json.JSONDecodeError(f"a JSON array of records has {separator!r} here", buffer, position)
-        position = _skip_blanks(buffer, position + 1)
-        is_closed = separator == "[" and buffer.startswith("]", position)
-    if not is_closed:
-        return DECODER.raw_decode(buffer, position)
-    end = _skip_blanks(buffer, position + 1)
-    if end < len(buffer):
-        raise json.JSONDecodeError("nothing may follow the JSON array of records", buffer, end)
-    return _END, end
-
-
-def _skip_blanks(buffer: str, position: int) -> int:
-    match = BLANKS.match(buffer, position)
-    return match.end() if match else position
+    match = SEPARATORS[separator].match(buffer, position)
+    assert match  # also nothing matches
+    if not match[1]:
+        raise json.JSONDecodeError(f"a JSON array of records has {separator!r} here", buffer, match.end())
+    if not match[2]:
+        return DECODER.raw_decode(buffer, match.end())
+    if match.end() < len(buffer):
+        raise json.JSONDecodeError("nothing may follow the JSON array of records", buffer, match.end())
+    return _END, match.end()
 
 
 def convert_records(records: Iterator[Any], rejected: list[RejectedRecord]) -> Iterator[Rows]:
@@ -217,9 +194,15 @@ def convert_records(records: Iterator[Any], rejected: list[RejectedRecord]) -> I
         yield rows
 
 
-def _convert(record: dict[str, Any], columns: dict[str, tuple[str, Converter]]) -> Iterator[Any]:
-    for key, converter in columns.values():
+def _convert(record: dict[str, Any], columns: dict[str, str]) -> Iterator[Any]:
+    for key in columns.values():
+        value = record.get(key)
         try:
-            yield converter(record.get(key))
+            # The API's value for an unknown text, truth value or image is "".
+            if value is None or (value == "" and key != "tags"):
+                yield None
+            else:
+                convert: Callable[[Any], Any] = CONVERTERS.get(key, _to_text)
+                yield convert(value)
         except ValueError as error:
             raise ValueError(f"{key} {error}") from error

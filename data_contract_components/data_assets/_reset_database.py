@@ -20,14 +20,11 @@ from data_contract_components.data_assets._query_postgres_helper import (
     connect,
     database_url,
     describe,
+    read_sql,
 )
 from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
 
-NAME_SQL = """
-select current_database(), pg_catalog.pg_get_userbyid(datdba)
-from pg_catalog.pg_database
-where datname = current_database()
-"""
+NAME_SQL = read_sql("database_and_owner")
 
 
 def ensure_migrations_load() -> None:
@@ -41,14 +38,6 @@ def ensure_migrations_load() -> None:
     except Exception as error:
         text = render_failure(error, ()) or str(error)
         raise DataContractError(f"the migrations cannot be loaded, so nothing was dropped\n{text}") from error
-
-
-def reset_embedded_database() -> None:
-    """The embedded server is stopped, and its data are removed."""
-    directory = REPOSITORY_DIRECTORY / ".postgres"
-    if directory.exists():
-        stop_embedded_postgres(directory)
-        shutil.rmtree(directory)
 
 
 def reset_database(url: str) -> None:
@@ -90,10 +79,12 @@ def reset_database(url: str) -> None:
 def main() -> int:
     """0: the database is empty; 2: it could not be emptied."""
     ensure_migrations_load()
+    directory = REPOSITORY_DIRECTORY / ".postgres"
     if os.environ.get("DATABASE_URL", "").strip():
         reset_database(database_url())
-    else:
-        reset_embedded_database()
+    elif directory.exists():
+        stop_embedded_postgres(directory)
+        shutil.rmtree(directory)
     return 0
 
 

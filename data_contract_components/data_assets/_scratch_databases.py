@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import signal
 import sys
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from types import TracebackType
 from urllib.parse import quote, urlsplit
 
 import psycopg2
@@ -55,25 +55,30 @@ class ScratchDatabases:
     def __enter__(self) -> ScratchDatabases:
         self._url = database_url()
         self._name = PREFIX + secrets.token_hex(6)
-        self._names: list[str] = []
-        self._connection = connect(self._url)
-        self._connection.autocommit = True
-        self._handler = None
-        if threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with self._connection.cursor() as cursor:
-            cursor.execute("select pg_catalog.set_config('application_name', %s, false)", (self._name,))
-            cursor.execute(LEFTOVERS_SQL)
-            for (leftover,) in cursor.fetchall():
-                self._drop(leftover)
-            cursor.execute("select pg_catalog.current_database()")
-            self.checked_database = str((cursor.fetchone() or ("",))[0])
+        self._numbers = itertools.count()
+        with ExitStack() as cleanups:
+            self._connection = cleanups.enter_context(closing(connect(self._url)))
+            self._connection.autocommit = True
+            if threading.current_thread() is threading.main_thread():
+                handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+                cleanups.callback(signal.signal, signal.SIGTERM, handler or signal.SIG_DFL)
+            with self._connection.cursor() as cursor:
+                cursor.execute("select pg_catalog.set_config('application_name', %s, false)", (self._name,))
+                cursor.execute(LEFTOVERS_SQL)
+                for (leftover,) in cursor.fetchall():
+                    self._drop(leftover)
+                cursor.execute("select pg_catalog.current_database()")
+                ((self.checked_database,),) = cursor.fetchall()
+            self._cleanups = cleanups.pop_all()
         return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cleanups.close()
 
     def create(self, template: ScratchDatabase | None = None) -> ScratchDatabase:
         """A new database with the settings, schemas and extensions of the checked one, or a copy of `template`."""
-        name = f"{self._name}_{len(self._names)}"
-        self._names.append(name)
+        name = f"{self._name}_{next(self._numbers)}"
+        self._cleanups.callback(self._drop, name)
         try:
             with self._connection.cursor() as cursor:
                 if template:
@@ -99,7 +104,9 @@ class ScratchDatabases:
             "PGSERVICE": None,
         }
         secrets = (info.password, quote(info.password, safe="")) if info.password else ()
-        database = ScratchDatabase(name, oid, self._url_of(name), environment, secrets)
+        # database_url() has the database's name in the path, and nowhere else.
+        url = urlsplit(self._url)._replace(path=f"/{name}").geturl()
+        database = ScratchDatabase(name, oid, url, environment, secrets)
         if template:
             return replace(database, copied=template.copied, missing=template.missing)
         return self._copy_surroundings(database)
@@ -136,21 +143,6 @@ class ScratchDatabases:
                 except psycopg2.Error as error:
                     missing.append(f'the {kind} "{name}" cannot be made there: {str(error).strip()}')
         return replace(database, copied=tuple(copied), missing=tuple(missing))
-
-    def _url_of(self, name: str) -> str:
-        # database_url() has the database's name in the path, and nowhere else.
-        return urlsplit(self._url)._replace(path=f"/{name}").geturl()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            for name in self._names:
-                self._drop(name)
-        finally:
-            self._connection.close()
-            if self._handler is not None:
-                signal.signal(signal.SIGTERM, self._handler)
 
     def _drop(self, name: str) -> None:
         try:

@@ -1,6 +1,7 @@
 """Loads the records of a JSON file into the tables that the migrations built: seed_db.py [FILE]."""
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -8,22 +9,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+# Run as a file, without the virtual environment: the hint of missing_packages.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+from data_contract_components import missing_packages as missing_packages
+
+# isort: split
 import psycopg2
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 from tqdm import tqdm
 
 from data_contract_components.command import command
 from data_contract_components.data_assets._museum_records import (
     TABLES,
-    Converter,
     RejectedRecord,
-    Rows,
     UnreadableRecordsError,
     convert_records,
     read_records,
-    to_json_texts,
-    to_texts,
 )
 from data_contract_components.data_assets._query_postgres_helper import connect, database_url, read_sql
 from data_contract_components.errors import DataContractError, QueryError
@@ -32,18 +34,10 @@ RECORDS_PATH = Path(__file__).parent / "db_migrations" / "raw_data" / "objects.j
 BATCH_RECORDS = 2_000
 
 # psycopg2 sends a list as an array of text, which PostgreSQL does not turn into other arrays by itself.
-CASTS: dict[Converter, str] = {to_json_texts: "%s::json[]", to_texts: "%s::text[]"}
+CASTS = {"tags": "%s::json[]", "additionalImages": "%s::text[]"}
 
-MISSING_COLUMNS_SQL = read_sql("missing_columns")
-SUMMARY_SQL = """
-select
-    (select count(*) from object),
-    (select count(*) from object_copyright where is_public_domain),
-    (select count(*) from object_images where primary_image is not null or additional_images <> '{}')
-"""
-DEPARTMENTS_SQL = """
-select coalesce(department, '(none)'), count(*) from object_gallery_info group by 1 order by 2 desc, 1 limit 5
-"""
+MISSING_COLUMNS_SQL, SUMMARY_SQL = read_sql("missing_columns"), read_sql("summary")
+DEPARTMENTS_SQL = read_sql("top_departments")
 
 
 class UnfitTablesError(DataContractError):
@@ -62,25 +56,16 @@ def load_records(cur: cursor, records: Iterator[Any]) -> tuple[int, list[Rejecte
     """The eight tables have the records, and no others; returns their number and the rejected ones. Commits nothing."""
     cur.execute(f"truncate {', '.join(TABLES)}")
     rejected: list[RejectedRecord] = []
-    rows_of_batch: list[Rows] = []
+    all_rows = convert_records(records, rejected)
     count = 0
-    for rows in convert_records(records, rejected):
-        rows_of_batch.append(rows)
-        if len(rows_of_batch) == BATCH_RECORDS:
-            count += _insert(cur, rows_of_batch)
-    return count + _insert(cur, rows_of_batch), rejected
-
-
-def _insert(cur: cursor, rows_of_batch: list[Rows]) -> int:
-    """The number of records that were inserted; the list is empty afterwards."""
-    count = len(rows_of_batch)
-    for table, columns in TABLES.items():
-        casts = ", ".join(["%s", *(CASTS.get(converter, "%s") for _, converter in columns.values())])
-        statement = f"insert into {table} (object_id, {', '.join(columns)}) values %s"
-        rows = [rows[table] for rows in rows_of_batch]
-        execute_values(cur, statement, rows, template=f"({casts})", page_size=BATCH_RECORDS)
-    rows_of_batch.clear()
-    return count
+    while batch := list(itertools.islice(all_rows, BATCH_RECORDS)):
+        for table, columns in TABLES.items():
+            casts = ", ".join(["%s", *(CASTS.get(key, "%s") for key in columns.values())])
+            statement = f"insert into {table} (object_id, {', '.join(columns)}) values %s"
+            rows = [rows_of_record[table] for rows_of_record in batch]
+            execute_values(cur, statement, rows, template=f"({casts})", page_size=BATCH_RECORDS)
+        count += len(batch)
+    return count, rejected
 
 
 def ensure_tables_fit(cur: cursor) -> None:
@@ -90,13 +75,6 @@ def ensure_tables_fit(cur: cursor) -> None:
     cur.execute(MISSING_COLUMNS_SQL, (list(tables), list(columns)))
     if missing := [name for (name,) in cur]:
         raise UnfitTablesError(missing)
-
-
-def find_count_differences(cur: cursor, expected: int) -> list[str]:
-    """One line for each table whose number of rows is not `expected`."""
-    cur.execute(" union all ".join(f"select '{table}', count(*) from {table}" for table in TABLES))
-    counts = dict(cur.fetchall())
-    return [f"{table}: expected {expected}, found {counts[table]}" for table in TABLES if counts[table] != expected]
 
 
 def get_summary(cur: cursor) -> str:
@@ -125,29 +103,28 @@ def main(arguments: list[str] | None = None) -> int:
     if options.rejected_file and options.rejected_file.resolve() == options.file.resolve():
         parser.error("--rejected-file would overwrite FILE")
     try:
-        with closing(connect(database_url())) as open_connection:
-            return _check(open_connection, options.file) if options.check else _seed(open_connection, options)
+        with closing(connect(database_url())) as open_connection, open_connection.cursor() as cur:
+            ensure_tables_fit(cur)
+            return _check(cur, options.file) if options.check else _seed(cur, options)
     except psycopg2.Error as error:
         raise QueryError(error.pgcode, str(error).strip()) from error
 
 
-def _seed(open_connection: connection, options: argparse.Namespace) -> int:
-    with open_connection.cursor() as cur:
-        ensure_tables_fit(cur)
-        count, rejected = load_records(cur, _read_with_progress(options.file))
-        for record in rejected:
-            print(record, file=sys.stderr)
-        if rejected and not options.skip_rejected:
-            print(f"{len(rejected)} rejected; nothing was changed (--skip-rejected loads the others)", file=sys.stderr)
-            return 1
-        if not count:
-            raise UnreadableRecordsError(f"{options.file} has no record that fits; nothing was changed")
-        if rejected:
-            path = options.rejected_file or options.file.with_suffix(".rejected.json")
-            _write_rejected(path, rejected, options.file)
-            print(f"{len(rejected)} rejected, see {path}", file=sys.stderr)
-        open_connection.commit()
-        print(get_summary(cur))
+def _seed(cur: cursor, options: argparse.Namespace) -> int:
+    count, rejected = load_records(cur, _read_with_progress(options.file))
+    for record in rejected:
+        print(record, file=sys.stderr)
+    if rejected and not options.skip_rejected:
+        print(f"{len(rejected)} rejected; nothing was changed (--skip-rejected loads the others)", file=sys.stderr)
+        return 1
+    if not count:
+        raise UnreadableRecordsError(f"{options.file} has no record that fits; nothing was changed")
+    if rejected:
+        path = options.rejected_file or options.file.with_suffix(".rejected.json")
+        _write_rejected(path, rejected, options.file)
+        print(f"{len(rejected)} rejected, see {path}", file=sys.stderr)
+    cur.connection.commit()
+    print(get_summary(cur))
     return 1 if rejected else 0
 
 
@@ -162,15 +139,17 @@ def _write_rejected(path: Path, rejected: list[RejectedRecord], records_path: Pa
         file.write("\n]\n")
 
 
-def _check(open_connection: connection, path: Path) -> int:
-    with open_connection.cursor() as cur:
-        ensure_tables_fit(cur)
-        rejected: list[RejectedRecord] = []
-        expected = sum(1 for _ in convert_records(_read_with_progress(path), rejected))
-        problems = find_count_differences(cur, expected) + [f"{record}" for record in rejected]
-    print(
-        "\n".join(problems) or f"each of the {len(TABLES)} tables has as many rows as {path.name} records: {expected:,}"
-    )
+def _check(cur: cursor, path: Path) -> int:
+    rejected: list[RejectedRecord] = []
+    expected = sum(1 for _ in convert_records(_read_with_progress(path), rejected))
+    cur.execute(" union all ".join(f"select '{table}', count(*) from {table}" for table in TABLES))
+    counts = dict(cur.fetchall())
+    problems = [f"{table}: expected {expected}, found {counts[table]}" for table in TABLES if counts[table] != expected]
+    problems += map(str, rejected)
+    for problem in problems:
+        print(problem)
+    if not problems:
+        print(f"each of the {len(TABLES)} tables has as many rows as {path.name} records: {expected:,}")
     return 1 if problems else 0
 
 

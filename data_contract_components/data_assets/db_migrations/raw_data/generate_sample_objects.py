@@ -299,7 +299,7 @@ def _make_metadata_date(dice: Dice) -> str:
     return f"{day}T04:{dice.number(40, 59)}:{seconds}Z"
 
 
-@command("the file is not whole")
+@command("the file is incomplete")
 def main(argv: Sequence[str] | None = None) -> int:
     """0; the file at `--out` has the records, one per line."""
     parser = argparse.ArgumentParser(description="Write the made-up sample records.")

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -51,9 +51,13 @@ class DownloadError(DataContractError):
 class RequestFailedError(DataContractError):
     """A request has no usable answer, also after it was repeated."""
 
+    outcome = "failed"
+
 
 class GoneError(RequestFailedError):
     """The API has no such object."""
+
+    outcome = "gone"
 
 
 class PacedRetry(Retry):
@@ -156,15 +160,8 @@ class MetApi:
             if record.get("objectID") != object_id:
                 raise RequestFailedError(f"the record is that of objectID {json.dumps(record.get('objectID'))}")
         except RequestFailedError as error:
-            outcome = "gone" if isinstance(error, GoneError) else "failed"
-            return {"objectID": object_id, "outcome": outcome, "reason": str(error)}
+            return {"objectID": object_id, "outcome": error.outcome, "reason": str(error)}
         return {"objectID": object_id, "outcome": "fetched", "record": record}
-
-
-class Finished(NamedTuple):
-    outcome: str
-    reason: str | None
-    offset: int
 
 
 class Journal:
@@ -175,7 +172,8 @@ class Journal:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.finished: dict[int, Finished] = {}
+        self.outcomes: dict[int, str] = {}
+        self._offsets: dict[int, int] = {}
         self._file = file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,18 +182,16 @@ class Journal:
         file.seek(0)
         end = 0
         for number, line in enumerate(file, 1):
-            entry = _parse_entry(line)
-            if not line.endswith(b"\n") and (entry or _is_torn_entry(line)):
-                break
-            if entry is None:
+            try:
+                entry = _parse_entry(line)
+            except ValueError as error:
                 place = f"{file.name}, line {number}"
-                raise DownloadError(place, "not a line of a download's journal", "name another --checkpoint")
+                raise DownloadError(place, "not a line of a download's journal", "name another --checkpoint") from error
+            if entry is None:
+                break
             self._remember(entry, end)
             end += len(line)
         file.truncate(end)
-
-    def get_outcome(self, object_id: int) -> str | None:
-        return self.finished[object_id].outcome if object_id in self.finished else None
 
     def append(self, entry: dict[str, Any]) -> None:
         offset = self._file.seek(0, os.SEEK_END)
@@ -203,14 +199,14 @@ class Journal:
         self._file.flush()
         self._remember(entry, offset)
 
-    def get_records(self, object_ids: Iterable[int]) -> Iterator[str]:
-        """The fetched records among `object_ids`, in that order, as JSON."""
+    def get_entries(self, object_ids: Iterable[int], outcome: str) -> Iterator[dict[str, Any]]:
+        """The entries with this outcome among `object_ids`, in that order."""
         for object_id in object_ids:
-            if self.get_outcome(object_id) == "fetched":
-                self._file.seek(self.finished[object_id].offset)
-                yield _dumps(json.loads(self._file.readline())["record"])
+            if self.outcomes.get(object_id) == outcome:
+                self._file.seek(self._offsets[object_id])
+                yield json.loads(self._file.readline())
 
-    def write_array(self, path: Path, elements: Iterable[str]) -> None:
+    def write_array(self, path: Path, elements: Iterable[object]) -> None:
         """The file is replaced at once by a JSON array of `elements`, one per line; the journal is on disk."""
         os.fsync(self._file.fileno())
         # One name per journal: no other download writes it, and what a killed one left is overwritten.
@@ -218,14 +214,15 @@ class Journal:
         with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write("[")
             for position, element in enumerate(elements):
-                file.write(f"{',' if position else ''}\n{element}")
+                file.write(f"{',' if position else ''}\n{_dumps(element)}")
             file.write("\n]\n")
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
 
     def _remember(self, entry: dict[str, Any], offset: int) -> None:
-        self.finished[entry["objectID"]] = Finished(entry["outcome"], entry.get("reason"), offset)
+        self.outcomes[entry["objectID"]] = entry["outcome"]
+        self._offsets[entry["objectID"]] = offset
 
 
 def _dumps(value: object) -> str:
@@ -235,22 +232,19 @@ def _dumps(value: object) -> str:
 
 
 def _parse_entry(line: bytes) -> dict[str, Any] | None:
+    """The entry in a line; None in an incomplete line. Raises: ValueError for a line that no download wrote."""
+    is_complete = line.endswith(b"\n")
     try:
         entry = json.loads(line)
     except ValueError:
-        return None
-    if not isinstance(entry, dict) or type(entry.get("objectID")) is not int or entry.get("outcome") not in OUTCOMES:
-        return None
-    return entry if isinstance(entry.get("record"), dict) == (entry["outcome"] == "fetched") else None
-
-
-def _is_torn_entry(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
         # A file system may leave zeros of a write when the machine stops.
-        return line[: len(ENTRY_START)] == ENTRY_START[: len(line)] or not line.strip(b"\0")
-    return False
+        if is_complete or (line[: len(ENTRY_START)] != ENTRY_START[: len(line)] and line.strip(b"\0")):
+            raise
+        return None
+    is_entry = isinstance(entry, dict) and type(entry.get("objectID")) is int and entry.get("outcome") in OUTCOMES
+    if not is_entry or isinstance(entry.get("record"), dict) != (entry["outcome"] == "fetched"):
+        raise ValueError("is not an entry")
+    return entry if is_complete else None
 
 
 def read_ids_file(path: Path) -> list[int]:
@@ -278,7 +272,7 @@ def read_ids_file(path: Path) -> list[int]:
 
 def download(api: MetApi, journal: Journal, object_ids: list[int], out_path: Path, flush_every: int) -> None:
     """The journal has an outcome for each id, and --out and failed_ids.json are written from it."""
-    missing_ids = [object_id for object_id in object_ids if journal.get_outcome(object_id) in (None, "failed")]
+    missing_ids = [object_id for object_id in object_ids if journal.outcomes.get(object_id) in (None, "failed")]
     done = len(object_ids) - len(missing_ids)
     failed = 0
     with tqdm(total=len(object_ids), initial=done, unit="object", dynamic_ncols=True, disable=None) as progress_bar:
@@ -294,12 +288,14 @@ def download(api: MetApi, journal: Journal, object_ids: list[int], out_path: Pat
 
 
 def _write_results(journal: Journal, object_ids: list[int], out_path: Path) -> None:
-    journal.write_array(out_path, journal.get_records(object_ids))
-    failed_ids = [object_id for object_id in object_ids if journal.get_outcome(object_id) == "failed"]
-    failures = [{"objectID": object_id, "reason": journal.finished[object_id].reason} for object_id in failed_ids]
+    journal.write_array(out_path, (entry["record"] for entry in journal.get_entries(object_ids, "fetched")))
+    failures = [
+        {"objectID": entry["objectID"], "reason": entry.get("reason")}
+        for entry in journal.get_entries(object_ids, "failed")
+    ]
     failed_path = out_path.parent / FAILED_IDS_NAME
     if failures:
-        journal.write_array(failed_path, map(_dumps, failures))
+        journal.write_array(failed_path, failures)
     else:
         failed_path.unlink(missing_ok=True)
 
@@ -308,15 +304,6 @@ def _write_results(journal: Journal, object_ids: list[int], out_path: Path) -> N
 def main(argv: list[str] | None = None) -> int:
     """0 when every id is fetched or gone, 1 when some failed, 2 when the download could not run, 130 after Ctrl-C."""
     arguments = _parse_arguments(argv)
-    outcomes = _run(arguments)
-    print(f"asked {outcomes.total()} = {' + '.join(f'{outcome} {outcomes[outcome]}' for outcome in OUTCOMES)}")
-    print(f"{outcomes['fetched']} records in {arguments.out}")
-    if outcomes["failed"]:
-        print(f"reasons in {arguments.out.parent / FAILED_IDS_NAME}; the same command requests the failed ones again")
-    return 1 if outcomes["failed"] else 0
-
-
-def _run(arguments: argparse.Namespace) -> Counter[str]:
     out_path: Path = arguments.out
     if not os.access(out_path.parent, os.W_OK) or (out_path.exists() and not out_path.is_file()):
         raise DownloadError(out_path, "cannot be written", "name another --out")
@@ -326,12 +313,17 @@ def _run(arguments: argparse.Namespace) -> Counter[str]:
         journal = Journal(file)
         if arguments.search_first:
             object_ids = api.get_highlight_ids()
-            journal.write_array(arguments.search_out, map(str, object_ids))
+            journal.write_array(arguments.search_out, object_ids)
         object_ids = list(dict.fromkeys(object_ids))[: arguments.limit]
         if not object_ids:
             raise DownloadError(arguments.ids_file or "the search", "no object ids", "nothing was asked or written")
         download(api, journal, object_ids, out_path, arguments.flush_every)
-        return Counter(journal.finished[object_id].outcome for object_id in object_ids)
+    outcomes = Counter(journal.outcomes[object_id] for object_id in object_ids)
+    print(f"asked {len(object_ids)} = {' + '.join(f'{outcome} {outcomes[outcome]}' for outcome in OUTCOMES)}")
+    print(f"{outcomes['fetched']} records in {out_path}")
+    if outcomes["failed"]:
+        print(f"reasons in {out_path.parent / FAILED_IDS_NAME}; the same command requests the failed ones again")
+    return 1 if outcomes["failed"] else 0
 
 
 def _parse_arguments(argv: list[str] | None) -> argparse.Namespace:
