@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 
 from tests import ProjectTestCase, run
 from tests.test_applied_revisions import REVISION, RevisionsTestCase
@@ -36,7 +37,7 @@ class TestResetDatabase(RevisionsTestCase):
             (self.migrations / "versions/deep").mkdir()
             shutil.move(self.migrations / "versions/later.py", self.migrations / "versions/deep")
 
-        for name, change in {
+        changes: dict[str, Callable[[], object]] = {
             "edited": self.edit,
             "helper": lambda: (self.migrations / "helper.py").write_text("x = 1\n"),
             "rows lost": lambda: self.database.query("delete from alembic_version"),
@@ -44,7 +45,8 @@ class TestResetDatabase(RevisionsTestCase):
             "type left behind": leave_type_behind,
             "subfolder": move_into_subfolder,
             "never migrated": self.reset,
-        }.items():
+        }
+        for name, change in changes.items():
             with self.subTest(name):
                 change()
                 self.assertNotEqual(self.check(), [])

@@ -17,7 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, PostgresDB, read_sql
+from data_contract_components.data_assets._query_postgres_helper import (
+    INSUFFICIENT_PRIVILEGE,
+    SQL_DIRECTORY,
+    PostgresDB,
+    read_sql,
+)
 from data_contract_components.errors import QueryError, StaleDatabaseError
 
 if TYPE_CHECKING:  # importing alembic takes as long as the contract tests
@@ -33,7 +38,8 @@ NO_MIGRATIONS_INPUT = re.compile(
     r"(^|/)(raw_data|script\.py\.mako|__pycache__|Thumbs\.db|desktop\.ini|\.[^/]*|[^/]*[#~])(/|$)"
 )
 
-RECORDS_SQL, RELATIONS_SQL = read_sql("records"), read_sql("relations")
+RECORDS_SQL = read_sql(SQL_DIRECTORY / "records.sql")
+RELATIONS_SQL = read_sql(SQL_DIRECTORY / "relations.sql")
 COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_class')"
 
 

@@ -39,9 +39,13 @@ _USE_EMBEDDED = "or unset DATABASE_URL to use the embedded PostgreSQL"
 _SECRET_PARAMETERS = re.compile(r"\b(password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=")
 
 
-def read_sql(name: str) -> str:
-    """The text of the query `name`, a file of sql/."""
-    return (SQL_DIRECTORY / f"{name}.sql").read_text(encoding="utf-8")
+def read_sql(path: Path) -> str:
+    """The text of an .sql file, in which a line `-- include FILE` stands for the text of FILE, relative to `path`.
+
+    Values are bound, as %s or %(name)s, so no file may have another per cent sign, not even in a comment.
+    """
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r"(?m)^ *-- include (\S+)\n", lambda match: read_sql(path.parent / match[1]), text)
 
 
 def database_url() -> str:

@@ -17,6 +17,7 @@ from data_contract_components.data_assets._embedded_postgres import stop_embedde
 from data_contract_components.data_assets._migration_run import load_revisions_from_source, render_failure
 from data_contract_components.data_assets._query_postgres_helper import (
     REPOSITORY_DIRECTORY,
+    SQL_DIRECTORY,
     connect,
     database_url,
     describe,
@@ -24,7 +25,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
 )
 from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
 
-NAME_SQL = read_sql("database_and_owner")
+NAME_SQL = read_sql(SQL_DIRECTORY / "database_and_owner.sql")
 
 
 def ensure_migrations_load() -> None:

@@ -27,7 +27,7 @@ from data_contract_components.data_assets._museum_records import (
     convert_records,
     read_records,
 )
-from data_contract_components.data_assets._query_postgres_helper import connect, database_url, read_sql
+from data_contract_components.data_assets._query_postgres_helper import SQL_DIRECTORY, connect, database_url, read_sql
 from data_contract_components.errors import DataContractError, QueryError
 
 RECORDS_PATH = Path(__file__).parent / "db_migrations" / "raw_data" / "objects.json"
@@ -36,8 +36,11 @@ BATCH_RECORDS = 2_000
 # psycopg2 sends a list as an array of text, which PostgreSQL does not turn into other arrays by itself.
 CASTS = {"tags": "%s::json[]", "additionalImages": "%s::text[]"}
 
-MISSING_COLUMNS_SQL, SUMMARY_SQL = read_sql("missing_columns"), read_sql("summary")
-DEPARTMENTS_SQL = read_sql("top_departments")
+MISSING_COLUMNS_SQL, SUMMARY_SQL = (
+    read_sql(SQL_DIRECTORY / "missing_columns.sql"),
+    read_sql(SQL_DIRECTORY / "summary.sql"),
+)
+DEPARTMENTS_SQL = read_sql(SQL_DIRECTORY / "top_departments.sql")
 
 
 class UnfitTablesError(DataContractError):

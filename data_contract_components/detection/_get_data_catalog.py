@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, PostgresDB
-from data_contract_components.detection._read_sql import read_sql
+from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, PostgresDB, read_sql
 from data_contract_components.errors import CatalogHiddenError, QueryError
 
 # The values of one column, by the names of the catalog's columns.
@@ -46,7 +45,7 @@ CONSTRAINT_COLUMNS = (
 # `not_enforced` is NULL, or has the reasons why PostgreSQL does not enforce what is declared, by the contract's keys.
 CATALOG_COLUMNS = (*COLUMN_KEY, "table_type", "data_type", "constraint_type", *CONSTRAINT_COLUMNS, "not_enforced")
 
-SQL_DIRECTORY = Path(__file__).parent
+SQL_DIRECTORY = Path(__file__).parent / "sql"
 # Compiling the query takes longer than running it, so the settings turn that off as well.
 CATALOG_SQL = read_sql(SQL_DIRECTORY / "catalog.sql")
 SETTINGS_SQL = read_sql(SQL_DIRECTORY / "catalog_settings.sql")

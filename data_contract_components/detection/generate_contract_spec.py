@@ -19,7 +19,7 @@ from data_contract_components.contract_definition.spec_problems import (
     InvalidContractSpecError,
     find_spec_problems,
 )
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url, read_sql
 from data_contract_components.detection._get_data_catalog import CatalogRow, get_data_catalog, get_table_names, to_rows
 from data_contract_components.detection._get_data_contract_specs import (
     CONTRACT_DIRECTORY,
@@ -29,10 +29,9 @@ from data_contract_components.detection._get_data_contract_specs import (
     read_contract,
     render_json_path,
 )
-from data_contract_components.detection._read_sql import read_sql
 from data_contract_components.errors import DataContractError
 
-COLUMN_COMMENTS_SQL = read_sql(Path(__file__).with_name("column_comments.sql"))
+COLUMN_COMMENTS_SQL = read_sql(Path(__file__).parent / "sql" / "column_comments.sql")
 # The keys that have a value for some types only, and these types. Without a value, 1.0.0 omits them, 1.1.0 has null.
 TYPE_KEYS = {
     "character_maximum_length": ("character", "character varying", "bit", "bit varying"),

@@ -19,9 +19,8 @@ from data_contract_components.contract_definition.contract_spec import (
     TableSchema,
     find_clauses,
 )
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB, read_sql
 from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
-from data_contract_components.detection._read_sql import read_sql
 from data_contract_components.detection.contract_mutation_score.mutations import (
     NEW_NAME,
     Target,

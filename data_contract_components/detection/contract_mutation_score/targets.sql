@@ -8,7 +8,7 @@ with recursive attributes as materialized (
     where pg_namespace.nspname = %s and pg_class.relname = %s
         and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
 ),
--- include ../resolved_types.sql
+-- include ../sql/resolved_types.sql
 select
     attributes.attname::text as column_name,
     pg_catalog.format_type(attributes.atttypid, attributes.atttypmod) as type,

@@ -1,7 +1,7 @@
 -- The catalog with what else readers and writers notice: comments, parts, and the numbers that identify a column.
 -- Parameters: those of the catalog.
 with catalog as materialized (
-    -- include ../catalog.sql
+    -- include ../sql/catalog.sql
 ),
 tables as materialized (
     select

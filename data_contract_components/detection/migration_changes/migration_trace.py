@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_contract_components.data_assets._query_postgres_helper import read_sql
 from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS
-from data_contract_components.detection._read_sql import read_sql
 from data_contract_components.detection.migration_changes.changes import Place
 
 # The attributes by which two states are compared, and their names in a row.
