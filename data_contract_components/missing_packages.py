@@ -16,7 +16,7 @@ class MissingPackageError(DataContractError, ModuleNotFoundError):
         super().__init__(
             f"the package {name} is not installed for {sys.executable}\n"
             "Activate the virtual environment, in the repository's directory: . .venv/bin/activate\n"
-            "Where there is none: make requirements",
+            "If there is none: make check",
             name=name,
         )
 

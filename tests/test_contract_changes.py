@@ -152,7 +152,7 @@ class TestFindContractChanges(unittest.TestCase):
             [(c.contract_name, c.kind, c.place.line) for c in changes], [("a", "removed", None), ("b", "added", 1)]
         )
         (change,) = find_contract_changes(contracts(a=other), contracts(b=other))
-        self.assertEqual((change.contract_name, change.kind, change.place.line), ("b", "wording", 1))
+        self.assertEqual((change.contract_name, change.kind, change.place.line), ("b", "metadata", 1))
 
 
 class TestWithStrongerClauses(unittest.TestCase):

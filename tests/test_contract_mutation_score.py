@@ -180,7 +180,7 @@ class TestContractMutationScore(MutationTestCase):
         url = parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
         status, output = self.score(url=url)
         self.assertEqual(status, 2)
-        self.assertIn("the server makes no scratch database: permission denied", output)
+        self.assertIn("cannot create a scratch database: permission denied", output)
         status, output = self.score("--in-place", url=url)
         self.assertEqual(status, 2)
         self.assertIn("SQL state 42501", output)

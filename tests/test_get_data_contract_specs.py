@@ -170,7 +170,7 @@ class TestGetDataContractSpecs(ContractsTestCase):
             ensure_a_contract_binds(contracts, datetime.date(2027, 2, 1))
         self.assertEqual(
             str(caught.exception),
-            "no contract binds, so nothing can fail the check:\n  a: draft\n  b: past its sunset, 2027-01-31\n"
+            "no contract is enforced, so nothing can fail the check:\n  a: draft\n  b: past its sunset, 2027-01-31\n"
             '  c: retired\nTo check one, set its "status" to "active", or its "sunset" to a later day.',
         )
 

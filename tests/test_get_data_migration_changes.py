@@ -397,7 +397,7 @@ class TestContracts(RepositoryTestCase):
         self.assertEqual([v.contract_name for v in comparison.violations], [path.stem])
         self.assertEqual(comparison.broken_promises, ())
         (change,) = comparison.contract_changes
-        self.assertEqual((change.kind, change.before, change.after), ("wording", CONTRACT.as_posix(), path.as_posix()))
+        self.assertEqual((change.kind, change.before, change.after), ("metadata", CONTRACT.as_posix(), path.as_posix()))
 
 
 class TestBadInput(RepositoryTestCase):
@@ -475,7 +475,7 @@ class TestCommand(RepositoryTestCase):
 
     def test_the_changes_are_printed_and_the_exit_status_depends_on_them(self) -> None:
         result = run([MODULE, "--base", "main"], self.root, self.url)
-        self.assertEqual((result.returncode, result.stdout[:33]), (0, "No change of the data since main "))
+        self.assertEqual((result.returncode, result.stdout[:28]), (0, "No schema change since main "))
         path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
         result = run([MODULE, "--base", "main", "--format", "json"], self.root, self.url)
         self.assertEqual(result.returncode, 1)
@@ -563,7 +563,7 @@ class TestRendering(unittest.TestCase):
     def test_a_change_stands_on_a_line_with_its_contracts_and_its_place(self) -> None:
         self.assertEqual(
             render_table(self.comparison(self.change("a"), self.change("long"))),
-            "Changes of the data since main (000000000000)\n"
+            "Schema changes since main (000000000000)\n"
             "  public.object.a is new (under contract a_contract_spec; b.py:7)\n"
             "  public.object.long is new (under contract a_contract_spec; b.py:7)",
         )
@@ -574,8 +574,8 @@ class TestRendering(unittest.TestCase):
             "a", Place("a.json", 3), "$.status", "loosened", "active", "draft", "Team", "team@museum.org"
         )
         text = render_table(self.comparison(contract_changes=(change,), broken_promises=(promise,)))
-        self.assertIn(f"owner's consent\n  {change}\n", text)
-        self.assertIn(f"no longer made\n  a, t.c: {promise}", text)
+        self.assertIn(f"the owner must agree\n  {change}\n", text)
+        self.assertIn(f"old promises are broken\n  a, t.c: {promise}", text)
         self.assertNotIn("the base breaks too", text)
-        self.assertEqual(render_table(self.comparison()), "No change of the data since main (000000000000)")
-        self.assertEqual(render_markdown(self.comparison()), "### No change of the data since main (000000000000)")
+        self.assertEqual(render_table(self.comparison()), "No schema change since main (000000000000)")
+        self.assertEqual(render_markdown(self.comparison()), "### No schema change since main (000000000000)")

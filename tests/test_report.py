@@ -204,7 +204,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
                 path.unlink()
                 status, output = self.report()
                 self.assertEqual(status, 2)
-                self.assertIn("could not check: no contract binds", output)
+                self.assertIn("could not check: no contract is enforced", output)
                 self.assertIn("  draft_contract_spec: draft", output)
             self.assertIn("primary_image: Data Type: expected integer, found text", output)
             self.assertIn("promised in data_contract_components/contract_definition/drafts/draft_contract_spec", output)
@@ -214,7 +214,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
             self.assertIn(f"::warning file={CONTRACTS}/drafts/draft_contract_spec.json,", self.rendered("annotations"))
         tests = run(["unittest", CONTRACT_TESTS], self.project, self.url).stdout
         self.assertIn("FAILED (errors=2)", tests)
-        self.assertIn("no contract binds", tests)
+        self.assertIn("no contract is enforced", tests)
 
 
 class TestAnnotations(unittest.TestCase):

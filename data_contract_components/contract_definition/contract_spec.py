@@ -118,7 +118,7 @@ class NoBindingContractError(DataContractError):
     """No contract can fail the check, for `reasons` by contract, so that it would pass whatever the database is."""
 
     def __init__(self, reasons: dict[str, str]) -> None:
-        lines = ["no contract binds, so nothing can fail the check:"]
+        lines = ["no contract is enforced, so nothing can fail the check:"]
         lines += [f"  {name}: {reason}" for name, reason in reasons.items()]
         lines += ['To check one, set its "status" to "active", or its "sunset" to a later day.']
         super().__init__("\n".join(lines))

@@ -144,7 +144,7 @@ def ensure_applied_revisions_are_current(
 def _warn(reason: str) -> None:
     # unittest has printed a test's name, and no line end yet.
     print(
-        f"\nthe database's origin is not known, as {reason}: migrations that were edited since go unnoticed. "
+        f"\nthe database's origin is not known, as {reason}: later edits of migrations are not noticed. "
         "To be sure, rebuild it: make reset (with DATABASE_URL: migrate a new, empty database)",
         file=sys.stderr,
     )

@@ -96,7 +96,7 @@ class ScratchDatabases:
             way_out = "Fix that, and try again."
             if error.pgcode == INSUFFICIENT_PRIVILEGE:
                 way_out = "The role of DATABASE_URL needs the right to make databases: alter role … createdb."
-            raise ComparisonError(f"the server makes no scratch database: {str(error).strip()}", way_out) from error
+            raise ComparisonError(f"cannot create a scratch database: {str(error).strip()}", way_out) from error
         info = self._connection.info
         environment = {
             "PGHOST": info.host,

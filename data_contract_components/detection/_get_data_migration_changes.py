@@ -1,4 +1,4 @@
-"""What this checkout does to the data, compared with the base of a pull request.
+"""What this checkout changes in tables and contracts, compared with the base of a pull request.
 
 python -m data_contract_components.detection._get_data_migration_changes --base REF
 """
@@ -100,15 +100,13 @@ def _get_sections(comparison: MigrationComparison) -> dict[str, list[str]]:
     """The lines by heading: the changes of the data always, the others only where there are any."""
     since = f"since {comparison.base} ({comparison.base_commit[:12]})"
     others = {
-        "Contracts changed, each needs its owner's consent": list(map(str, comparison.contract_changes)),
+        "Changed contracts, the owner must agree": list(map(str, comparison.contract_changes)),
         "Contracts that this checkout breaks": list(map(render_finding, comparison.violations)),
-        "Promises of the base that are broken and no longer made": list(
-            map(render_finding, comparison.broken_promises)
-        ),
+        "Loosened contracts whose old promises are broken": list(map(render_finding, comparison.broken_promises)),
         "Contracts that the base breaks too": list(map(render_finding, comparison.earlier_violations)),
     }
     changes = {
-        f"{'Changes' if comparison.changes else 'No change'} of the data {since}": [
+        f"{'Schema changes' if comparison.changes else 'No schema change'} {since}": [
             _render_change(change) for change in comparison.changes
         ]
     }
@@ -127,10 +125,11 @@ def _render_change(change: SchemaChange) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """0: no contract is broken; 1: a contract, or a promise of the base, is broken; 2: could not compare."""
     parser = argparse.ArgumentParser(
-        description="Show what the migrations of this checkout do to the data, compared with the base.",
-        epilog="Exit status: 0 no contract broken; 1 broken, or loosened and broken as it was; 2 could not compare.",
+        description="Show what this checkout changes in tables and contracts, compared with the base.",
+        epilog="Exit status: 0 no promise is broken; 1 a contract, or the old promise of a loosened one, is broken; "
+        "2 could not compare.",
     )
-    parser.add_argument("--base", required=True, help="a git ref; compared is the commit at which HEAD parted from it")
+    parser.add_argument("--base", required=True, help="a git ref; compares with the commit at which HEAD left it")
     parser.add_argument("--format", choices=RENDERERS, default="table", help="default: %(default)s")
     parser.add_argument(
         "--loosened",

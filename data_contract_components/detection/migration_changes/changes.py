@@ -7,7 +7,7 @@ from data_contract_components.contract_definition._json_text import render_diffe
 from data_contract_components.escaping import cut
 
 VALUE_CHARACTERS = 40
-Kind = Literal["tightened", "loosened", "added", "removed", "wording"]
+Kind = Literal["tightened", "loosened", "added", "removed", "metadata"]
 # Whether a contract that was loosened together with its table fails the check, or is only reported.
 Loosened = Literal["fail", "report"]
 # A line of a file. The second part is a keyword of JSON Schema, to which a report that is read is held.
@@ -67,7 +67,7 @@ class SchemaChange:
             case "added", _:
                 return f"{name} is new"
             case "removed", _:
-                return f"{name} is gone"
+                return f"{name} was removed"
             case "renamed", "table_schema":
                 return f"{name} is moved to schema {after}"
             case "renamed", _:
@@ -103,13 +103,13 @@ class ContractChange:
             case "added":
                 words = "is new" if is_whole else f"added, {after}"
             case "removed":
-                words = "is gone" if is_whole else f"removed, {before}"
-            case "wording":
-                words = f"file renamed, {before}" if is_whole else f"wording, {before}, {after}"
+                words = "was removed" if is_whole else f"removed, {before}"
+            case "metadata":
+                words = f"file renamed, {before}" if is_whole else f"metadata, {before}, {after}"
             case kind:
                 words = f"{kind}, {before}, {after}"
-        clause = "" if is_whole else f", {self.json_path}"
-        return f"{self.contract_name}{clause}: {words} (owner: {self.owner_name}, {self.owner_email})"
+        name = f"{self.contract_name} {words}" if is_whole else f"{self.contract_name}, {self.json_path}: {words}"
+        return f"{name} (owner: {self.owner_name}, {self.owner_email})"
 
 
 def _cut_value(value: Any) -> str:

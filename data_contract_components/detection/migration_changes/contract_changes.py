@@ -39,7 +39,7 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
         head_name = head_names[name]
         after = head[head_name]
         if after.path != before.path:
-            change = ClauseChange((), _render_path(before.path), _render_path(after.path), "wording")
+            change = ClauseChange((), _render_path(before.path), _render_path(after.path), "metadata")
             changes.append(make(head_name, after.path, 1, change))
         for change in find_clause_changes(before.spec, after.spec):
             changes.append(make(head_name, after.path, after.find_line(change.json_path), change))
@@ -127,7 +127,7 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
     is_column = len(path) == 3 and path[:2] == ("schema", "properties")
     is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in TABLE_KEYS)
     if not is_clause or path[0] != "schema":
-        return "wording"
+        return "metadata"
     if after is _ABSENT:
         return "removed"
     if before is _ABSENT:

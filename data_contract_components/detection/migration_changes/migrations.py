@@ -166,7 +166,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         if error.get("revision"):
             return ComparisonError(
                 f"revision {error['revision']} of {self.name} fails on a scratch database, {place}: {reason}",
-                "A scratch database has the tables and no rows, and is no --sql: let the revision run there.",
+                "A scratch database is empty and not in --sql mode: make the revision run there.",
             )
         where = f", {place}" if place else ""
         if self._is_apply:

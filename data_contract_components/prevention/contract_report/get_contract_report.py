@@ -58,7 +58,7 @@ def _shorten_paths(text: str) -> str:
 
 
 def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: datetime.date) -> Report:
-    """The report of what was read; if no contract binds, the contracts could not be checked."""
+    """The report of what was read; if no contract is enforced, the contracts could not be checked."""
     violations = group_by_contract(ContractViolationDetector(*state, today).find_violations("binding", "reported"))
     found_tables = set(state.catalog_df[["table_schema", "table_name"]].itertuples(index=False, name=None))
     contracts = tuple(
