@@ -39,7 +39,9 @@ def write_escaped(text: str) -> None:
 
 
 def command(state_if_stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """A `main` that always returns an exit status: 2 after an error, 130 after Ctrl-C, 141 after a closed pipe.
+    """A `main` that returns an exit status: 2 after an error, 130 after Ctrl-C, 141 after a closed pipe.
+
+    The SystemExit of argparse passes through.
 
     `state_if_stopped` is printed after Ctrl-C.
     """

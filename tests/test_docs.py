@@ -125,7 +125,7 @@ class TestPages(unittest.TestCase):
         for page, text in PAGES.items():
             self.place = self.directory if page == "README.md" else self.clone
             blocks = [Block(**match.groupdict()) for match in BLOCK.finditer(text)]
-            for block, following in zip(blocks, [*blocks[1:], Block(None, "", "")], strict=True):
+            for block, following in itertools.pairwise([*blocks, Block(None, "", "")]):
                 if block.task:
                     self.edit(block.task, block.text, following.text)
                 if block.language == "shell":

@@ -71,7 +71,7 @@ def sizes(text: str) -> list[float]:
 
 
 # By field, the patterns; "frequent" has some by field, too.
-ODDITIES: dict[str, Any] = tomllib.loads(read_data("oddities_of_records.toml"))
+ODDITIES: dict[str, Any] = tomllib.loads(read_data("unusual_records.toml"))
 FURTHER_ODDITIES: dict[str, Callable[[Record], object]] = {
     "a title that is not NFC": lambda record: not unicodedata.is_normalized("NFC", record["title"]),
     "several constituents": lambda record: len(record["constituents"] or []) > 1,

@@ -88,7 +88,7 @@ class TestRealDatabase(RealDatabaseTestCase):
             self.assertEqual(self.rendered_changes(), ["object_images.primary_image removed"])
 
     def test_a_connection_to_another_database_is_refused_before_anything_is_run_over_it(self) -> None:
-        self.write(ENV, ENV_TEXT + self.fill(read_data("env_of_harms.txt")))
+        self.write(ENV, ENV_TEXT + self.fill(read_data("env_with_writes.txt")))
         self.assertEqual(self.rendered_changes(), ["object_images.primary_image removed"])
 
     def test_the_error_says_where_the_connection_was_opened_and_what_to_do(self) -> None:
@@ -245,7 +245,7 @@ class TestSurroundings(RealDatabaseTestCase):
             self.write_revision("b", 'op.execute("alter table object_images add near vector(3)")')
             message = self.comparison_error()
         self.assertIn('type "vector" does not exist', message)
-        self.assertIn('the extension "vector" cannot be made there: permission denied', message)
+        self.assertIn('the extension "vector" cannot be created there: permission denied', message)
 
 
 class TestBase(RepositoryTestCase):

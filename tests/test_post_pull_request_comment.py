@@ -374,15 +374,20 @@ class TestRefusals(PostTestCase):
             ("410, This issue was deleted; the conversation was deleted", {}, update),
             (too_long, {}, update),
         )
-        for pattern, environment, methods in cases:
-            with self.subTest(pattern):
-                self.restart(marked(1))
-                if pattern.startswith("410"):
-                    self.github.script("PATCH .*", refuse(410, "This issue was deleted"))
-                warning = self.warning(2, 1, **environment)
-                self.assertRegex(warning, f"HTTP {pattern}")
-                self.assertNotIn("ghs_wrong", warning)
-                self.assertEqual((self.body(), self.github.methods()), (marked(1), methods))
+        for comments in ([marked(1)], []):
+            for pattern, environment, methods in cases:
+                with self.subTest(pattern, comments=comments):
+                    self.restart(*comments)
+                    if pattern.startswith("410"):
+                        self.github.script("(PATCH|POST) .*", refuse(410, "This issue was deleted"))
+                    warning = self.warning(2, 1, **environment)
+                    self.assertRegex(warning, f"HTTP {pattern}")
+                    self.assertNotIn("ghs_wrong", warning)
+                    self.assertEqual(self.bodies(), comments)
+                    writes = methods if comments else [method.replace("PATCH", "POST") for method in methods]
+                    self.assertEqual(self.github.methods(), writes)
+                    if pattern.startswith("401"):
+                        self.assertEqual(len(self.github.seen), 1)
 
     def test_a_short_rate_limit_is_waited_for_and_reported(self) -> None:
         reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) - 100)}

@@ -100,6 +100,7 @@ class TestRenderComment(unittest.TestCase):
         report = example_report()
         text = render_comment(replace(report, contracts=500 * report.contracts), "line\n" * 100_000, RUN)
         self.assertLess(len(text), COMMENT_CHARACTERS)
+        self.assertLess(len(render_comment(report, "\u202e" * 30_000, RUN)), COMMENT_CHARACTERS)
         self.assertRegex(text, r"… \d{3} more did not fit in here")
         self.assertRegex(text, r"… [\d,]+ characters left out …")
         self.assertIn("characters left out", text)

@@ -289,7 +289,7 @@ class TestFindSchemaChanges(unittest.TestCase):
         replaced = {(c.table_name, c.column_name) for c in changes if c.change == "replaced"}
         self.assertEqual(replaced, self.find_replaced(base, head, changes))
         for change in changes:
-            self.assertIsNotNone(change.place, change)
+            self.assertIsNotNone(change.place and change.place.revision, change)
             if change.change == "renamed":
                 self.assertEqual(change.is_certain, self.is_the_same(Model(base), Model(head), changes, change))
 

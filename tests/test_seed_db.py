@@ -30,7 +30,7 @@ RECORD: dict[str, Any] = {
     "GalleryNumber": "in Great Hall",
 }
 # What makes a record unfit: its reason, and the record (where it is an object without an id, it gets the id 8).
-UNFIT: list[tuple[str, Any]] = json.loads(read_data("unfit_records.json"))
+UNFIT: list[tuple[str, Any]] = json.loads(read_data("invalid_records.json"))
 UNFIT_RECORDS = [{"objectID": 8} | record if isinstance(record, dict) else record for _, record in UNFIT]
 UNREADABLE = {
     "": "a JSON array of records has '[' here",

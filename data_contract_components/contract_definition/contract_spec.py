@@ -15,7 +15,7 @@ JsonPath = tuple[str | int, ...]
 ELEMENT_PREFIX = "array_element_"
 # In place of a column's name where the whole table is meant.
 WHOLE_TABLE = "(table)"
-TABLE_KEYS = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
+TABLE_CLAUSES = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
 Enforcement = Literal["binding", "reported", "unchecked"]
 
 
@@ -141,7 +141,9 @@ def ensure_a_contract_binds(contracts: Mapping[str, Contract], today: datetime.d
 def find_clauses(spec: ContractSpec) -> list[Clause]:
     """All clauses of a contract, in its order; a column's first clause is its `column_name`."""
     schema = spec["schema"]
-    clauses = [Clause(WHOLE_TABLE, key, value, ("schema", key)) for key, value in schema.items() if key in TABLE_KEYS]
+    clauses = [
+        Clause(WHOLE_TABLE, key, value, ("schema", key)) for key, value in schema.items() if key in TABLE_CLAUSES
+    ]
     for name, column in schema["properties"].items():
         place = ("schema", "properties", name)
         clauses.append(Clause(name, "column_name", name, place))

@@ -44,7 +44,8 @@ def ensure_migrations_load() -> None:
 def reset_database(url: str) -> None:
     """The database is as CREATE DATABASE makes it, with the owner that it had.
 
-    Raises: ForeignDatabaseError where it has tables and no record of ours; QueryError, and it is unchanged.
+    Raises: ForeignDatabaseError where it has tables and no record of ours, and it is unchanged; QueryError, and it is
+        unchanged, or gone if only the renaming of its successor failed.
     """
     place = describe(url)
     with closing(connect(url)) as connection, connection.cursor() as cursor:

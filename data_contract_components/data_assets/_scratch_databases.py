@@ -95,7 +95,7 @@ class ScratchDatabases:
         except psycopg2.Error as error:
             way_out = "Fix that, and try again."
             if error.pgcode == INSUFFICIENT_PRIVILEGE:
-                way_out = "The role of DATABASE_URL needs the right to make databases: alter role … createdb."
+                way_out = "The role of DATABASE_URL needs the right to create databases: alter role … createdb."
             raise ComparisonError(f"cannot create a scratch database: {str(error).strip()}", way_out) from error
         info = self._connection.info
         environment = {
@@ -145,7 +145,7 @@ class ScratchDatabases:
                     cursor.execute(statement)
                     copied.append((kind, name))
                 except psycopg2.Error as error:
-                    missing.append(f'the {kind} "{name}" cannot be made there: {str(error).strip()}')
+                    missing.append(f'the {kind} "{name}" cannot be created there: {str(error).strip()}')
         return replace(database, copied=tuple(copied), missing=tuple(missing))
 
     def _drop(self, name: str) -> None:

@@ -75,9 +75,10 @@ class OwnComment(NamedTuple):
 
 
 def post_comment(github: GitHub, run: Run, outcome: str, text: str) -> str:
-    """What was done, in words. The pull request has one comment afterwards, with `text` or that of a newer run.
+    """What was done, in words. The pull request has one comment afterwards, with `text`.
 
-    A pull request without a comment gets none if the outcome is "resolved".
+    If a newer run has posted, its comment stays, and this run deletes only its own. A pull request without a comment
+    gets none if the outcome is "resolved".
     Raises: GitHubError; the comment is then unchanged, unless the error is about a surplus one.
     """
     version = (run.number, run.attempt)

@@ -11,7 +11,7 @@ from typing import Literal
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import (
     ELEMENT_PREFIX,
-    TABLE_KEYS,
+    TABLE_CLAUSES,
     WHOLE_TABLE,
     Clause,
     Contract,
@@ -33,6 +33,7 @@ from data_contract_components.detection.contract_violation_detector import (
     Violation,
 )
 from data_contract_components.errors import DataContractError, QueryError
+from data_contract_components.escaping import cut
 
 LINE_LENGTH = 80
 # SQL states that are not about the statement: connection, rights, resources, locks, the operator, the server itself.
@@ -81,7 +82,7 @@ class ContractMutations:
         mentioned = {(clause.column_name, clause.key) for clause in self._clauses}
         unpromised: dict[str, list[str]] = {"column_name": self._other_columns} if self._other_columns else {}
         for name, target in self._targets.items():
-            for key in TABLE_KEYS if name == WHOLE_TABLE else COMPARED_KEYS:
+            for key in TABLE_CLAUSES if name == WHOLE_TABLE else COMPARED_KEYS:
                 is_elements = key.startswith(ELEMENT_PREFIX)
                 if (name, key) in mentioned or (is_elements and target.found["data_type"] != "ARRAY"):
                     continue
@@ -174,7 +175,7 @@ def render_verdicts(contract_name: str, verdicts: list[Verdict], unpromised: dic
         lines.append("  not promised, so a change goes unnoticed")
     for key, columns in unpromised.items():
         lines += wrap(f"{key}: {', '.join(columns)}", LINE_LENGTH, initial_indent=" " * 4, subsequent_indent=" " * 6)
-    return "\n".join(line if len(line) <= LINE_LENGTH else f"{line[: LINE_LENGTH - 1]}…" for line in lines)
+    return "\n".join(cut(line, LINE_LENGTH) for line in lines)
 
 
 def render_score(verdicts: list[Verdict]) -> str:

@@ -34,11 +34,10 @@ class Side:
 class MigrationComparison:
     """What this checkout changes since `base_commit`, where it parted from the git ref `base`.
 
-    `violations` are those of this checkout's contracts by the tables of its migrations that the base does not have,
-    `earlier_violations` those that the base has too. `broken_promises` are violations of the base's contracts by the
-    same tables that this checkout's contracts do not show, because a clause was loosened or removed. Each is the clause
-    of a binding contract. `owners` are those of the base's contracts; `head_names` are the names that contracts of the
-    base have now.
+    `violations` are the violations that are new in this checkout; `earlier_violations` are in the base too.
+    `broken_promises` are violations of the base's contracts by this checkout's migrations or by the checked database.
+    They leave out what the base breaks already, and what this checkout's own contracts report. All are clauses of
+    contracts that are enforced. `owners` are those of the base's contracts; `head_names` are their present names.
     """
 
     base: str

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_contract_components.contract_definition.contract_spec import TABLE_KEYS, Contract, ContractSpec, JsonPath
+from data_contract_components.contract_definition.contract_spec import TABLE_CLAUSES, Contract, ContractSpec, JsonPath
 from data_contract_components.detection._get_data_contract_specs import render_json_path
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
@@ -125,7 +125,7 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
         # Without one, a contract binds for ever.
         return "loosened" if before is _ABSENT or (after is not _ABSENT and after < before) else "tightened"
     is_column = len(path) == 3 and path[:2] == ("schema", "properties")
-    is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in TABLE_KEYS)
+    is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in TABLE_CLAUSES)
     if not is_clause or path[0] != "schema":
         return "metadata"
     if after is _ABSENT:

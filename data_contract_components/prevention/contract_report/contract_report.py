@@ -58,7 +58,7 @@ class ReportedClause:
 class ReportedViolation:
     """One broken clause.
 
-    `line` is None when the contract no longer has the clause. `cause` is the call of a migration that broke it,
+    `line` is None if the contract's file was deleted. `cause` is the call of a migration that broke it,
     `renamed_to` the new name of the column or table. `is_earlier`: the base breaks the clause too.
     """
 

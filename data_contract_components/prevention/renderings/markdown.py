@@ -5,7 +5,16 @@ from urllib.parse import quote
 
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.detection.migration_changes.changes import Place
-from data_contract_components.escaping import TEXT_CHARACTERS, code, cut, cut_middle, escape, fence, render_details
+from data_contract_components.escaping import (
+    TEXT_CHARACTERS,
+    code,
+    cut,
+    cut_middle,
+    escape,
+    escape_controls,
+    fence,
+    render_details,
+)
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     BrokenPromise,
@@ -226,7 +235,8 @@ def _render_log(log: str) -> str:
 
 
 def _render_log_part(text: str) -> str:
-    return fence(cut_middle(text, LOG_CHARACTERS))
+    # Escaped first: an escaped character is up to six long.
+    return fence(cut_middle(escape_controls(text), LOG_CHARACTERS))
 
 
 def _render_source(run: Run) -> str:
