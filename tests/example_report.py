@@ -8,12 +8,12 @@ from typing import Any
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
+    CheckedContract,
     Comparison,
     Consumer,
     ContractReport,
     Outcome,
     Owner,
-    Report,
     ReportedClause,
     ReportedViolation,
     Table,
@@ -39,9 +39,9 @@ def missing_column(name: str, **changes: Any) -> ReportedViolation:
     return replace(violation, **changes)
 
 
-def example_contract(**changes: Any) -> ContractReport:
+def example_contract(**changes: Any) -> CheckedContract:
     """A contract that is broken in one column."""
-    contract = ContractReport(
+    contract = CheckedContract(
         contract_name="object_images_contract_spec",
         path=CONTRACT,
         line=18,
@@ -68,9 +68,9 @@ def example_contract(**changes: Any) -> ContractReport:
     return replace(contract, **changes)
 
 
-def example_report(outcome: Outcome = "violations", **changes: Any) -> Report:
+def example_report(outcome: Outcome = "violations", **changes: Any) -> ContractReport:
     """A report with one contract; `changes` are of the contract."""
-    return Report(
+    return ContractReport(
         outcome, contracts=(example_contract(**changes),), tables_without_contract=(Table("public", "object"),)
     )
 
@@ -102,13 +102,13 @@ def with_every_text(part: Any, change: Callable[[str], str]) -> Any:
     return change(part) if isinstance(part, str) else part
 
 
-def filled(report: Report, text: str) -> Report:
+def filled(report: ContractReport, text: str) -> ContractReport:
     """A copy with `text` in the place of each text; with a "2" after it where one was, so that these differ."""
-    copy: Report = with_every_text(report, lambda before: text + "2" * before.endswith("2"))
+    copy: ContractReport = with_every_text(report, lambda before: text + "2" * before.endswith("2"))
     return copy
 
 
-def report_with(text: str) -> Report:
+def report_with(text: str) -> ContractReport:
     """The example with a comparison, filled with `text`."""
     violations = (example_violation(renamed_to="a name"),)
     return filled(replace(example_report(violations=violations), comparison=example_comparison()), text)

@@ -14,10 +14,10 @@ import jsonschema_rs
 from data_contract_components.prevention.contract_report import contract_report, get_contract_report
 from data_contract_components.prevention.contract_report.contract_report import (
     VALUE_LEVELS,
+    ContractReport,
     FileProblem,
     MalformedReportError,
     Owner,
-    Report,
     from_json,
     to_json,
 )
@@ -35,7 +35,7 @@ def find_schema_problems(text: str) -> list[str]:
     return [error.message for error in jsonschema_rs.validator_for(SCHEMA).iter_errors(json.loads(text))]
 
 
-def full_report() -> Report:
+def full_report() -> ContractReport:
     """A report with something in each of its lists, a call without a line, and a clause without one."""
     violation = example_violation(cause=dataclasses.replace(CAUSE, line=None), line=None)
     return dataclasses.replace(
@@ -73,7 +73,7 @@ def schema_of(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 def render_schema() -> str:
     """The content of contract_report.schema.json."""
     definitions: dict[str, Any] = {}
-    root = schema_of(Report, definitions)
+    root = schema_of(ContractReport, definitions)
 
     def render(value: Any, indent: str = "") -> str:
         text = json.dumps(value)
@@ -93,7 +93,7 @@ class TestSchema(unittest.TestCase):
         self.assertEqual(SCHEMA_PATH.read_text(), render_schema(), message)
 
     def test_what_one_end_writes_the_other_reads(self) -> None:
-        for report in (full_report(), Report("could not check", "no database")):
+        for report in (full_report(), ContractReport("could not check", "no database")):
             text = to_json(report)
             self.assertEqual(find_schema_problems(text), [])
             self.assertEqual(from_json(text), report)

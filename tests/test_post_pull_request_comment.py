@@ -18,8 +18,8 @@ from unittest import mock
 from data_contract_components.prevention import post_pull_request_comment
 from data_contract_components.prevention.contract_report.contract_report import (
     Comparison,
+    ContractReport,
     Outcome,
-    Report,
     to_json,
 )
 from data_contract_components.prevention.github import api
@@ -48,7 +48,7 @@ WARNING = "::warning title=The comment on the pull request could not be written:
 LOG_END = "alembic.util.exc.CommandError: the end of the log"
 
 
-def a_report(outcome: Outcome = "violations", error: str | None = None) -> Report:
+def a_report(outcome: Outcome = "violations", error: str | None = None) -> ContractReport:
     missing = tuple(map(missing_column, ("primary_image", "additional_images")))
     return replace(example_report(outcome, violations=missing if outcome == "violations" else ()), error=error)
 

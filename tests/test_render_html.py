@@ -16,9 +16,9 @@ from typing import Any
 
 from data_contract_components.prevention.contract_report.contract_report import (
     Consumer,
+    ContractReport,
     Outcome,
     Owner,
-    Report,
     ReportedClause,
     Table,
 )
@@ -82,8 +82,8 @@ KEPT_CONTRACT = example_contract(
 COMPARISON = example_comparison("word", base="main", base_commit="4f0c" * 10, error="no such revision")
 
 
-def make_report(outcome: Outcome = "violations", **changes: Any) -> Report:
-    report = Report(
+def make_report(outcome: Outcome = "violations", **changes: Any) -> ContractReport:
+    report = ContractReport(
         outcome, contracts=(KEPT_CONTRACT, BROKEN_CONTRACT), tables_without_contract=(Table("public", "object_tags"),)
     )
     return replace(report, **changes)

@@ -7,7 +7,7 @@ from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
 
 from data_contract_components.detection.migration_changes.changes import Place
 from data_contract_components.escaping import escape
-from data_contract_components.prevention.contract_report.contract_report import COULD_NOT_CHECK, Report
+from data_contract_components.prevention.contract_report.contract_report import COULD_NOT_CHECK, ContractReport
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.markdown import (
     COMMENT_CHARACTERS,
@@ -91,7 +91,7 @@ class TestRenderComment(unittest.TestCase):
         self.assertNotIn("| `c1` |", text)
 
     def test_a_check_that_could_not_be_made_has_its_reason(self) -> None:
-        text = render_comment(Report(COULD_NOT_CHECK, "no database"), "the end of the log", RUN)
+        text = render_comment(ContractReport(COULD_NOT_CHECK, "no database"), "the end of the log", RUN)
         self.assertTrue(text.startswith("⚠️ Data contracts could not be checked:\n\n```text\nno database\n```\n"))
         self.assertIn("the end of the log", text)
         self.assertNotIn("violations detected", text)
@@ -110,7 +110,7 @@ class TestRenderComment(unittest.TestCase):
         text = render_comment(example_report(violations=violations), "", RUN)
         self.assertIn("… and 970 more of this contract.", text)
         for hostile in HOSTILE:
-            for report in (report_with(hostile), Report(COULD_NOT_CHECK, hostile)):
+            for report in (report_with(hostile), ContractReport(COULD_NOT_CHECK, hostile)):
                 self.assertLess(len(render_comment(report, hostile, RUN)), COMMENT_CHARACTERS)
 
     def test_no_text_adds_or_removes_an_element(self) -> None:

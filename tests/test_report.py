@@ -5,8 +5,8 @@ import unittest
 from dataclasses import replace
 
 from data_contract_components.prevention.contract_report.contract_report import (
+    ContractReport,
     FileProblem,
-    Report,
     Table,
     from_json,
     to_json,
@@ -40,7 +40,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
     def rendered(self, rendering: str) -> str:
         return self.report("--from", "contract_report.json", "--format", rendering)[1]
 
-    def read(self) -> Report:
+    def read(self) -> ContractReport:
         return from_json((self.project / "contract_report.json").read_text())
 
     def line_of(self, text: str) -> int:

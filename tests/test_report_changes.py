@@ -1,7 +1,7 @@
 import re
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.prevention.contract_report.contract_report import Report, from_json
+from data_contract_components.prevention.contract_report.contract_report import ContractReport, from_json
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.html_page import render_html
 from data_contract_components.prevention.renderings.markdown import render_comment, render_summary
@@ -27,7 +27,7 @@ class TestReportOfAPullRequest(RepositoryTestCase):
     def empty_database(self) -> None:
         PostgresDB(self.url).query("drop schema public cascade; create schema public")
 
-    def report(self, *options: str) -> tuple[int, Report]:
+    def report(self, *options: str) -> tuple[int, ContractReport]:
         """The exit status and the report of a check of the working tree, compared with `main`."""
         self.empty_database()
         run(["alembic", "upgrade", "head"], self.root / "data_contract_components/data_assets", self.url, check=True)

@@ -16,8 +16,8 @@ from data_contract_components.command import command, write_escaped
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
+    ContractReport,
     MalformedReportError,
-    Report,
     from_json,
 )
 from data_contract_components.prevention.github.api import (
@@ -134,21 +134,21 @@ def _create(github: GitHub, login: str, body: str, version: tuple[int, int], att
     return _create(github, login, body, version, attempts - 1)
 
 
-def read_report(path: Path, token: str) -> Report:
+def read_report(path: Path, token: str) -> ContractReport:
     """The report in the file; if there is none, a report that nothing could be checked, with the reason."""
     try:
         return from_json(_read_text(path, token))
     except OSError as error:
-        return Report(COULD_NOT_CHECK, f"{path} cannot be read: {error.strerror}")
+        return ContractReport(COULD_NOT_CHECK, f"{path} cannot be read: {error.strerror}")
     except MalformedReportError as error:
-        return Report(COULD_NOT_CHECK, f"{path} is not a contract report: {error}")
+        return ContractReport(COULD_NOT_CHECK, f"{path} is not a contract report: {error}")
 
 
 def _read_text(path: Path, token: str) -> str:
     return path.read_bytes().decode("utf-8", "replace").replace(token, "***")
 
 
-def render(report: Report, log: str, run: Run) -> tuple[str, str]:
+def render(report: ContractReport, log: str, run: Run) -> tuple[str, str]:
     """The outcome and the text of the comment."""
     text = render_resolved(run) if report.outcome == "passed" else render_comment(report, log, run)
     # JSON can contain half of a surrogate pair, which GitHub rejects.

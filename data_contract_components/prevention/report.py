@@ -14,8 +14,8 @@ from data_contract_components.command import command, render_error, write_escape
 from data_contract_components.detection.migration_changes.changes import Loosened
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
+    ContractReport,
     MalformedReportError,
-    Report,
     from_json,
     to_json,
 )
@@ -67,10 +67,12 @@ def main(arguments: list[str] | None = None) -> int:
     return EXIT_STATUS[report.outcome]
 
 
-def _check(options: argparse.Namespace) -> Report:
+def _check(options: argparse.Namespace) -> ContractReport:
     # Not by argparse: the value comes from a variable of the repository, so the report has to name the mistake.
     if options.loosened not in LOOSENED:
-        return Report(COULD_NOT_CHECK, f'--loosened (LOOSENED) is "{options.loosened}"; write {" or ".join(LOOSENED)}.')
+        return ContractReport(
+            COULD_NOT_CHECK, f'--loosened (LOOSENED) is "{options.loosened}"; write {" or ".join(LOOSENED)}.'
+        )
     try:
         # Here, as a report is rendered also where nothing is installed.
         from data_contract_components.prevention.contract_report.get_contract_report import get_contract_report
@@ -78,7 +80,7 @@ def _check(options: argparse.Namespace) -> Report:
 
         report = get_contract_report()
     except Exception as error:  # noqa: BLE001 - the report has the reason
-        return Report(COULD_NOT_CHECK, render_error(error))
+        return ContractReport(COULD_NOT_CHECK, render_error(error))
     return report if options.base is None else add_changes(report, options.base, options.loosened)
 
 
@@ -89,7 +91,7 @@ def _render_file(options: argparse.Namespace) -> int:
         report = from_json(options.source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, MalformedReportError) as error:
         reason = getattr(error, "strerror", None) or error
-        report, status = Report(COULD_NOT_CHECK, f"{options.source.name} cannot be read: {reason}"), 2
+        report, status = ContractReport(COULD_NOT_CHECK, f"{options.source.name} cannot be read: {reason}"), 2
     text = _render(report, options.format, log)
     if options.output:
         options.output.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -100,7 +102,7 @@ def _render_file(options: argparse.Namespace) -> int:
     return status
 
 
-def _render(report: Report, format_name: str, log: str) -> str:
+def _render(report: ContractReport, format_name: str, log: str) -> str:
     match format_name:
         case "annotations":
             return render_annotations(report)

@@ -75,7 +75,7 @@ class ReportedViolation:
 
 
 @dataclass(frozen=True)
-class CheckedContract:
+class ReportedContract:
     """What a contract of this checkout and a broken promise of the base have in common.
 
     `contract_name` is the name of the file without its ending.
@@ -96,7 +96,7 @@ class CheckedContract:
 
 
 @dataclass(frozen=True)
-class ContractReport(CheckedContract):
+class CheckedContract(ReportedContract):
     """A contract of this checkout: its content, the state of its clauses, and its violations.
 
     `enforcement`: whether a violation fails the check, is only reported, or is not looked for.
@@ -115,7 +115,7 @@ class ContractReport(CheckedContract):
 
 
 @dataclass(frozen=True)
-class BrokenPromise(CheckedContract):
+class BrokenPromise(ReportedContract):
     """A contract of the base that was loosened or deleted, with the clauses that it lost and the database breaks.
 
     `path` and `line` are those of the change of the contract; the line is None if the file was deleted.
@@ -158,13 +158,13 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Report:
+class ContractReport:
     """The result of one check; `error` is why the contracts could not be checked."""
 
     outcome: Outcome
     error: str | None = None
     problems: tuple[FileProblem, ...] = ()
-    contracts: tuple[ContractReport, ...] = ()
+    contracts: tuple[CheckedContract, ...] = ()
     tables_without_contract: tuple[Table, ...] = ()
     comparison: Comparison | None = None
 
@@ -188,18 +188,18 @@ class MalformedReportError(DataContractError):
         self.problem = problem
 
 
-def to_json(report: Report) -> str:
+def to_json(report: ContractReport) -> str:
     """The content of contract_report.json. Shape: contract_report.schema.json, which the tests make of these types."""
     return json.dumps(report, default=vars, indent=2) + "\n"
 
 
-def from_json(text: str) -> Report:
+def from_json(text: str) -> ContractReport:
     """The report that to_json() wrote. Raises: MalformedReportError, also for a missing or an unknown key."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise MalformedReportError("$", "is not valid JSON") from error
-    report: Report = _decode(Report, content, "$")
+    report: ContractReport = _decode(ContractReport, content, "$")
     return report
 
 

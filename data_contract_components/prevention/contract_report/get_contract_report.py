@@ -22,13 +22,13 @@ from data_contract_components.detection.contract_violation_detector import Contr
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
+    CheckedContract,
     ClauseState,
     Consumer,
     ContractReport,
     FileProblem,
     Outcome,
     Owner,
-    Report,
     ReportedClause,
     ReportedViolation,
     Table,
@@ -36,7 +36,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
 from data_contract_components.prevention.contract_report.current_state import CurrentState, read_current_state
 
 
-def get_contract_report() -> Report:
+def get_contract_report() -> ContractReport:
     """What the check found, or why the contracts could not be checked.
 
     Shape: contracts in the order of their names; clauses and violations in the order of the contract.
@@ -48,7 +48,7 @@ def get_contract_report() -> Report:
             FileProblem(_shorten_paths(str(problem.path)), problem.line or 1, problem.text)
             for problem in (error.problems if isinstance(error, InvalidContractSpecError) else ())
         )
-        return Report(COULD_NOT_CHECK, _shorten_paths(str(error)), problems)
+        return ContractReport(COULD_NOT_CHECK, _shorten_paths(str(error)), problems)
     return make_report(state, table_names, datetime.datetime.now(datetime.UTC).date())
 
 
@@ -57,7 +57,7 @@ def _shorten_paths(text: str) -> str:
     return text.replace(f"{REPOSITORY_DIRECTORY}/", "")
 
 
-def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: datetime.date) -> Report:
+def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: datetime.date) -> ContractReport:
     """The report of what was read; if no contract is enforced, the contracts could not be checked."""
     violations = group_by_contract(ContractViolationDetector(*state, today).find_violations("binding", "reported"))
     found_tables = set(state.catalog_df[["table_schema", "table_name"]].itertuples(index=False, name=None))
@@ -79,7 +79,7 @@ def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: 
         outcome, reason = COULD_NOT_CHECK, str(error)
     checked = {contract.table for contract in state.contracts.values() if contract.spec.get("status") != "retired"}
     tables = tuple(Table(*names) for names in table_names if names not in checked)
-    return Report(outcome, reason, contracts=contracts, tables_without_contract=tables)
+    return ContractReport(outcome, reason, contracts=contracts, tables_without_contract=tables)
 
 
 def group_by_contract(violations: Iterable[Violation]) -> dict[str, list[Violation]]:
@@ -106,7 +106,7 @@ def _make_consumer(consumer: ConsumerSpec) -> Consumer:
 
 def _make_contract(
     contract: Contract, enforcement: Enforcement, violations: list[Violation], *, is_table_missing: bool
-) -> ContractReport:
+) -> CheckedContract:
     """A contract with the state of each clause, and with its violations, each with its line in the file."""
     spec, lines = contract.spec, contract.lines
     clauses = find_clauses(spec)
@@ -125,7 +125,7 @@ def _make_contract(
             return "missing"
         return "broken" if (column_name, key) in broken else "kept"
 
-    return ContractReport(
+    return CheckedContract(
         contract_name=contract.path.stem,
         path=_shorten_paths(str(CONTRACT_DIRECTORY / contract.path)),
         name=spec["name"],

@@ -14,9 +14,9 @@ from data_contract_components.detection.migration_changes.schema_changes import 
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     BrokenPromise,
+    CheckedContract,
     Comparison,
     ContractReport,
-    Report,
     ReportedViolation,
 )
 from data_contract_components.prevention.contract_report.get_contract_report import (
@@ -25,10 +25,10 @@ from data_contract_components.prevention.contract_report.get_contract_report imp
     make_violation,
 )
 
-C = TypeVar("C", ContractReport, BrokenPromise)
+C = TypeVar("C", CheckedContract, BrokenPromise)
 
 
-def add_changes(report: Report, base: str, loosened: Loosened) -> Report:
+def add_changes(report: ContractReport, base: str, loosened: Loosened) -> ContractReport:
     """The report, compared with the git ref `base`; if that fails, it has not passed, and has the reason.
 
     Each violation has its cause. Broken promises fail the report unless `loosened` is "report".

@@ -2,7 +2,7 @@
 
 from data_contract_components.detection.migration_changes.changes import Place
 from data_contract_components.escaping import escape_controls
-from data_contract_components.prevention.contract_report.contract_report import CheckedContract, Report
+from data_contract_components.prevention.contract_report.contract_report import ContractReport, ReportedContract
 from data_contract_components.prevention.renderings import words
 
 LEVELS = ("error", "warning", "notice")
@@ -11,7 +11,7 @@ SHOWN_ANNOTATIONS = 10
 SHOWN_CHARACTERS = 4000
 
 
-def render_annotations(report: Report) -> str:
+def render_annotations(report: ContractReport) -> str:
     """One workflow command per thing to fix, then one per change that breaks no clause; at most ten, the last counts.
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions", and actions/toolkit for the escaping.
@@ -42,7 +42,7 @@ def render_annotations(report: Report) -> str:
     return "".join(f"{command}\n" for command in commands)
 
 
-def _render_findings(contract: CheckedContract, *, is_binding: bool) -> list[str]:
+def _render_findings(contract: ReportedContract, *, is_binding: bool) -> list[str]:
     """One command per column, or for the missing table: at the migration that broke it, or else at the clause."""
     findings_of_column: dict[str, list[words.Finding]] = {}
     for finding in words.find_findings(contract):

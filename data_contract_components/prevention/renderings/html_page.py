@@ -16,8 +16,8 @@ from markupsafe import Markup, escape
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.escaping import cut_middle
 from data_contract_components.prevention.contract_report.contract_report import (
+    CheckedContract,
     ContractReport,
-    Report,
     ReportedClause,
 )
 from data_contract_components.prevention.renderings import words
@@ -40,7 +40,7 @@ STATES: dict[State, str] = {
 PLAIN_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
-def render_html(report: Report) -> str:
+def render_html(report: ContractReport) -> str:
     """The page, from `<!doctype html>` to `</html>`."""
     contracts = [(_find_state(contract, report), contract) for contract in report.contracts]
     contracts.sort(key=lambda pair: list(STATES).index(pair[0]))  # contracts of the same state keep their order
@@ -111,14 +111,14 @@ def _render_content_security_policy() -> str:
     )
 
 
-def _find_state(contract: ContractReport, report: Report) -> State:
+def _find_state(contract: CheckedContract, report: ContractReport) -> State:
     """The state of the whole contract."""
     if contract.violations or contract.is_table_missing:
         return "broken" if contract.enforcement == "binding" else "reported"
     return "kept" if report.is_checked and contract.enforcement != "unchecked" else "unchecked"
 
 
-def _render_outcome(report: Report, number_of_broken: int) -> tuple[State, str]:
+def _render_outcome(report: ContractReport, number_of_broken: int) -> tuple[State, str]:
     promises = report.broken_promises
     loosened = f" {words.count(promises, 'contract')} loosened and broken." if promises else ""
     if report.outcome == "passed":
@@ -132,10 +132,10 @@ def _render_outcome(report: Report, number_of_broken: int) -> tuple[State, str]:
 
 
 def _find_tables(
-    report: Report, contracts: Sequence[tuple[State, ContractReport]]
-) -> list[tuple[tuple[str, str], list[tuple[int, State, ContractReport]]]]:
+    report: ContractReport, contracts: Sequence[tuple[State, CheckedContract]]
+) -> list[tuple[tuple[str, str], list[tuple[int, State, CheckedContract]]]]:
     """Each table with its contracts, ordered by schema and name; a contract with its number on the page."""
-    tables: dict[tuple[str, str], list[tuple[int, State, ContractReport]]] = {
+    tables: dict[tuple[str, str], list[tuple[int, State, CheckedContract]]] = {
         (table.table_schema, table.table_name): [] for table in report.tables_without_contract
     }
     for number, (state, contract) in enumerate(contracts, start=1):

@@ -23,7 +23,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     Consumer,
     ContractReport,
     Owner,
-    Report,
+    ReportedContract,
 )
 from data_contract_components.prevention.github.workflow_run import Run
 from data_contract_components.prevention.renderings import words
@@ -52,7 +52,7 @@ NEXT_STEPS = """\
    request, and merge it before this one."""
 
 
-def render_comment(report: Report, log: str, run: Run) -> str:
+def render_comment(report: ContractReport, log: str, run: Run) -> str:
     """The comment on violations, or on a check that could not be made; under 60,000 characters."""
     head, parts, tail = _render_findings(report, run)
     return _join(head, parts, [*tail, _render_log(log), _render_source(run)], COMMENT_CHARACTERS)
@@ -63,7 +63,7 @@ def render_resolved(run: Run) -> str:
     return f"✅ Data contract violations resolved in {run.sha}\n\n{_render_source(run)}\n"
 
 
-def render_summary(report: Report, log: str, run: Run | None) -> str:
+def render_summary(report: ContractReport, log: str, run: Run | None) -> str:
     """The job's summary, whatever the outcome; under 1 MB."""
     head, parts, tail = _render_findings(report, run)
     coverage = f"Coverage: {escape(words.render_coverage(report), LOG_CHARACTERS)}."
@@ -85,7 +85,7 @@ def _join(head: str, parts: list[str], tail: list[str], limit: int) -> str:
     return "\n\n".join([head, *shown, *tail]) + "\n"
 
 
-def _render_findings(report: Report, run: Run | None) -> tuple[str, list[str], list[str]]:
+def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list[str], list[str]]:
     """The first line, a part for each contract with violations, and what comes after them."""
     broken = [contract for contract in report.contracts if contract.violations]
     reported = [_render_contract(contract, run) for contract in broken if contract.enforcement == "reported"]
@@ -110,13 +110,13 @@ def _render_loosened_head(promises: Sequence[BrokenPromise]) -> str:
     return f"⚠️ All current contracts pass, but {change} old promises are broken:"
 
 
-def _render_contract(contract: ContractReport | BrokenPromise, run: Run | None) -> str:
+def _render_contract(contract: CheckedContract | BrokenPromise, run: Run | None) -> str:
     verdict = f", {words.render_verdict(contract)}" if isinstance(contract, BrokenPromise) else ""
     findings = words.find_findings(contract)
     blocks = [
         f"### {code(contract.contract_name)}, the contract of {code(contract.table)}{verdict}",
         f"Owner: **{escape(contract.owner.name)}**, {_render_contacts(contract.owner)}",
-        _render_consumers(contract.consumers) if isinstance(contract, ContractReport) else "",
+        _render_consumers(contract.consumers) if isinstance(contract, CheckedContract) else "",
         _render_table(contract, findings, run),
     ]
     if new_findings := [finding for finding in findings if not finding.violation.is_earlier]:
@@ -140,7 +140,7 @@ def _render_consumers(consumers: Sequence[Consumer]) -> str:
     return "\n".join(["Consumers:", "", *_cut_list(lines, SHOWN_CONSUMERS)]) if lines else ""
 
 
-def _render_table(contract: CheckedContract, findings: list[words.Finding], run: Run | None) -> str:
+def _render_table(contract: ReportedContract, findings: list[words.Finding], run: Run | None) -> str:
     """One row per finding."""
     has_cause = any(finding.violation.cause or finding.violation.is_earlier for finding in findings)
     head = ["column", "key", "expected", "found", words.render_line_label(contract)]
@@ -178,7 +178,7 @@ def _render_call(place: Place | None, run: Run | None) -> str:
     return _link(text, place.path, place.line, run)
 
 
-def _render_comparison(report: Report, comparison: Comparison, run: Run | None) -> list[str]:
+def _render_comparison(report: ContractReport, comparison: Comparison, run: Run | None) -> list[str]:
     """What changed since the base, but for the contracts that this checkout breaks."""
     if comparison.error:
         return [f"Could not compare with {code(comparison.base)}:\n\n{_render_log_part(comparison.error)}"]
@@ -211,7 +211,7 @@ def _cut_list(lines: list[str], shown: int = SHOWN_ROWS) -> list[str]:
     return lines if len(lines) <= shown else [*lines[:shown], f"- and {len(lines) - shown} more"]
 
 
-def _render_message(contract: CheckedContract, findings: list[words.Finding], run: Run | None) -> str:
+def _render_message(contract: ReportedContract, findings: list[words.Finding], run: Run | None) -> str:
     """A message from a developer to the contract's owner, as plain text."""
     lines = [
         f"To: {cut(contract.owner.email)}",

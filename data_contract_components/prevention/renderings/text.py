@@ -5,16 +5,16 @@ import textwrap
 from data_contract_components.escaping import escape_output
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
-    CheckedContract,
     Comparison,
-    Report,
+    ContractReport,
+    ReportedContract,
 )
 from data_contract_components.prevention.renderings import words
 
 WIDTH = 80
 
 
-def render_text(report: Report) -> str:
+def render_text(report: ContractReport) -> str:
     """The outcome, each broken contract with its owner and violations, what changed, and the coverage."""
     lines = [_render_outcome(report)]
     for contract in report.contracts:
@@ -30,7 +30,7 @@ def render_text(report: Report) -> str:
     return escape_output("\n".join(lines)) + "\n"
 
 
-def _render_outcome(report: Report) -> str:
+def _render_outcome(report: ContractReport) -> str:
     if not report.is_checked:
         return f"could not check: {report.error}"
     binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
@@ -43,11 +43,11 @@ def _render_outcome(report: Report) -> str:
     return f"{text}, but what changed since the base is not known" if report.outcome == COULD_NOT_CHECK else text
 
 
-def _render_heading(contract: CheckedContract) -> str:
+def _render_heading(contract: ReportedContract) -> str:
     return f"{contract.contract_name}, table {contract.table} ({words.render_owner(contract.owner)})"
 
 
-def _render_findings(contract: CheckedContract) -> list[str]:
+def _render_findings(contract: ReportedContract) -> list[str]:
     lines = []
     for finding in words.find_findings(contract):
         lines.append(f"  {finding.text}")

@@ -11,7 +11,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     CheckedContract,
     ContractReport,
     Owner,
-    Report,
+    ReportedContract,
     ReportedViolation,
 )
 
@@ -39,7 +39,7 @@ class Finding:
     violation: ReportedViolation
 
 
-def find_findings(contract: CheckedContract) -> list[Finding]:
+def find_findings(contract: ReportedContract) -> list[Finding]:
     """One finding per violation, or a single one for a missing table."""
     violations = contract.violations
     if contract.is_table_missing and violations and violations[0].key == "column_name":
@@ -86,28 +86,28 @@ def render_owner(owner: Owner) -> str:
     return f"{owner.name}, {owner.email}"
 
 
-def render_verdict(contract: CheckedContract) -> str:
+def render_verdict(contract: ReportedContract) -> str:
     """What is wrong with the contract: the rest of a sentence that begins with its name."""
     if isinstance(contract, BrokenPromise):
         return f"was {'deleted' if contract.is_deleted else 'loosened'}; the database breaks the old promise"
     return f"is broken, but not enforced ({render_status(contract)})" if is_not_enforced(contract) else "is broken"
 
 
-def is_not_enforced(contract: CheckedContract) -> TypeGuard[ContractReport]:
+def is_not_enforced(contract: ReportedContract) -> TypeGuard[CheckedContract]:
     """Whether its violations are only reported."""
-    return isinstance(contract, ContractReport) and contract.enforcement == "reported"
+    return isinstance(contract, CheckedContract) and contract.enforcement == "reported"
 
 
-def render_status(contract: ContractReport) -> str:
+def render_status(contract: CheckedContract) -> str:
     return contract.status + (f", sunset {contract.sunset}" if contract.sunset else "")
 
 
-def render_line_label(contract: CheckedContract) -> str:
+def render_line_label(contract: ReportedContract) -> str:
     """What happened on the line of the contract that a violation names."""
     return "loosened in" if isinstance(contract, BrokenPromise) else "promised in"
 
 
-def find_harmless_changes(report: Report) -> list[tuple[SchemaChange, str]]:
+def find_harmless_changes(report: ContractReport) -> list[tuple[SchemaChange, str]]:
     """The changes of tables under contract that break no clause, each in words and with the owners."""
     owners = {contract.contract_name: contract.owner.name for contract in report.contracts}
     broken: set[tuple[str, str, str | None]] = set()
@@ -124,7 +124,7 @@ def find_harmless_changes(report: Report) -> list[tuple[SchemaChange, str]]:
     return harmless
 
 
-def find_covered_tables(report: Report) -> set[str]:
+def find_covered_tables(report: ContractReport) -> set[str]:
     """The tables that are there and have a contract that is not retired."""
     return {
         contract.table
@@ -133,7 +133,7 @@ def find_covered_tables(report: Report) -> set[str]:
     }
 
 
-def render_coverage(report: Report) -> str:
+def render_coverage(report: ContractReport) -> str:
     """How many tables have a contract, and which have none."""
     without = [f"{table.table_schema}.{table.table_name}" for table in report.tables_without_contract]
     tables = find_covered_tables(report)
