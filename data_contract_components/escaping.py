@@ -33,10 +33,6 @@ def hide_passwords(text: str) -> str:
     return text
 
 
-def render_details(title: str, text: str) -> str:
-    return f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
-
-
 def cut_middle(text: str, characters: int) -> str:
     if len(text) <= characters:
         return text

@@ -24,10 +24,8 @@ from data_contract_components.data_assets._query_postgres_helper import (
 from data_contract_components.errors import ComparisonError
 
 PREFIX = "contracts_scratch_"  # leftover_scratch_databases.sql has it too
-LEFTOVERS_SQL, SETTINGS_SQL = (
-    read_sql(SQL_DIRECTORY / "leftover_scratch_databases.sql"),
-    read_sql(SQL_DIRECTORY / "database_settings.sql"),
-)
+LEFTOVERS_SQL = read_sql(SQL_DIRECTORY / "leftover_scratch_databases.sql")
+SETTINGS_SQL = read_sql(SQL_DIRECTORY / "database_settings.sql")
 SURROUNDINGS_SQL = read_sql(SQL_DIRECTORY / "schemas_and_extensions.sql")
 DISCONNECT_SQL = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where datname = %s"
 

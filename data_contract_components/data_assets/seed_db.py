@@ -36,10 +36,8 @@ BATCH_RECORDS = 2_000
 # psycopg2 sends a list as an array of text, which PostgreSQL does not turn into other arrays by itself.
 CASTS = {"tags": "%s::json[]", "additionalImages": "%s::text[]"}
 
-MISSING_COLUMNS_SQL, SUMMARY_SQL = (
-    read_sql(SQL_DIRECTORY / "missing_columns.sql"),
-    read_sql(SQL_DIRECTORY / "summary.sql"),
-)
+MISSING_COLUMNS_SQL = read_sql(SQL_DIRECTORY / "missing_columns.sql")
+SUMMARY_SQL = read_sql(SQL_DIRECTORY / "summary.sql")
 DEPARTMENTS_SQL = read_sql(SQL_DIRECTORY / "top_departments.sql")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import Contract, ensure_a_contract_binds
-from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
+from data_contract_components.contract_definition.contract_spec import Contract
+from data_contract_components.detection._current_state import CurrentState, read_current_state
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 
@@ -37,17 +37,14 @@ class ContractDetector:
 
 
 def run_detector(
-    arguments: Sequence[str] | None, description: str, detect: Callable[[dict[str, Contract]], Sequence[str]]
+    arguments: Sequence[str] | None, description: str, detect: Callable[[CurrentState], Sequence[str]]
 ) -> int:
     """Prints what `detect` finds in the project's contracts: 0 where it is nothing, 1 otherwise.
 
-    Raises: DataContractError where it cannot be decided: a contract is invalid, none binds, or the database is stale.
+    Raises: DataContractError, as read_current_state.
     """
     epilog = "Exit status: 0 nothing wrong; 1 violations; 2 could not check."
     argparse.ArgumentParser(description=description, epilog=epilog).parse_args(arguments)
-    contracts = get_data_contract_specs()
-    ensure_a_contract_binds(contracts)
-    ensure_applied_revisions_are_current()
-    findings = detect(contracts)
+    findings = detect(read_current_state())
     print("\n".join(findings) if findings else "nothing wrong")
     return 1 if findings else 0

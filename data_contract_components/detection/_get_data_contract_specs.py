@@ -16,7 +16,9 @@ from data_contract_components.contract_definition.spec_problems import (
     find_spec_problems,
 )
 
-CONTRACT_DIRECTORY = Path(__file__).resolve().parents[1] / "contract_definition"
+# From the repository's root, as git and reports name it.
+CONTRACTS_PATH = Path("data_contract_components/contract_definition")
+CONTRACT_DIRECTORY = Path(__file__).resolve().parents[2] / CONTRACTS_PATH
 NAME_ENDING = "_contract_spec.json"
 # The name of a file that can be mistaken for a contract.
 CONTRACT_LIKE = re.compile(r"contract[\W_]*spec|\.(json|ya?ml)", re.IGNORECASE)

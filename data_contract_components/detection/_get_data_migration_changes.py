@@ -15,12 +15,15 @@ from data_contract_components.contract_definition.spec_problems import InvalidCo
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_catalog import get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
+from data_contract_components.detection._get_data_contract_specs import (
+    CONTRACTS_PATH,
+    get_data_contract_specs,
+    get_tables,
+)
 from data_contract_components.detection.contract_violation_detector import render_finding
 from data_contract_components.detection.migration_changes.base_checkout import open_base_checkout
-from data_contract_components.detection.migration_changes.changes import SchemaChange
+from data_contract_components.detection.migration_changes.changes import LOOSENED, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison, Side, compare_sides
-from data_contract_components.detection.migration_changes.contract_changes import CONTRACTS_PATH
 from data_contract_components.detection.migration_changes.migrations import Migrations, run_migrations
 from data_contract_components.errors import ComparisonError, DataContractError
 from data_contract_components.escaping import escape, escape_controls
@@ -133,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--format", choices=RENDERERS, default="table", help="default: %(default)s")
     parser.add_argument(
         "--loosened",
-        choices=("fail", "report"),
+        choices=LOOSENED,
         default="fail",
         help="whether a contract that is loosened together with its table fails (default: %(default)s)",
     )

@@ -5,8 +5,9 @@ import sys
 import pandas as pd
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition.contract_spec import Contract, get_enforcement
+from data_contract_components.contract_definition.contract_spec import get_enforcement
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
+from data_contract_components.detection._current_state import CurrentState
 from data_contract_components.detection._get_data_catalog import TABLE_KEY
 from data_contract_components.detection._get_data_contract_specs import get_table_key
 
@@ -38,8 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     return run_detector(arguments, "Find the tables under contract that the database does not have.", _detect)
 
 
-def _detect(contracts: dict[str, Contract]) -> list[str]:
-    return [f"missing: {name}" for name in ContractCoverageDetector(contracts).detect_coverage_in_data_catalog()]
+def _detect(state: CurrentState) -> list[str]:
+    return [f"missing: {name}" for name in ContractCoverageDetector(*state).detect_coverage_in_data_catalog()]
 
 
 if __name__ == "__main__":

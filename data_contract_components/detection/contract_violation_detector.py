@@ -16,6 +16,7 @@ from data_contract_components.contract_definition.contract_spec import (
     get_enforcement,
 )
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
+from data_contract_components.detection._current_state import CurrentState
 from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, TABLE_KEY, CatalogRow, to_rows
 from data_contract_components.detection._get_data_contract_specs import get_table_key
 
@@ -158,8 +159,8 @@ def main(arguments: list[str] | None = None) -> int:
     return run_detector(arguments, "Find where the database is not what the contracts say.", _detect)
 
 
-def _detect(contracts: dict[str, Contract]) -> list[str]:
-    return [render_finding(v) for v in ContractViolationDetector(contracts).find_violations("binding")]
+def _detect(state: CurrentState) -> list[str]:
+    return [render_finding(v) for v in ContractViolationDetector(*state).find_violations("binding")]
 
 
 if __name__ == "__main__":

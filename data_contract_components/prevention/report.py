@@ -7,11 +7,10 @@ report, which needs Python only, and Jinja2 for the HTML page.
 import argparse
 import os
 import sys
-import typing
 from pathlib import Path
 
 from data_contract_components.command import command, render_error, write_escaped
-from data_contract_components.detection.migration_changes.changes import Loosened
+from data_contract_components.detection.migration_changes.changes import LOOSENED
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     ContractReport,
@@ -25,7 +24,6 @@ from data_contract_components.prevention.renderings.markdown import render_summa
 from data_contract_components.prevention.renderings.text import render_text
 
 REPORT_PATH = Path(__file__).resolve().parents[2] / "contract_report.json"
-LOOSENED = typing.get_args(Loosened)
 EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
 FORMATS = ("text", "annotations", "summary", "html")
 

@@ -1,7 +1,7 @@
 """The types of what a pull request changes, in tables and in contracts. Needs only Python's standard library."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from data_contract_components.contract_definition._json_text import render_difference, render_value
 from data_contract_components.escaping import cut
@@ -10,6 +10,7 @@ VALUE_CHARACTERS = 40
 Kind = Literal["tightened", "loosened", "added", "removed", "metadata"]
 # Whether a contract that was loosened together with its table fails the check, or is only reported.
 Loosened = Literal["fail", "report"]
+LOOSENED = get_args(Loosened)
 # A line of a file. The second part is a keyword of JSON Schema, to which a report that is read is held.
 Line = Annotated[int, ("minimum", 1)]
 

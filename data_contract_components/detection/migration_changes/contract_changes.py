@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contract_components.contract_definition.contract_spec import TABLE_CLAUSES, Contract, ContractSpec, JsonPath
-from data_contract_components.detection._get_data_contract_specs import render_json_path
+from data_contract_components.detection._get_data_contract_specs import CONTRACTS_PATH, render_json_path
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
-CONTRACTS_PATH = Path("data_contract_components/contract_definition")
 # From the least to the most binding.
 STATUSES = ("retired", "draft", "deprecated", "active")
 _ABSENT = object()

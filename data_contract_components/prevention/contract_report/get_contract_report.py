@@ -16,8 +16,9 @@ from data_contract_components.contract_definition.contract_spec import Consumer 
 from data_contract_components.contract_definition.contract_spec import Owner as OwnerSpec
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
+from data_contract_components.detection._current_state import CurrentState, read_current_state
 from data_contract_components.detection._get_data_catalog import get_table_names
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_table_key
+from data_contract_components.detection._get_data_contract_specs import CONTRACTS_PATH, get_table_key
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
@@ -33,7 +34,6 @@ from data_contract_components.prevention.contract_report.contract_report import 
     ReportedViolation,
     Table,
 )
-from data_contract_components.prevention.contract_report.current_state import CurrentState, read_current_state
 
 
 def get_contract_report() -> ContractReport:
@@ -42,7 +42,7 @@ def get_contract_report() -> ContractReport:
     Shape: contracts in the order of their names; clauses and violations in the order of the contract.
     """
     try:
-        state, table_names = read_current_state(), get_table_names()
+        state, table_names = read_current_state(may_none_bind=True), get_table_names()
     except DataContractError as error:
         problems = tuple(
             FileProblem(_shorten_paths(str(problem.path)), problem.line or 1, problem.text)
@@ -77,7 +77,7 @@ def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: 
         ensure_a_contract_binds(state.contracts, today)
     except NoBindingContractError as error:
         outcome, reason = COULD_NOT_CHECK, str(error)
-    checked = {contract.table for contract in state.contracts.values() if contract.spec.get("status") != "retired"}
+    checked = {(c.table_schema, c.table_name) for c in contracts if c.enforcement != "unchecked"}
     tables = tuple(Table(*names) for names in table_names if names not in checked)
     return ContractReport(outcome, reason, contracts=contracts, tables_without_contract=tables)
 
@@ -127,7 +127,7 @@ def _make_contract(
 
     return CheckedContract(
         contract_name=contract.path.stem,
-        path=_shorten_paths(str(CONTRACT_DIRECTORY / contract.path)),
+        path=(CONTRACTS_PATH / contract.path).as_posix(),
         name=spec["name"],
         namespace=spec["namespace"],
         doc=spec["doc"],

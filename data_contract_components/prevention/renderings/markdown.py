@@ -13,7 +13,6 @@ from data_contract_components.escaping import (
     escape,
     escape_controls,
     fence,
-    render_details,
 )
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
@@ -121,7 +120,7 @@ def _render_contract(contract: CheckedContract | BrokenPromise, run: Run | None)
     ]
     if new_findings := [finding for finding in findings if not finding.violation.is_earlier]:
         message = fence(_render_message(contract, new_findings, run))
-        blocks.append(render_details("A message to the owner, ready to send", message))
+        blocks.append(_render_details("A message to the owner, ready to send", message))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -198,7 +197,7 @@ def _render_comparison(report: ContractReport, comparison: Comparison, run: Run 
         calls = [(str(change), _render_call(change.place, run)) for change in comparison.changes[:SHOWN_ROWS]]
         lines = [f"- {escape(text)}{call and f', {call}'}" for text, call in calls]
         title = f"{words.count(comparison.changes, 'schema change')} since {escape(comparison.short_commit)}"
-        parts.append(render_details(title, "\n".join(lines)))
+        parts.append(_render_details(title, "\n".join(lines)))
     return [part for part in parts if part]
 
 
@@ -231,12 +230,16 @@ def _render_message(contract: ReportedContract, findings: list[words.Finding], r
 
 
 def _render_log(log: str) -> str:
-    return render_details("The full log", _render_log_part(log)) if log.strip() else ""
+    return _render_details("The full log", _render_log_part(log)) if log.strip() else ""
 
 
 def _render_log_part(text: str) -> str:
     # Escaped first: an escaped character is up to six long.
     return fence(cut_middle(escape_controls(text), LOG_CHARACTERS))
+
+
+def _render_details(title: str, text: str) -> str:
+    return f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
 
 
 def _render_source(run: Run) -> str:

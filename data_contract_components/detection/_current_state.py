@@ -1,0 +1,30 @@
+"""What is checked: the contracts, and the catalog of the database that the migrations built."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from data_contract_components.contract_definition.contract_spec import Contract, ensure_a_contract_binds
+from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
+from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
+
+
+class CurrentState(NamedTuple):
+    """The contracts by name, and the catalog of their tables."""
+
+    contracts: dict[str, Contract]
+    catalog_df: pd.DataFrame
+
+
+def read_current_state(*, may_none_bind: bool = False) -> CurrentState:
+    """The project's contracts and the catalog of their tables, fit to be compared.
+
+    Raises: DataContractError where a contract is invalid, none binds (unless `may_none_bind`), the database is stale or
+        cannot be read.
+    """
+    contracts = get_data_contract_specs()
+    if not may_none_bind:
+        ensure_a_contract_binds(contracts)
+    ensure_applied_revisions_are_current()
+    return CurrentState(contracts, get_data_catalog(tables=get_tables(contracts)))
