@@ -13,11 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, database_url
+from data_contract_components.data_assets._query_postgres_helper import database_url
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
-from data_contract_components.detection.migration_changes.base_checkout import COMPONENTS
-from data_contract_components.detection.migration_changes.migrations import CONFIG_PATH, MIGRATIONS_PATH
+from data_contract_components.settings import CHAPTERS_CONFIG, CHECKOUT_DIRECTORY, find_settings
 
+COMPONENTS = "data_contract_components"
+MIGRATIONS_PATH = Path("data_contract_components/data_assets/db_migrations")
 ROUNDS = 3
 LIMIT_SECONDS_OF_TEN = 2.0
 LIMIT_SECONDS_OF_TWO_HUNDRED = 30.0
@@ -48,10 +49,10 @@ def write_repository(root: Path, count: int) -> None:
     versions = root / MIGRATIONS_PATH / "versions"
     versions.mkdir(parents=True)
     (versions / "none.txt").touch()
-    for path in (CONFIG_PATH, MIGRATIONS_PATH / "env.py"):
-        shutil.copy(REPOSITORY_DIRECTORY / path, root / path)
+    for path in (CHAPTERS_CONFIG, MIGRATIONS_PATH / "env.py"):
+        shutil.copy(CHECKOUT_DIRECTORY / path, root / path)
     ignored = shutil.ignore_patterns("__pycache__", "db_migrations")
-    shutil.copytree(REPOSITORY_DIRECTORY / COMPONENTS, root / COMPONENTS, ignore=ignored, dirs_exist_ok=True)
+    shutil.copytree(CHECKOUT_DIRECTORY / COMPONENTS, root / COMPONENTS, ignore=ignored, dirs_exist_ok=True)
     for number in range(count):
         down_revision = repr(f"{number - 1:03}") if number else None
         text = REVISION.format(number=number, down_revision=down_revision, previous=max(number - 1, 0))
@@ -69,7 +70,7 @@ def seconds(count: int, *, is_edited: bool) -> tuple[float, int]:
             path = root / MIGRATIONS_PATH / "versions/000.py"
             path.write_text(path.read_text().replace('"labels"', '"label"'))
         start = time.perf_counter()
-        comparison = get_data_migration_changes("main", root)
+        comparison = get_data_migration_changes("main", find_settings(root))
         return time.perf_counter() - start, len(comparison.changes)
 
 

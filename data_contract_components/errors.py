@@ -7,6 +7,15 @@ class DataContractError(Exception):
     """The check could not be made. The message names the problem, its place and the way out; it has no password."""
 
 
+class SettingsError(DataContractError):
+    """The settings are missing or wrong, so nothing was read or changed."""
+
+    def __init__(self, reason: str, way_out: str) -> None:
+        super().__init__(f"{reason}\n{way_out}")
+        self.reason = reason
+        self.way_out = way_out
+
+
 class DatabaseUnavailableError(DataContractError):
     """No connection to the database, so nothing was read or changed."""
 
@@ -32,7 +41,7 @@ class CatalogHiddenError(DataContractError):
     def __init__(self, role: str, reason: str) -> None:
         super().__init__(
             f"role {role} may not read PostgreSQL's system catalogs: {reason}\n"
-            "Grant it SELECT on them, as PostgreSQL does by default, or use another role in DATABASE_URL."
+            "Grant it SELECT on them, as PostgreSQL does by default, or connect as another role."
         )
         self.role = role
         self.reason = reason

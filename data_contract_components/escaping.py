@@ -26,10 +26,11 @@ def escape_output(text: str) -> str:
 
 def hide_passwords(text: str) -> str:
     """`text` without the passwords and tokens of the environment."""
-    user = os.environ.get("DATABASE_URL", "").partition("://")[2].rpartition("@")[0]
-    password = user.partition(":")[2]
-    for secret in (password, unquote(password), os.environ.get("PGPASSWORD"), os.environ.get("GITHUB_TOKEN")):
-        text = text.replace(secret, "***") if secret else text
+    users = (value.partition("://")[2].rpartition("@")[0] for value in os.environ.values() if "://" in value)
+    passwords = [password for user in users if (password := user.partition(":")[2])]
+    secrets = [*passwords, *map(unquote, passwords), os.environ.get("PGPASSWORD"), os.environ.get("GITHUB_TOKEN")]
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
     return text
 
 

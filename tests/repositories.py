@@ -17,6 +17,7 @@ from data_contract_components.detection._get_data_migration_changes import get_d
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.errors import ComparisonError
+from data_contract_components.settings import find_settings
 from tests import BINARIES, ENV_TEXT, ROOT, read_data, start_server_until
 
 COMPONENTS = "data_contract_components"
@@ -136,7 +137,7 @@ class RepositoryTestCase(unittest.TestCase):
         self.write(path, json.dumps(spec, indent=2))
 
     def compare(self) -> MigrationComparison:
-        return get_data_migration_changes("main", self.root)
+        return get_data_migration_changes("main", find_settings(self.root))
 
     def rendered_changes(self) -> list[str]:
         return [render_change(change) for change in self.compare().changes]
@@ -144,5 +145,5 @@ class RepositoryTestCase(unittest.TestCase):
     def comparison_error(self, base: str = "main", root: Path | None = None) -> str:
         """Why there is no comparison."""
         with self.assertRaises(ComparisonError) as caught:
-            get_data_migration_changes(base, root or self.root)
+            get_data_migration_changes(base, find_settings(root or self.root))
         return str(caught.exception)

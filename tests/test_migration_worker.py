@@ -158,7 +158,7 @@ class TestTransactions(RepositoryTestCase):
         for env_text, body, reason in (
             (ENV_TEXT, "op.get_bind().rollback()", no_row),
             (ENV_TEXT, 'op.execute("ROLLBACK")', no_row),
-            (never_commits, "pass", "rolled back: alembic's table holds nothing, and not last"),
+            (never_commits, "pass", "rolled back: alembic's table holds nothing, and not 00e9b3375a5f"),
             (ENV_TEXT.replace("context.run_migrations()", "pass"), "pass", "env.py ran no migrations"),
         ):
             with self.subTest(reason):

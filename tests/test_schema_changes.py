@@ -11,17 +11,15 @@ from unittest import mock
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from data_contract_components.data_assets._migrations import Migrations
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
-from data_contract_components.detection.migration_changes.migrations import (
-    CONFIG_PATH,
-    MIGRATIONS_PATH,
-    Migrations,
-    run_migrations,
-)
+from data_contract_components.detection.migration_changes.run_both_sides import run_migrations
 from data_contract_components.detection.migration_changes.schema_changes import find_cause, find_schema_changes
+from data_contract_components.settings import Settings
 from tests import BINARIES, ENV_TEXT, ROOT, read_data, start_server
 from tests.random_tables import random_settings
+from tests.repositories import CONFIG, VERSIONS
 
 TYPES = {"smallint": "sa.SmallInteger()", "integer": "sa.Integer()", "bigint": "sa.BigInteger()", "text": "sa.Text()"}
 NUMBERS = ("smallint", "integer", "bigint")
@@ -198,11 +196,11 @@ def is_possible(history: History) -> bool:
 
 
 def write_history(history: History, root: Path) -> None:
-    directory = root / MIGRATIONS_PATH / "versions"
+    directory = root / VERSIONS
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     (directory.parent / "env.py").write_text(ENV_TEXT)
-    shutil.copy(ROOT / CONFIG_PATH, root / CONFIG_PATH)
+    shutil.copy(ROOT / CONFIG, root / CONFIG)
     for number, revision in enumerate(history):
         lines = ["import sqlalchemy as sa", "from alembic import op", f"revision = 'r{number}'"]
         lines += [f"down_revision = {f'r{number - 1}' if number else None!r}", "def upgrade():", "    pass"]
@@ -260,14 +258,17 @@ class TestFindSchemaChanges(unittest.TestCase):
         for name in ("base", "head"):
             write_history([], directory / name)
         # One process per side: each of its jobs reads the files as they then are.
-        sides = [self.enterContext(Migrations(directory / name, name)) for name in ("base", "head")]
+        sides = [
+            self.enterContext(Migrations(Settings(directory / name, directory / name), name))
+            for name in ("base", "head")
+        ]
         kinds: set[tuple[str, bool, bool]] = set()
 
         @random_settings(max_examples=40)
         @given(bases_and_heads())
         def check(histories: tuple[History, History]) -> None:
             for history, side in zip(histories, sides, strict=True):
-                write_history(history, side.root_directory)
+                write_history(history, side.git_directory)
             changes = self.find_changes(scratch, *sides)
             kinds.update((change.change, change.column_name is None, change.is_certain) for change in changes)
             self.check_changes(*histories, changes)

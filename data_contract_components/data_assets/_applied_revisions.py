@@ -21,6 +21,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     INSUFFICIENT_PRIVILEGE,
     SQL_DIRECTORY,
     PostgresDB,
+    get_url_variable,
     read_sql,
 )
 from data_contract_components.errors import QueryError, StaleDatabaseError
@@ -133,7 +134,7 @@ def ensure_applied_revisions_are_current(
             if error.sql_state != INSUFFICIENT_PRIVILEGE:
                 raise
             heads = set(record.heads)
-            _warn(f"the role of DATABASE_URL may not read {tables[0]}")
+            _warn(f"the role of {get_url_variable()} may not read {tables[0]}")
     problems, commands = find_stale_files(record, heads, get_checksums(migrations_directory, record.checksums))
     if problems:
         raise StaleDatabaseError(problems, commands)

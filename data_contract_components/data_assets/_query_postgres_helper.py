@@ -16,11 +16,11 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, connection, parse_dsn
 
 from data_contract_components.errors import DatabaseUnavailableError, QueryError
+from data_contract_components.settings import get_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-REPOSITORY_DIRECTORY = Path(__file__).resolve().parents[2]
 SQL_DIRECTORY = Path(__file__).resolve().parent / "sql"
 CONNECT_TIMEOUT_SECONDS = 9
 INSUFFICIENT_PRIVILEGE = "42501"
@@ -30,11 +30,11 @@ INSUFFICIENT_PRIVILEGE = "42501"
 _DTYPES = dict.fromkeys((20, 21, 23, 26), "Int64") | dict.fromkeys((18, 19, 25, 1042, 1043), "string")
 _DTYPES |= {16: "boolean", 700: "Float64", 701: "Float64"}
 
-_OF_URL = "the database of DATABASE_URL"
 _URL_FORM = (
     "Write postgresql://user:password@host:port/database, special characters as %XX (@ is %40, / is %2F, % is %25)"
 )
-_USE_EMBEDDED = "or unset DATABASE_URL to use the embedded PostgreSQL"
+# SQLAlchemy and the drivers have these in a URL, and libpq does not.
+_DRIVER_PARAMETERS = ("async_fallback", "prepare_threshold", "prepared_statement_cache_size", "statement_cache_size")
 # Their values may contain what looks like the name of another parameter.
 _SECRET_PARAMETERS = re.compile(r"\b(password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=")
 
@@ -48,21 +48,30 @@ def read_sql(path: Path) -> str:
     return re.sub(r"(?m)^ *-- include (\S+)\n", lambda match: read_sql(path.parent / match[1]), text)
 
 
+def get_url_variable() -> str:
+    """The environment variable that has the database's URL: DATABASE_URL, unless the settings name others.
+
+    Of several, the first that is set, or else the first.
+    """
+    names = get_settings().url_variables
+    return next((name for name in names if os.environ.get(name, "").strip()), names[0])
+
+
 def database_url() -> str:
-    """The URL of the database: DATABASE_URL, or else the embedded server's, which then runs.
+    """The URL of the database: that in get_url_variable(), or else the embedded server's, which then runs.
 
     A URL that libpq accepts is rewritten so that urllib finds the same parts in it as libpq does.
-    Raises: DatabaseUnavailableError when DATABASE_URL is not a PostgreSQL URL or the embedded server does not start.
+    Raises: SettingsError; DatabaseUnavailableError where this is no PostgreSQL URL or the server does not start.
     """
-    url = os.environ.get("DATABASE_URL", "").strip()
+    url = os.environ.get(get_url_variable(), "").strip()
     if url:
         return _write_url(_read_url(url))
     if sys.platform == "win32":
         reason = "it does not run on Windows itself"
-        raise DatabaseUnavailableError("the embedded PostgreSQL", reason, "Set DATABASE_URL, or work in WSL.")
+        raise DatabaseUnavailableError("the embedded PostgreSQL", reason, f"Set {get_url_variable()}, or work in WSL.")
     from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres
 
-    return start_embedded_postgres(REPOSITORY_DIRECTORY / ".postgres")
+    return start_embedded_postgres(get_settings().root_directory / ".postgres")
 
 
 def connect(url: str) -> connection:
@@ -71,7 +80,7 @@ def connect(url: str) -> connection:
     Raises: DatabaseUnavailableError, which names host, port, database and reason.
     """
     place = describe(url)
-    way_out = f"Start that server, or correct DATABASE_URL, {_USE_EMBEDDED}."
+    way_out = f"Start that server, or correct {get_url_variable()}, {_use_embedded()}."
     outcome: list[connection | psycopg2.Error] = []
 
     def attempt() -> None:
@@ -91,14 +100,24 @@ def connect(url: str) -> connection:
     return outcome[0]
 
 
+def _use_embedded() -> str:
+    return f"or unset {get_url_variable()} to use the embedded PostgreSQL"
+
+
+def _unusable(reason: str, way_out: str) -> DatabaseUnavailableError:
+    return DatabaseUnavailableError(f"the database of {get_url_variable()}", reason, way_out)
+
+
 def _read_url(url: str) -> dict[str, str]:
     """The values in a URL, by libpq's names for them.
 
     Raises: DatabaseUnavailableError, without any part of the password.
     """
     scheme, separator, rest = url.partition("://")
-    if not separator or not re.fullmatch(r"postgres(ql)?(\+psycopg2)?", scheme):
-        raise DatabaseUnavailableError(_OF_URL, "it is not a PostgreSQL URL", f"{_URL_FORM}, {_USE_EMBEDDED}.")
+    if not separator or not re.fullmatch(r"postgres(ql)?(\+\w+)?", scheme):
+        raise _unusable("it is not a PostgreSQL URL", f"{_URL_FORM}, {_use_embedded()}.")
+    if "+" in scheme:
+        rest = _write_parameters_for_libpq(rest)
     # libpq takes parts of a password with an unescaped "@" or "/" for other fields, and prints those in its messages.
     is_readable = rest.count("@") == 0 or (rest.count("@") == 1 and "/" not in rest.partition("@")[0])
     parts = _parse_url(rest) if is_readable else None
@@ -107,7 +126,15 @@ def _read_url(url: str) -> dict[str, str]:
     query = rest.rpartition("@")[2].partition("?")[2]
     if is_readable and query and _parse_url(rest.removesuffix(f"?{query}")) is not None:
         _ensure_parameters_are_known(query)
-    raise DatabaseUnavailableError(_OF_URL, "the URL cannot be read", f"{_URL_FORM}, {_USE_EMBEDDED}.")
+    raise _unusable("the URL cannot be read", f"{_URL_FORM}, {_use_embedded()}.")
+
+
+def _write_parameters_for_libpq(rest: str) -> str:
+    """A URL without its scheme, in which the driver's parameters are libpq's; asyncpg's `ssl` has the same values."""
+    place, mark, query = rest.partition("?")
+    pairs = [pair for pair in query.split("&") if pair.partition("=")[0] not in _DRIVER_PARAMETERS]
+    query = "&".join(re.sub("^ssl=", "sslmode=", pair) for pair in pairs)
+    return f"{place}{mark if query else ''}{query}"
 
 
 def _parse_url(rest: str) -> dict[str, str] | None:
@@ -127,7 +154,7 @@ def _ensure_parameters_are_known(query: str) -> None:
         if _parse_url(f"/?{name}=true") is None:
             schema = f", or write options=-csearch_path%3D{quote(value)} in its place" if name == "schema" else ""
             reason = f'PostgreSQL has no connection parameter "{name}", which is in the URL'
-            raise DatabaseUnavailableError(_OF_URL, reason, f"Remove it from DATABASE_URL{schema}.")
+            raise _unusable(reason, f"Remove it from {get_url_variable()}{schema}.")
 
 
 def _write_url(parts: dict[str, str]) -> str:

@@ -16,7 +16,6 @@ from data_contract_components.data_assets._applied_revisions import MIGRATIONS_D
 from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
 from data_contract_components.data_assets._migration_run import load_revisions_from_source, render_failure
 from data_contract_components.data_assets._query_postgres_helper import (
-    REPOSITORY_DIRECTORY,
     SQL_DIRECTORY,
     connect,
     database_url,
@@ -24,6 +23,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     read_sql,
 )
 from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
+from data_contract_components.settings import get_settings
 
 NAME_SQL = read_sql(SQL_DIRECTORY / "database_and_owner.sql")
 
@@ -81,7 +81,7 @@ def reset_database(url: str) -> None:
 def main() -> int:
     """0: the database is empty; 2: it could not be emptied."""
     ensure_migrations_load()
-    directory = REPOSITORY_DIRECTORY / ".postgres"
+    directory = get_settings().root_directory / ".postgres"
     if os.environ.get("DATABASE_URL", "").strip():
         reset_database(database_url())
     elif directory.exists():

@@ -19,6 +19,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     SQL_DIRECTORY,
     connect,
     database_url,
+    get_url_variable,
     read_sql,
 )
 from data_contract_components.errors import ComparisonError
@@ -93,7 +94,9 @@ class ScratchDatabases:
         except psycopg2.Error as error:
             way_out = "Fix that, and try again."
             if error.pgcode == INSUFFICIENT_PRIVILEGE:
-                way_out = "The role of DATABASE_URL needs the right to create databases: alter role … createdb."
+                way_out = (
+                    f"The role of {get_url_variable()} needs the right to create databases: alter role … createdb."
+                )
             raise ComparisonError(f"cannot create a scratch database: {str(error).strip()}", way_out) from error
         info = self._connection.info
         environment = {

@@ -7,7 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE, PostgresDB, read_sql
+from data_contract_components.data_assets._query_postgres_helper import (
+    INSUFFICIENT_PRIVILEGE,
+    PostgresDB,
+    get_url_variable,
+    read_sql,
+)
 from data_contract_components.errors import CatalogHiddenError, QueryError
 
 # The values of one column, by the names of the catalog's columns.
@@ -74,7 +79,7 @@ def get_data_catalog(
     except QueryError as error:
         if error.sql_state != INSUFFICIENT_PRIVILEGE:
             raise
-        role = "of DATABASE_URL"
+        role = f"of {get_url_variable()}"
         with suppress(QueryError):  # in a transaction that has failed, nothing can be asked any more
             role = str(database.query("select current_user::text as role")["role"][0])
         raise CatalogHiddenError(role, error.reason) from error

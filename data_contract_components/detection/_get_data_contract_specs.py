@@ -15,42 +15,46 @@ from data_contract_components.contract_definition.spec_problems import (
     SpecProblem,
     find_spec_problems,
 )
+from data_contract_components.settings import get_settings
 
-# From the repository's root, as git and reports name it.
-CONTRACTS_PATH = Path("data_contract_components/contract_definition")
-CONTRACT_DIRECTORY = Path(__file__).resolve().parents[2] / CONTRACTS_PATH
 NAME_ENDING = "_contract_spec.json"
 # The name of a file that can be mistaken for a contract.
 CONTRACT_LIKE = re.compile(r"contract[\W_]*spec|\.(json|ya?ml)", re.IGNORECASE)
 
 
 def get_data_contract_specs(
-    contract_directory: Path | str = CONTRACT_DIRECTORY, *, may_be_none: bool = False
+    contract_directory: Path | str | None = None, root_directory: Path | None = None, *, may_be_none: bool = False
 ) -> dict[str, Contract]:
-    """The contracts in `contract_directory` and its folders, by file stem, ordered by it.
+    """The contracts in `contract_directory` and its folders, by file stem, ordered by it; without one, the project's.
 
-    A file that only looks like a contract is a problem, so that none stays unchecked because of its name or place.
+    Their paths are relative to `root_directory` (default: the contracts' directory; the project's are as git names
+    them). A file that only looks like a contract is a problem, so that none stays unchecked because of its name or
+    place.
     Raises: InvalidContractSpecError with every problem of every file; also where there is no contract, unless
     `may_be_none`.
     """
+    if contract_directory is None:
+        settings = get_settings()
+        contract_directory, root_directory = settings.contracts, settings.git_directory
     directory = Path(contract_directory)
-    paths, problems = _find_files(directory)
+    root = root_directory or directory
+    paths, problems = _find_files(directory, root)
     if not (paths or problems or may_be_none):
         problems.append(SpecProblem(directory, None, None, f"holds no contract (*{NAME_ENDING})"))
     contracts: list[Contract] = []
     for path in paths:
-        contract, problems_of_file = read_contract(directory, path)
+        contract, problems_of_file = read_contract(root, path)
         problems += problems_of_file
         if contract is not None:
             contracts.append(contract)
-    problems += find_problems_between(directory, contracts)
+    problems += find_problems_between(root, contracts)
     if problems:
         raise InvalidContractSpecError(problems)
     return {contract.path.stem: contract for contract in contracts}
 
 
-def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
-    """The contract files below `directory`, ordered by name, and a problem for each file that only looks like one."""
+def _find_files(directory: Path, root: Path) -> tuple[list[Path], list[SpecProblem]]:
+    """The contract files below `directory`, from `root` on, ordered by name; a problem for each that only looks so."""
     paths: list[Path] = []
     problems: list[SpecProblem] = []
 
@@ -72,7 +76,7 @@ def _find_files(directory: Path) -> tuple[list[Path], list[SpecProblem]]:
         for name in names:
             path = Path(folder, name)
             if name.endswith(NAME_ENDING) and not name.startswith("."):
-                paths.append(path.relative_to(directory))
+                paths.append(path.relative_to(root))
             elif (CONTRACT_LIKE.search(name) or _has_version(path)) and not _is_known(path, directory):
                 refuse(path, f"is not read as a contract: rename it to …{NAME_ENDING}, move it elsewhere or delete it")
     return sorted(paths, key=lambda path: (path.stem, path)), sorted(problems, key=lambda problem: problem.path)

@@ -7,32 +7,30 @@ import argparse
 import dataclasses
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_spec import Contract
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
-from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
+from data_contract_components.data_assets._migrations import Migrations
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.detection._get_data_catalog import get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import (
-    CONTRACTS_PATH,
-    get_data_contract_specs,
-    get_tables,
-)
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 from data_contract_components.detection.contract_violation_detector import render_finding
-from data_contract_components.detection.migration_changes.base_checkout import open_base_checkout
 from data_contract_components.detection.migration_changes.changes import LOOSENED, SchemaChange
+from data_contract_components.detection.migration_changes.checkouts import open_base_checkout, open_head_checkout
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison, Side, compare_sides
-from data_contract_components.detection.migration_changes.migrations import Migrations, run_migrations
-from data_contract_components.errors import ComparisonError, DataContractError
+from data_contract_components.detection.migration_changes.run_both_sides import run_migrations
+from data_contract_components.errors import ComparisonError, DataContractError, SettingsError
 from data_contract_components.escaping import escape, escape_controls
+from data_contract_components.settings import Settings, find_settings, get_settings
 
 LINE_CHARACTERS = 1000
 
 
 def get_data_migration_changes(
-    base: str, repository_directory: Path = REPOSITORY_DIRECTORY, *, has_checked_database: bool = False
+    base: str, settings: Settings | None = None, *, has_checked_database: bool = False
 ) -> MigrationComparison:
     """What the working tree, uncommitted edits included, changes since it parted from `base`, a git ref.
 
@@ -41,14 +39,18 @@ def get_data_migration_changes(
     a revision can break there a promise that it keeps elsewhere.
     Raises: ComparisonError; InvalidContractSpecError of this checkout's contracts; DatabaseUnavailableError.
     """
-    with open_base_checkout(base, repository_directory) as (base_commit, base_directory):
-        base_contracts = _get_base_contracts(base_directory / CONTRACTS_PATH, base)
-        head_contracts = get_data_contract_specs(repository_directory / CONTRACTS_PATH, may_be_none=True)
+    settings = settings or get_settings()
+    name = f'the base "{base}"'
+    with open_base_checkout(base, settings.git_directory) as (base_commit, base_directory):
+        base_settings = _get_base_settings(settings.at(base_directory), name)
+        base_contracts = _get_base_contracts(base_settings, name)
+        head_contracts = get_data_contract_specs(settings.contracts, settings.git_directory, may_be_none=True)
         tables = get_tables(base_contracts) | get_tables(head_contracts)
         with (
+            open_head_checkout(settings.git_directory) as head_directory,
             ScratchDatabases() as scratch,
-            Migrations(base_directory, f'the base "{base}"', repository_directory) as base_migrations,
-            Migrations(repository_directory, "this checkout") as head_migrations,
+            Migrations(base_settings, name, settings.git_directory) as base_migrations,
+            Migrations(settings.at(head_directory), "this checkout", settings.git_directory) as head_migrations,
         ):
             traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
     # The contracts name the checked database.
@@ -62,13 +64,25 @@ def get_data_migration_changes(
     )
 
 
-def _get_base_contracts(directory: Path, base: str) -> dict[str, Contract]:
+def _get_base_settings(settings: Settings, name: str) -> Settings:
+    """The base's own settings; this checkout's where the base has none yet."""
     try:
-        return get_data_contract_specs(directory, may_be_none=True)
+        own = find_settings(settings.root_directory)
+    except SettingsError as error:
+        raise ComparisonError(f"the settings of {name} are wrong: {error.reason}", error.way_out) from error
+    if own and own.root_directory == settings.root_directory.resolve():
+        # The checkout has no .git of its own.
+        return replace(own, root_directory=settings.root_directory, git_directory=settings.git_directory)
+    return settings
+
+
+def _get_base_contracts(settings: Settings, name: str) -> dict[str, Contract]:
+    try:
+        return get_data_contract_specs(settings.contracts, settings.git_directory, may_be_none=True)
     except InvalidContractSpecError as error:
-        problems = "\n".join(str(problem).replace(f"{directory}/", "") for problem in error.problems)
+        problems = "\n".join(str(problem).replace(f"{settings.git_directory}/", "") for problem in error.problems)
         raise ComparisonError(
-            f'contracts of the base "{base}" cannot be read:\n{problems}', "Fix them in the base first."
+            f"contracts of {name} cannot be read:\n{problems}", "Fix them in the base first."
         ) from error
 
 

@@ -22,7 +22,6 @@ from data_contract_components.contract_definition.spec_problems import (
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url, read_sql
 from data_contract_components.detection._get_data_catalog import CatalogRow, get_data_catalog, get_table_names, to_rows
 from data_contract_components.detection._get_data_contract_specs import (
-    CONTRACT_DIRECTORY,
     NAME_ENDING,
     find_problems_between,
     get_data_contract_specs,
@@ -30,6 +29,7 @@ from data_contract_components.detection._get_data_contract_specs import (
     render_json_path,
 )
 from data_contract_components.errors import DataContractError
+from data_contract_components.settings import get_settings
 
 COLUMN_COMMENTS_SQL = read_sql(Path(__file__).parent / "sql" / "column_comments.sql")
 # The keys that have a value for some types only, and these types. Without a value, 1.0.0 omits them, 1.1.0 has null.
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help=f"default: [SCHEMA.]TABLE{NAME_ENDING} beside the other contracts")
     options = parser.parse_args(arguments)
     name = options.table if options.schema == "public" else f"{options.schema}.{options.table}"
-    output = options.output or CONTRACT_DIRECTORY / f"{name.replace('/', '_')}{NAME_ENDING}"
+    output = options.output or get_settings().contracts / f"{name.replace('/', '_')}{NAME_ENDING}"
     try:
         previous, spec = _generate(options, name, output)
         changes = find_changes(previous, spec) if previous else [f"new: {len(spec['schema']['properties'])} columns"]
@@ -170,7 +170,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The contract in the file `output` ({} where there is none), and the one to write."""
     contracts = get_data_contract_specs(may_be_none=True)
-    directory = CONTRACT_DIRECTORY if output.resolve().is_relative_to(CONTRACT_DIRECTORY) else output.resolve().parent
+    contract_directory = get_settings().contracts
+    directory = contract_directory if output.resolve().is_relative_to(contract_directory) else output.resolve().parent
     path = output.resolve().relative_to(directory)
     previous: dict[str, Any] = {}
     if output.exists():
@@ -195,7 +196,7 @@ def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dic
     }
     version = options.spec_version or previous.get("spec-version", SPEC_VERSIONS[-1])
     spec = generate_contract_spec(rows, descriptions, version, defaults | previous | {"owner": owner})
-    beside = list(contracts.values()) if directory == CONTRACT_DIRECTORY else None
+    beside = list(contracts.values()) if directory == contract_directory else None
     if mistakes := _find_mistakes(spec, path, beside):
         raise NoContractError("\n".join([f"{output} would be invalid:", *mistakes]))
     return previous, spec
@@ -245,7 +246,7 @@ def _find_mistakes(spec: dict[str, Any], path: Path, contracts: list[Contract] |
         return [f"its name is not that of a contract: give --output one that ends in {NAME_ENDING}"]
     contract = Contract(cast(ContractSpec, spec), path, _render(spec))
     others = [contract for contract in contracts if contract.path != path]
-    clashes = [str(problem) for problem in find_problems_between(CONTRACT_DIRECTORY, [*others, contract])]
+    clashes = [str(problem) for problem in find_problems_between(get_settings().contracts, [*others, contract])]
     return [*clashes, "Name the file that is there with --output, or change that file first."] if clashes else []
 
 

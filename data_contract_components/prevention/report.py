@@ -22,8 +22,9 @@ from data_contract_components.prevention.github.workflow_run import get_run
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.markdown import render_summary
 from data_contract_components.prevention.renderings.text import render_text
+from data_contract_components.settings import get_settings
 
-REPORT_PATH = Path(__file__).resolve().parents[2] / "contract_report.json"
+REPORT_NAME = "contract_report.json"
 EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
 FORMATS = ("text", "annotations", "summary", "html")
 
@@ -57,10 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.format != "text" or options.output or options.log:
         parser.error("--format, --output and --log need --from")
     # First, so that a run that crashes leaves no report of an earlier one.
-    for path in (REPORT_PATH, REPORT_PATH.with_suffix(".html")):
+    report_path = get_settings().root_directory / REPORT_NAME
+    for path in (report_path, report_path.with_suffix(".html")):
         path.unlink(missing_ok=True)
     report = _check(options)
-    REPORT_PATH.write_text(to_json(report), encoding="utf-8")
+    report_path.write_text(to_json(report), encoding="utf-8")
     print(render_text(report), end="")
     return EXIT_STATUS[report.outcome]
 

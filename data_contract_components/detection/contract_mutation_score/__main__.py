@@ -13,16 +13,17 @@ from pathlib import Path
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_spec import Contract, get_enforcement
-from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY, PostgresDB, database_url
+from data_contract_components.data_assets._migrations import Migrations
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
-from data_contract_components.detection._get_data_contract_specs import CONTRACT_DIRECTORY, get_data_contract_specs
+from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.contract_mutation_score.score import (
     ContractMutations,
     Verdict,
     render_score,
     render_verdicts,
 )
-from data_contract_components.detection.migration_changes.migrations import Migrations
+from data_contract_components.settings import get_settings
 
 
 @command("nothing was changed")
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Break each clause of each contract in a scratch database, and print which would be noticed.",
         epilog="Exit status: 0 all noticed; 1 something would go unnoticed; 2 something could not be checked.",
     )
-    parser.add_argument("contract_directory", type=Path, nargs="?", default=CONTRACT_DIRECTORY)
+    parser.add_argument("contract_directory", type=Path, nargs="?")
     parser.add_argument(
         "--in-place",
         action="store_true",
@@ -55,8 +56,10 @@ def _scratch_database() -> Iterator[str]:
     """The URL of a database that the migrations have built; it is dropped afterwards."""
     with ScratchDatabases() as scratch:
         database = scratch.create()
-        with Migrations(REPOSITORY_DIRECTORY, "this checkout") as migrations:
-            migrations.begin(database, is_traced=False)
+        with Migrations(get_settings(), "this checkout") as migrations:
+            migrations.begin_reading(database)
+            migrations.end_reading()
+            migrations.begin(database)
             migrations.end()
         yield database.url
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contract_components.contract_definition.contract_spec import TABLE_CLAUSES, Contract, ContractSpec, JsonPath
-from data_contract_components.detection._get_data_contract_specs import CONTRACTS_PATH, render_json_path
+from data_contract_components.detection._get_data_contract_specs import render_json_path
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
 # From the least to the most binding.
@@ -38,7 +38,7 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
         head_name = head_names[name]
         after = head[head_name]
         if after.path != before.path:
-            change = ClauseChange((), _render_path(before.path), _render_path(after.path), "metadata")
+            change = ClauseChange((), before.path.as_posix(), after.path.as_posix(), "metadata")
             changes.append(make(head_name, after.path, 1, change))
         for change in find_clause_changes(before.spec, after.spec):
             changes.append(make(head_name, after.path, after.find_line(change.json_path), change))
@@ -51,12 +51,8 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
 def _make_change(owned: Contract, name: str, path: Path, line: int | None, change: ClauseChange) -> ContractChange:
     """The change of a contract whose owner is that of `owned`."""
     json_path, before, after, kind = change
-    place, owner = Place(_render_path(path), line), owned.spec["owner"]
+    place, owner = Place(path.as_posix(), line), owned.spec["owner"]
     return ContractChange(name, place, render_json_path(json_path), kind, before, after, owner["name"], owner["email"])
-
-
-def _render_path(path: Path) -> str:
-    return (CONTRACTS_PATH / path).as_posix()
 
 
 def match_contracts(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> dict[str, str]:

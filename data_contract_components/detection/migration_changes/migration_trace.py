@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_contract_components.data_assets._migrations import RecordedSteps
 from data_contract_components.data_assets._query_postgres_helper import read_sql
 from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS
 from data_contract_components.detection.migration_changes.changes import Place
@@ -50,11 +51,11 @@ class Trace:
     last: dict[ColumnKey, Row] = field(default_factory=dict)
 
     @classmethod
-    def from_rows(cls, first: list[Row], steps: list[Any]) -> Trace:
+    def from_steps(cls, recorded: RecordedSteps) -> Trace:
         """A trace from what a worker answers; each of its steps is the fields of a place and pairs of rows."""
-        trace = cls({column_key_of(row): row for row in first})
+        trace = cls({column_key_of(row): row for row in recorded.first})
         trace.last = dict(trace.first)
-        for place, pairs in steps:
+        for place, pairs in recorded.steps:
             rows = {column_key_of(before or after): (before, after) for before, after in pairs}
             for key, (_, after) in rows.items():
                 trace.last.pop(key, None)

@@ -15,10 +15,9 @@ from data_contract_components.contract_definition.contract_spec import (
 from data_contract_components.contract_definition.contract_spec import Consumer as ConsumerSpec
 from data_contract_components.contract_definition.contract_spec import Owner as OwnerSpec
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
-from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
 from data_contract_components.detection._current_state import CurrentState, read_current_state
 from data_contract_components.detection._get_data_catalog import get_table_names
-from data_contract_components.detection._get_data_contract_specs import CONTRACTS_PATH, get_table_key
+from data_contract_components.detection._get_data_contract_specs import get_table_key
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
@@ -34,6 +33,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     ReportedViolation,
     Table,
 )
+from data_contract_components.settings import get_settings
 
 
 def get_contract_report() -> ContractReport:
@@ -54,7 +54,7 @@ def get_contract_report() -> ContractReport:
 
 def _shorten_paths(text: str) -> str:
     """Paths of this checkout as git has them."""
-    return text.replace(f"{REPOSITORY_DIRECTORY}/", "")
+    return text.replace(f"{get_settings().git_directory}/", "")
 
 
 def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: datetime.date) -> ContractReport:
@@ -127,7 +127,7 @@ def _make_contract(
 
     return CheckedContract(
         contract_name=contract.path.stem,
-        path=(CONTRACTS_PATH / contract.path).as_posix(),
+        path=contract.path.as_posix(),
         name=spec["name"],
         namespace=spec["namespace"],
         doc=spec["doc"],

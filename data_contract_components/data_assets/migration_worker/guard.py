@@ -16,6 +16,9 @@ POSTGRES_URL = re.compile(r"\s*postgres\w*(\+\w+)?://")
 # The parameters of a URL that identify the database; a driver that does not use libpq knows the last two.
 PLACE_KEYS = ("user", "password", "passfile", "hostaddr", "dbname", "database", "service", "host", "port")
 LIBPQ_DRIVERS = ("postgres", "postgresql", "psycopg2", "psycopg", "psycopg_async", "psycopg2cffi")
+# What a setting of the environment may contain as {host} and so on, and libpq's variables that have it.
+FIELDS = ("host", "port", "user", "password", "database")
+LIBPQ_FIELDS = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
 IDENTITY_SQL = """
 select datname::text, oid::text
 from pg_catalog.pg_database
@@ -97,14 +100,21 @@ class Guard:
         raise RefusedConnectionError(reason)
 
 
-def set_environment(url: str, variables: dict[str, str | None]) -> None:
-    """Every URL in the environment is that of the scratch database, and so are libpq's `variables` (None: unset)."""
+def set_environment(job: dict[str, Any]) -> None:
+    """The job's `environment` is set, every URL in it leads to the scratch database, and so do libpq's variables."""
+    url = job["url"]
+    values = {
+        name: value or "" for name, value in zip(FIELDS, map(job["libpq_environment"].get, LIBPQ_FIELDS), strict=True)
+    }
+    for name, text in job["environment"].items():
+        os.environ[name] = re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
     for name, value in list(os.environ.items()):
         if POSTGRES_URL.match(value):
             os.environ[name] = _render_url_like(value, url)
-    if not POSTGRES_URL.match(os.environ.get("DATABASE_URL", "")):
-        os.environ["DATABASE_URL"] = url
-    for name, variable in variables.items():
+    for name in job["url_variables"]:
+        if not POSTGRES_URL.match(os.environ.get(name, "")):
+            os.environ[name] = url
+    for name, variable in job["libpq_environment"].items():
         os.environ.pop(name, None)
         if variable:
             os.environ[name] = variable

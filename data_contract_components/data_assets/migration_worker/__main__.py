@@ -1,4 +1,4 @@
-"""A program that runs the migrations of one checkout on a scratch database; migrations.py starts it by its directory.
+"""A program that runs the migrations of one checkout on a scratch database; _migrations.py starts it by its directory.
 
 Each line on standard input is a job, which runs in a process of its own, so that no job is affected by what another
 imported or opened. The answer is a JSON file, and the exit status of the job's process a line on standard output. The

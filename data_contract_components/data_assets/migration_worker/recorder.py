@@ -13,7 +13,8 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
-from sqlalchemy import Connection, event
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
 
 STATEMENT_LENGTH = 120
 SESSION_SQL = """
@@ -46,13 +47,13 @@ class Recorder:
     """Compares the columns each time that another call of a revision is about to run a statement.
 
     `trace` has the first rows, and for each call its place and the rows that it changed, before and after. It is empty
-    without `columns_sql`.
+    without `recording`.
     """
 
     def __init__(
         self, connection: Connection, context: MigrationContext, heads: tuple[str, ...], job: dict[str, Any]
     ) -> None:
-        self._connection, self._heads, self._is_traced = connection, set(heads), bool(job["columns_sql"])
+        self._connection, self._heads, self._is_traced = connection, set(heads), bool(job["recording"])
         self._transactions: set[str] = set()
         table = connection.dialect.identifier_preparer.format_table(context._version)
         oid_sql = f"select pg_catalog.to_regclass({dollar_quote(table)})::oid::bigint"
@@ -63,8 +64,8 @@ class Recorder:
         # Planning a query takes ten times as long as running it, so it is prepared. The names are unique also in
         # another session that a pooler may switch to.
         token = secrets.token_hex(6)
-        self._versions_sql = (f"contracts_{token}_versions", job["versions_sql"])
-        columns_sql = f"select to_json(rows)::text from ({job['columns_sql']}) as rows"
+        self._versions_sql = (f"contracts_{token}_versions", job["recording"]["versions_sql"])
+        columns_sql = f"select to_json(rows)::text from ({job['recording']['columns_sql']}) as rows"
         self._columns_sql = (f"contracts_{token}_columns", columns_sql)
         self._prepared = ""
         self._versions = self._read_versions()

@@ -1,18 +1,16 @@
-"""Checks out the commit that a pull request is compared with, into a temporary directory."""
+"""Checkouts of both compared sides in temporary directories, in which their migrations may write what they like."""
 
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from data_contract_components.data_assets._query_postgres_helper import REPOSITORY_DIRECTORY
+from data_contract_components.data_assets._temporary_directory import open_temporary_directory
 from data_contract_components.errors import ComparisonError
 from data_contract_components.escaping import escape_controls
 
-COMPONENTS = "data_contract_components"
 # git sets these for its hooks; each leads to another repository, index or history.
 HOOK_VARIABLES = ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
 # Off: what git would run or write in the user's repository with an index, and what would leave files out. On: the
@@ -27,65 +25,50 @@ OPTIONS = (
 
 
 @contextmanager
-def open_base_checkout(base: str, repository_directory: Path = REPOSITORY_DIRECTORY) -> Iterator[tuple[str, Path]]:
+def open_base_checkout(base: str, git_directory: Path) -> Iterator[tuple[str, Path]]:
     """The commit at which HEAD and `base`, a git ref, parted, and a directory with its files, which is then removed.
 
     Submodules are empty. Raises: ComparisonError; git's own files are as before.
     """
-    commit = find_merge_base(base, repository_directory)
-    if not _git_output(repository_directory, "ls-tree", commit, COMPONENTS):
-        raise ComparisonError(
-            f"{_render_ref(base)} (commit {commit[:12]}) has no {COMPONENTS}/",
-            "Name a base that has the migrations.",
-        )
-    with open_temporary_directory("contracts-checkout-") as directory:
-        checkout_directory = directory / "checkout"
-        checkout_directory.mkdir()
+    commit = find_merge_base(base, git_directory)
+    with _open_checkout() as checkout_directory:
         # With a work tree of its own, git applies the base's .gitattributes.
-        answer = os.fsdecode(_git_output(repository_directory, "rev-parse", "--absolute-git-dir", "--show-prefix"))
-        git_directory, prefix = answer.split("\n")[:2]
-        environment = {
-            "GIT_DIR": git_directory,
-            "GIT_WORK_TREE": str(checkout_directory),
-            "GIT_INDEX_FILE": str(directory / "index"),
-        }
-        _git_output(checkout_directory, "read-tree", commit, **environment)
+        environment = _read_commit(commit, git_directory, checkout_directory, checkout_directory)
         _git_output(checkout_directory, "checkout-index", "--all", "--quiet", **environment)
-        yield commit, checkout_directory / prefix
+        yield commit, checkout_directory
 
 
 @contextmanager
-def open_temporary_directory(prefix: str) -> Iterator[Path]:
-    """A new directory, which is then removed; if this process is killed, by the next that uses `prefix`.
-
-    A lock marks it as in use, because the kernel releases it when this process ends.
-    """
-    for leftover in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        with suppress(OSError), _locked(leftover):
-            shutil.rmtree(leftover)
-    with ExitStack() as stack:
-        while True:
-            directory = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
-            # Before it is locked, another process may remove it as left behind.
-            with suppress(FileNotFoundError, BlockingIOError):
-                stack.enter_context(_locked(directory))
-                if directory.exists():
-                    break
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        yield directory
+def open_head_checkout(git_directory: Path) -> Iterator[Path]:
+    """A directory with a copy of the working tree, without what git ignores; it is then removed."""
+    with _open_checkout() as checkout_directory:
+        environment = _read_commit("HEAD", git_directory, git_directory, checkout_directory)
+        options = ("-z", "--cached", "--others", "--exclude-standard")
+        names = _git_output(git_directory, "ls-files", *options, **environment).split(b"\0")
+        for name in map(os.fsdecode, filter(None, names)):
+            source, target = git_directory / name, checkout_directory / name
+            if source.is_symlink() or source.is_file():  # it may be deleted, or a submodule
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target, follow_symlinks=False)
+        yield checkout_directory
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Raises: OSError where another process has the lock, or the directory is missing."""
-    import fcntl  # not on Windows, where there is no comparison
+def _open_checkout() -> Iterator[Path]:
+    with open_temporary_directory("contracts-checkout-") as directory:
+        (directory / "checkout").mkdir()
+        yield directory / "checkout"
 
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
+
+def _read_commit(commit: str, git_directory: Path, work_tree: Path, checkout_directory: Path) -> dict[str, str]:
+    """Git's variables for an index of `commit` beside the checkout, as git touches its own index when it reads it."""
+    environment = {
+        "GIT_DIR": os.fsdecode(_git_output(git_directory, "rev-parse", "--absolute-git-dir")).rstrip("\n"),
+        "GIT_WORK_TREE": str(work_tree),
+        "GIT_INDEX_FILE": str(checkout_directory.with_name("index")),
+    }
+    _git_output(work_tree, "read-tree", commit, **environment)
+    return environment
 
 
 def find_merge_base(base: str, repository_directory: Path) -> str:

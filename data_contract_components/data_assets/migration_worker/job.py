@@ -1,10 +1,13 @@
 """Reads the revisions of a checkout, or applies them to the scratch database."""
 
-import ast
+import argparse
 import contextlib
+import importlib
 import os
 import re
+import subprocess
 import sys
+import tomllib
 import traceback
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
@@ -17,25 +20,30 @@ from alembic.operations import BatchOperations, MigrateOperation
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from .guard import Guard, RefusedConnectionError, set_environment, set_urls
-from .recorder import IncompleteError, Recorder, dollar_quote, query, read
+from .recorder import IncompleteError, Recorder, dollar_quote, query
 
+PACKAGE = "data_contract_components"
 WORKER_DIRECTORY = str(Path(__file__).resolve().parent)
 
 
+class _RevisionsRead(BaseException):
+    """Ends env.py, which may catch every Exception, before it changes anything."""
+
+
 class Job:
-    """A job of migrations.py: `root` is the checkout, `database` and `oid` are the scratch database's."""
+    """A job of _migrations.py: `root` is the checkout, `database` and `oid` are the scratch database's."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._job, self._root = job, str(job["root"])
         self._revision: Script | None = None
-        # Files and listed directories, by the revisions that are applied, and before that.
         self._opened: set[str] = set()
-        self._opened_before: set[str] = set()
+        self._is_loading = False
         self._guard = Guard(job["database"], job["oid"])
 
     def answer(self) -> dict[str, Any]:
@@ -43,23 +51,24 @@ class Job:
         self._isolate_modules()
         self._guard.install()
         event.listen(Engine, "before_cursor_execute", self._make_way, retval=True)
-        set_environment(self._job["url"], self._job["environment"])
+        set_environment(self._job)
         _execute_batches_at_once()
         _skip_files_of_macos()
         try:
-            config = Config(self._job["config"])
-            set_urls(config, self._job["url"])
-            script = ScriptDirectory.from_config(config)
-            result = self._apply(config, script) if self._job["is_apply"] else self._get_revisions(script)
+            if self._job["before_migrations"] and not self._job["is_apply"]:
+                self._build_beginning(self._job["before_migrations"])
+            config = self._make_config()
+            with self._loading():
+                script = ScriptDirectory.from_config(config)
+            result = self._run(config, script)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a revision is anybody's code
             return {"error": self._describe(error)}
         if self._root != self._job["other_root"]:
-            opened = self._opened | self._opened_before
-            others = [path for path in opened if path.endswith(".py") and _is_of(path, self._job["other_root"])]
+            others = [path for path in self._opened if _is_of(path, self._job["other_root"])]
             if others:
                 way_out = "Let alembic.ini's prepend_sys_path say where the packages of the project are, with %(here)s."
                 return {"error": {"reason": f"it imports {min(others)} of another checkout", "way_out": way_out}}
-        return result | {"opened": sorted(self._path_of(path) for path in self._opened if _is_of(path, self._root))}
+        return result
 
     def _describe(self, error: BaseException) -> dict[str, Any]:
         """The reason, the revision that ran, and the innermost line of its file; else of any file of the checkout."""
@@ -84,6 +93,7 @@ class Job:
         return {
             "reason": "\n".join([reason, *(f"It was refused {refusal}." for refusal in self._guard.refusals)]),
             "refusal": next((str(link) for link in chain if isinstance(link, RefusedConnectionError)), None),
+            "is_loading": self._is_loading,
             "revision": self._revision.revision if self._revision else None,
             "path": self._path_of(path) if path else None,
             "line": line,
@@ -93,11 +103,21 @@ class Job:
         return os.path.relpath(os.path.realpath(path), self._root)
 
     def _isolate_modules(self) -> None:
-        """Modules come from this checkout and are compiled again; the files that are read are noted."""
+        """Modules come from this checkout and are compiled again; which are read is noted."""
         root, other_root = self._root, self._job["other_root"]
-        paths = (root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path for path in sys.path)
-        # An editable install puts a checkout on the path, whose regular packages win over a namespace package of root.
-        sys.path[:] = [root, *(path for path in paths if not Path(path, "data_contract_components").is_dir())]
+
+        def move(path: str) -> str:
+            return root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path
+
+        sys.path[:] = [self._job["directory"], *map(move, sys.path)]
+        if Path(root, PACKAGE).is_dir():
+            # An editable install puts a checkout on the path, whose regular packages win over root's, a namespace.
+            sys.path[1:] = [path for path in sys.path[1:] if not Path(path, PACKAGE).is_dir()]
+        for finder in sys.meta_path:  # setuptools' for an editable install that is not a directory on the path
+            module = sys.modules.get(getattr(finder, "__module__", ""))
+            mapping = getattr(module, "MAPPING", None)
+            if isinstance(mapping, dict):
+                mapping.update({name: move(path) for name, path in mapping.items()})
         get_stats = SourceFileLoader.path_stats
 
         def path_stats(loader: SourceFileLoader, path: Any) -> Any:
@@ -107,9 +127,8 @@ class Job:
             return get_stats(loader, path)
 
         def note(name: str, arguments: tuple[Any, ...]) -> None:
-            is_listing = name in ("os.listdir", "os.scandir") and "importlib" not in sys._getframe(1).f_code.co_filename
-            if (name == "open" or is_listing) and isinstance(arguments[0], str | bytes | os.PathLike):
-                self._opened.add(os.path.realpath(os.fsdecode(arguments[0])))
+            if name == "open" and isinstance(arguments[0], str) and arguments[0].endswith(".py"):
+                self._opened.add(os.path.realpath(arguments[0]))
 
         SourceFileLoader.path_stats = path_stats  # type: ignore[method-assign,assignment]
         sys.addaudithook(note)
@@ -125,33 +144,60 @@ class Job:
                 query(connection, f"do {dollar_quote(body)}")
         return sql, parameters
 
-    def _get_revisions(self, script: ScriptDirectory) -> dict[str, Any]:
-        revisions = [step.revision for step in _get_steps(script, ())]
-        for revision in revisions:
-            # What its functions import is imported here, so that these files are noted too.
-            source = read(revision.path)
-            if re.search(r"^[ \t]+(import|from)\b", source, re.MULTILINE):
-                for node in ast.walk(ast.parse(source)):
-                    if isinstance(node, ast.Import | ast.ImportFrom):
-                        with contextlib.suppress(Exception, SystemExit):
-                            exec(ast.unparse(node), dict(vars(revision.module)))
-        pairs = [(revision.revision, self._path_of(revision.path)) for revision in revisions]
-        return {"heads": sorted(script.get_heads()), "revisions": pairs}
+    @contextlib.contextmanager
+    def _loading(self) -> Iterator[None]:
+        """Where it ends by an error, this was one in the files of the revisions."""
+        self._is_loading = True
+        yield
+        self._is_loading = False
 
-    def _apply(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
-        """Applies the next `count` revisions; returns their trace where the job has `columns_sql`."""
+    def _build_beginning(self, text: str) -> None:
+        """Runs the SQL file or command on which the history begins."""
+        if not text.endswith(".sql"):
+            result = subprocess.run(text, shell=True, stdout=2)
+            if result.returncode:
+                raise IncompleteError(f"before_migrations, {text}, ended with status {result.returncode}")
+            return
+        # pg_dump writes commands of psql, too, which begin with a backslash.
+        sql = re.sub(r"(?m)^\\(un)?restrict .*$", "", Path(text).read_text(encoding="utf-8"))
+        with contextlib.closing(psycopg2.connect(self._job["url"])) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            connection.commit()
+
+    def _make_config(self) -> Config:
+        """The configuration as the command `alembic` reads it."""
+        path = Path(self._job["config"])
+        arguments: dict[str, Any] = {}
+        toml_path = path if path.suffix == ".toml" else Path("pyproject.toml")
+        # Alembic 1.16 and later read it.
+        if toml_path.exists() and "alembic" in tomllib.loads(toml_path.read_text(encoding="utf-8")).get("tool", {}):
+            arguments = {"toml_file": str(toml_path.resolve())}
+        options = argparse.Namespace(x=self._job["x_arguments"]) if self._job["x_arguments"] else None
+        file = None if path == toml_path else str(path.resolve())
+        config = Config(file, ini_section=self._job["section"], cmd_opts=options, **arguments)
+        set_urls(config, self._job["url"])
+        if not arguments and config.get_main_option("script_location") is None:
+            config.set_main_option("script_location", str(path.parent.resolve()))  # as Flask-Migrate does
+        return config
+
+    def _run(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
+        """Reads the revisions, or applies the next `count`, and returns their trace if the job has a `recording`."""
         recorder: Recorder | None = None
+        revisions: list[tuple[str, str]] = []
 
         def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             nonlocal recorder
+            with self._loading():
+                steps = script._upgrade_revs("heads", heads) if script.get_heads() else []  # type: ignore[arg-type]
+            if not self._job["is_apply"]:
+                revisions.extend((step.revision.revision, self._path_of(step.revision.path)) for step in steps)
+                raise _RevisionsRead
             connection = context.connection
             assert connection is not None
             recorder = Recorder(connection, context, heads, self._job)
             transaction = connection.get_transaction()
             context.on_version_apply_callbacks += (recorder.end,)
-            steps = _get_steps(script, heads)[: self._job["count"]]
-            self._opened_before, self._opened = self._opened_before | self._opened, set()
-            for step in steps:
+            for step in steps[: self._job["count"]]:
                 self._revision = step.revision
                 recorder.begin(step.revision, self._path_of(step.revision.path))
                 yield step
@@ -163,10 +209,14 @@ class Job:
         url = self._job["url"]
         engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=NullPool)
         environment = EnvironmentContext(config, script, fn=get_steps, as_sql=False, destination_rev="heads", tag=None)
-        with environment, engine.connect() as offered_connection:
+        with environment, _flask_context(script.env_py_location), engine.connect() as offered_connection:
             config.attributes["connection"] = offered_connection
-            script.run_env()
-            offered_connection.commit()
+            try:
+                script.run_env()
+            except _RevisionsRead:
+                return {"revisions": revisions}
+            if hasattr(offered_connection, "commit"):  # SQLAlchemy 1.4 commits by itself
+                offered_connection.commit()
         if recorder is None:
             raise IncompleteError("env.py ran no migrations")
         with engine.connect() as connection:
@@ -175,9 +225,13 @@ class Job:
         return recorder.trace
 
 
-def _get_steps(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
-    """The steps from `heads` on, in alembic's order."""
-    return script._upgrade_revs("heads", heads) if script.get_heads() else []  # type: ignore[arg-type]
+def _flask_context(env_path: str) -> contextlib.AbstractContextManager[Any]:
+    """The application's context if env.py is Flask-Migrate's, which the command `flask db` runs in it."""
+    if not re.search(r"\bcurrent_app\b", Path(env_path).read_text(encoding="utf-8")):
+        return contextlib.nullcontext()
+    context: contextlib.AbstractContextManager[Any]
+    context = importlib.import_module("flask.cli").ScriptInfo().load_app().app_context()
+    return context
 
 
 def _is_of(path: str, root: str) -> bool:
@@ -205,9 +259,11 @@ def _execute_batches_at_once() -> None:
 
 def _skip_files_of_macos() -> None:
     """The files ._*.py, which macOS writes beside others on a foreign disk, are not revisions."""
-    original = Script._from_path
+    original = getattr(Script, "_from_path", None)
+    if original is None:
+        return  # before Alembic 1.16
 
-    def from_path(script: ScriptDirectory, path: Any) -> Script | None:
+    def from_path(script: ScriptDirectory, path: Any) -> Any:
         return None if Path(path).name.startswith("._") else original(script, path)
 
     Script._from_path = from_path  # type: ignore[method-assign,assignment]

@@ -1,0 +1,142 @@
+"""What a repository says about its contracts and migrations: [tool.data_contracts] in its pyproject.toml."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from data_contract_components.errors import SettingsError
+
+TABLE = "[tool.data_contracts]"
+CHECKOUT_DIRECTORY = Path(__file__).resolve().parents[1]
+# The chapter's tree, and what `alembic init` makes.
+CHAPTERS_CONFIG = "data_contract_components/data_assets/alembic.ini"
+CHAPTERS_CONTRACTS = "data_contract_components/contract_definition"
+SERVERS = (16, 18)
+PATHS = ("contract_directory", "alembic_config")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Where a project has its contracts and migrations, and how the migrations are run.
+
+    `root_directory` is the project's: the one with the settings, in which its migrations run. Paths are relative to it.
+    `git_directory` is the one that has .git, or the root where there is none: git and GitHub name files from there.
+    """
+
+    root_directory: Path
+    git_directory: Path
+    contract_directory: str = CHAPTERS_CONTRACTS
+    alembic_config: str = CHAPTERS_CONFIG
+    alembic_section: str = "alembic"
+    x_arguments: tuple[str, ...] = ()
+    url_variables: tuple[str, ...] = ("DATABASE_URL",)
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    before_migrations: str = ""
+    server: int = SERVERS[-1]
+
+    @property
+    def contracts(self) -> Path:
+        return self.root_directory / self.contract_directory
+
+    def at(self, git_directory: Path) -> Settings:
+        """The same settings for another checkout of the repository."""
+        root_directory = git_directory / self.root_directory.relative_to(self.git_directory)
+        return dataclasses.replace(self, root_directory=root_directory, git_directory=git_directory)
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """The settings for the working directory; elsewhere in a checkout of this project, those of the checkout.
+
+    Raises: SettingsError.
+    """
+    settings = find_settings(Path.cwd())
+    if settings is None and (CHECKOUT_DIRECTORY / "pyproject.toml").exists():
+        settings = find_settings(CHECKOUT_DIRECTORY)
+    if settings is None:
+        raise SettingsError(
+            f"no pyproject.toml from {Path.cwd()} up to the repository's root has {TABLE}",
+            'Add it, with contract_directory = "…" and alembic_config = "…", where the migrations are.',
+        )
+    return settings
+
+
+def find_settings(directory: Path) -> Settings | None:
+    """The settings that apply in `directory`: of it or the nearest directory above, within its git repository.
+
+    Without any, those of the chapter's tree, if that is there. Raises: SettingsError.
+    """
+    directory = directory.resolve()
+    above = [directory, *directory.parents]
+    git_directory = next((path for path in above if (path / ".git").exists()), None)
+    if git_directory:
+        above = above[: above.index(git_directory) + 1]
+    for path in above:
+        table = _read_table(path / "pyproject.toml")
+        if table is not None:
+            return _check(path, git_directory or path, table)
+    root = next((path for path in above if (path / CHAPTERS_CONFIG).exists()), None)
+    return Settings(root, git_directory or root) if root else None
+
+
+def _read_table(path: Path) -> dict[str, Any] | None:
+    """The settings in a pyproject.toml; None where it has none."""
+    try:
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}", "Correct it, and try again.") from error
+    table = tool.get("data_contracts") if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise SettingsError(f"{path}: tool.data_contracts is not a table", f"Write {TABLE} and its keys below it.")
+    return table
+
+
+def _check(root: Path, git_directory: Path, table: dict[str, Any]) -> Settings:
+    """The settings of a table, with the defaults of a project of this shape."""
+    if not (root / CHAPTERS_CONFIG).exists():
+        config = "alembic.ini" if (root / "alembic.ini").exists() else "pyproject.toml"
+        table = {"contract_directory": "contracts", "alembic_config": config} | table
+    place = f"{root / 'pyproject.toml'}: {TABLE}"
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)[2:]}
+    for key, value in table.items():
+        if key not in defaults:
+            raise SettingsError(f'{place} has an unknown key "{key}"', _name_nearest(key, defaults))
+        if expected := _find_expected(defaults[key], value):
+            raise SettingsError(f"{place}: {key} is {value!r}", f"Write {expected}.")
+    for key in PATHS:
+        path = table.get(key)
+        if path and not (root / path).exists():
+            nearest = [found.relative_to(root).as_posix() for found in root.rglob(Path(path).name)]
+            nearest += [found.relative_to(root).as_posix() for found in (root / path).parent.glob("*")]
+            raise SettingsError(f'{place}: {key} "{path}" does not exist', _name_nearest(path, nearest))
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    return Settings(root, git_directory, **values)
+
+
+def _find_expected(default: object, value: Any) -> str | None:
+    """What is to be written in place of `value`, whose default is `default`; None if it is right."""
+    if isinstance(default, int):
+        return None if value in SERVERS else " or ".join(map(str, SERVERS))
+    if isinstance(default, str):
+        return None if isinstance(value, str) else 'a string: "…"'
+    if isinstance(default, tuple):
+        return None if isinstance(value, list) and _are_strings(value) else 'a list of strings: ["…"]'
+    return None if isinstance(value, dict) and _are_strings(value.values()) else 'a table of strings: {NAME = "…"}'
+
+
+def _are_strings(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _name_nearest(name: str, known: Iterable[str]) -> str:
+    names = list(dict.fromkeys(known))
+    nearest = get_close_matches(name, names, n=1)
+    return f'Did you mean "{nearest[0]}"?' if nearest else f"There is {', '.join(names[:12]) or 'nothing like it'}."
