@@ -50,18 +50,18 @@ class CatalogHiddenError(DataContractError):
 class StaleDatabaseError(DataContractError):
     """The database was built by other migration files than those of this checkout, so nothing was compared.
 
-    `commands` are alembic's that update the database; empty if a new database is needed.
+    `commands` are alembic's that update the database, run in `directory`; empty if a new database is needed, which
+    `reset` makes.
     """
 
-    def __init__(self, problems: list[str], commands: list[str]) -> None:
+    def __init__(self, problems: list[str], commands: list[str], directory: str, reset: str) -> None:
         lines = ["the database is not what the migration files of this checkout build, so nothing was checked:"]
         lines += [f"  {problem}" for problem in problems]
         if commands:
-            lines += ["To bring it up to date, in data_contract_components/data_assets:"]
-            lines += [f"  {command}" for command in commands]
-            lines += ["or, where that fails, in the repository's directory: make reset"]
+            lines += [f"To bring it up to date, in {directory}:", *(f"  {command}" for command in commands)]
+            lines += [f"or, where that fails, in the repository's directory: {reset}"]
         else:
-            lines += ["To build it again, in the repository's directory:", "  make reset"]
+            lines += ["To build it again, in the repository's directory:", f"  {reset}"]
         super().__init__("\n".join(lines))
         self.problems = problems
         self.commands = commands

@@ -25,12 +25,16 @@ from data_contract_components.data_assets._query_postgres_helper import (
     read_sql,
 )
 from data_contract_components.errors import QueryError, StaleDatabaseError
+from data_contract_components.settings import CHAPTERS_CONFIG, get_settings
 
 if TYPE_CHECKING:  # importing alembic takes as long as the contract tests
     from alembic.runtime.migration import MigrationContext, MigrationInfo
     from alembic.script import ScriptDirectory
 
+MIGRATIONS_PATH = "data_contract_components/data_assets/db_migrations"
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
+DEFAULT_CONFIGS = ("alembic.ini", "pyproject.toml")
+MIGRATE = "python -m data_contract_components.data_assets.migrate_db"
 MARKER = "data_contracts_record"  # records.sql has it too
 DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
 # No migration reads these: raw_data/ is for seed_db.py, the template for new revisions, hidden files and backups are an
@@ -41,6 +45,7 @@ NO_MIGRATIONS_INPUT = re.compile(
 
 RECORDS_SQL = read_sql(SQL_DIRECTORY / "records.sql")
 RELATIONS_SQL = read_sql(SQL_DIRECTORY / "relations.sql")
+VERSION_TABLES_SQL = read_sql(SQL_DIRECTORY / "version_tables.sql")
 COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_class')"
 
 
@@ -70,9 +75,9 @@ class Record:
 
 
 def record_applied_revisions(
-    checksums: dict[str, str], ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], **_: Any
+    ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: object = None
 ) -> None:
-    """The record is that of `heads`, in the transaction of `step`; `checksums` were taken before alembic read a file.
+    """The record is that of `heads`, in the transaction of `step`: for `on_version_apply` in any env.py.
 
     A file keeps the checksum that was recorded first: a revision's file until the revision is downgraded, any other
     file until nothing is applied. `--sql`, which only prints, and `stamp`, which runs nothing, record nothing.
@@ -84,32 +89,34 @@ def record_applied_revisions(
     comment = ctx.connection.exec_driver_sql(COMMENT_SQL, (table,)).scalar_one()
     if comment and not comment.startswith("{"):
         return  # another tool's comment
+    directory = Path(ctx.script.dir).resolve()
+    checksums = get_checksums_once(directory)
     recorded = (Record.from_json(comment) or Record()).checksums
     applied = {revision.revision for revision in step.revision_map.iterate_revisions(tuple(heads), "base")}
     record = Record(sorted(heads), {}, {**checksums, **recorded} if applied else {})
-    for revision, path in _get_paths(ctx.script).items():
+    for revision, path in _get_paths(ctx.script, directory).items():
         if revision not in applied:
             record.checksums.pop(path, None)
             continue
         record.paths[revision] = path
         if path not in recorded:
             is_run = step.is_upgrade and revision in step.up_revision_ids
-            checksum = checksums.get(path) or _get_checksum(MIGRATIONS_DIRECTORY / path)
+            checksum = checksums.get(path) or _get_checksum(directory / path)
             record.checksums[path] = checksum if is_run else None
     ctx.connection.exec_driver_sql(f"comment on table {table} is %s", (record.to_json(),))
 
 
 @functools.cache
-def _get_paths(script: ScriptDirectory) -> dict[str, str]:
-    """The file of each revision, relative to db_migrations/; cached, as each step needs it."""
+def _get_paths(script: ScriptDirectory, directory: Path) -> dict[str, str]:
+    """The file of each revision, relative to `directory`; cached, as each step needs it."""
     revisions = script.walk_revisions()
-    return {revision.revision: os.path.relpath(revision.path, MIGRATIONS_DIRECTORY) for revision in revisions}
+    return {revision.revision: os.path.relpath(os.path.realpath(revision.path), directory) for revision in revisions}
 
 
 def ensure_applied_revisions_are_current(
-    database: PostgresDB | None = None, migrations_directory: Path = MIGRATIONS_DIRECTORY
+    database: PostgresDB | None = None, migrations_directory: Path | None = None
 ) -> None:
-    """The files in `migrations_directory` built the database, or a line on stderr names what is not known.
+    """The files in `migrations_directory` (None: the project's) built the database; stderr names what is not known.
 
     Raises: StaleDatabaseError with every file that is new, edited or gone since; also where nothing was ever built.
     """
@@ -119,15 +126,16 @@ def ensure_applied_revisions_are_current(
         records_df = transaction.query(RECORDS_SQL)
         if records_df.empty:
             if transaction.query(RELATIONS_SQL).empty:
-                raise StaleDatabaseError(["it was never migrated"], [UPGRADE])
+                raise _make_error(["it was never migrated"], [UPGRADE])
+            _ensure_each_revision_is_applied(transaction)
             _warn("it has no record of the migrations that built it")
             return
         tables = [quote_table(*names) for names in records_df[["table_schema", "table_name"]].to_numpy()]
         if len(tables) > 1:
-            raise StaleDatabaseError([f"{' and '.join(tables)} each have a record of what was applied"], [])
+            raise _make_error([f"{' and '.join(tables)} each have a record of what was applied"], [])
         record = Record.from_json(records_df["record"][0])
         if record is None:
-            raise StaleDatabaseError([f"the record of what was applied, the comment of {tables[0]}, is damaged"], [])
+            raise _make_error([f"the record of what was applied, the comment of {tables[0]}, is damaged"], [])
         try:
             heads = set(transaction.query(f"select version_num from {tables[0]}")["version_num"])
         except QueryError as error:
@@ -135,18 +143,67 @@ def ensure_applied_revisions_are_current(
                 raise
             heads = set(record.heads)
             _warn(f"the role of {get_url_variable()} may not read {tables[0]}")
-    problems, commands = find_stale_files(record, heads, get_checksums(migrations_directory, record.checksums))
+    directory = migrations_directory or _get_migrations_directory()
+    problems, commands = find_stale_files(record, heads, get_checksums(directory, record.checksums))
     if problems:
-        raise StaleDatabaseError(problems, commands)
+        raise _make_error(problems, commands)
     if unknown := [path for path, checksum in record.checksums.items() if checksum is None]:
         _warn(f"it has no record of how {', '.join(unknown)} was applied")
+
+
+def _ensure_each_revision_is_applied(transaction: PostgresDB) -> None:
+    """Raises: StaleDatabaseError where alembic's table does not name the last revisions of the files."""
+    # Here, as importing alembic takes as long as the contract tests.
+    from data_contract_components.data_assets._revision_files import find_unapplied, read_revision_files
+
+    files = read_revision_files(get_settings())
+    tables = transaction.query(VERSION_TABLES_SQL)
+    answers = []
+    for table_schema, table_name in tables.to_numpy():
+        rows = transaction.query(f"select version_num from {quote_table(table_schema, table_name)}")["version_num"]
+        answers.append(find_unapplied(files, rows))
+    if not answers:
+        return
+    # Several projects may have their tables in one database: this one's is the one that misses least.
+    unapplied, unknown = min(answers, key=lambda answer: (len(answer[1]), len(answer[0])))
+    problems = [f"it is at revision {revision}, which no file of this checkout has" for revision in unknown]
+    problems += [f"{file.path}, revision {file.revision}, has not been applied" for file in unapplied]
+    if problems:
+        raise _make_error(problems, [] if unknown else [UPGRADE])
+
+
+def _get_migrations_directory() -> Path:
+    settings = get_settings()
+    if settings.alembic_config == CHAPTERS_CONFIG:
+        return settings.root_directory / MIGRATIONS_PATH
+    from data_contract_components.data_assets._revision_files import read_script_directory
+
+    return Path(read_script_directory(settings).dir).resolve()
+
+
+def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
+    """With alembic's commands as they are typed in this project."""
+    settings = get_settings()
+    if settings.alembic_config == CHAPTERS_CONFIG:
+        return StaleDatabaseError(problems, commands, "data_contract_components/data_assets", "make reset")
+    options = f" -c {settings.alembic_config}" if settings.alembic_config not in DEFAULT_CONFIGS else ""
+    options += f" -n {settings.alembic_section}" if settings.alembic_section != "alembic" else ""
+    if not os.environ.get(get_url_variable(), "").strip():
+        return StaleDatabaseError(
+            problems,
+            [MIGRATE] if commands == [UPGRADE] else [],
+            "the project's directory",
+            f"rm -r .postgres; {MIGRATE}",
+        )
+    own = [command.replace("alembic", f"alembic{options}").replace("head", "heads") for command in commands]
+    return StaleDatabaseError(problems, own, "the project's directory", f"migrate a new, empty database")
 
 
 def _warn(reason: str) -> None:
     # unittest has printed a test's name, and no line end yet.
     print(
         f"\nthe database's origin is not known, as {reason}: later edits of migrations are not noticed. "
-        "To be sure, rebuild it: make reset (with DATABASE_URL: migrate a new, empty database)",
+        f"To be sure, rebuild it: make reset (with {get_url_variable()}: migrate a new, empty database)",
         file=sys.stderr,
     )
 
@@ -177,7 +234,13 @@ def find_stale_files(record: Record, heads: set[str], found: dict[str, str]) -> 
     return problems, [DOWNGRADE, UPGRADE] if is_rebuilt else [UPGRADE]
 
 
-def get_checksums(directory: Path = MIGRATIONS_DIRECTORY, further_paths: Collection[str] = ()) -> dict[str, str]:
+@functools.cache
+def get_checksums_once(directory: Path) -> dict[str, str]:
+    """As they were when this process first asked: env.py asks before alembic reads a revision."""
+    return get_checksums(directory)
+
+
+def get_checksums(directory: Path, further_paths: Collection[str] = ()) -> dict[str, str]:
     """The SHA-256 of each file in `directory`, by its relative path, in order; LF and CRLF give the same.
 
     Files elsewhere are included when `further_paths` names them, as alembic's version_locations may.

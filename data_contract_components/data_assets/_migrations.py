@@ -153,21 +153,23 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         return answer
 
     def _as_comparison_error(self, error: dict[str, Any]) -> ComparisonError:
-        place = error.get("path")
+        place, label = error.get("path"), self._database.label
         if place and error["line"]:
             place = f"{place}:{error['line']}"
         reason = "\n".join([self._without_secrets(error["reason"]), *self._database.missing])
         if error.get("refusal"):
             return ComparisonError(
-                f"{place or 'env.py'} of {self.name} opens {error['refusal']}, and not to the scratch database: "
+                f"{place or 'env.py'} of {self.name} opens {error['refusal']}, and not to {label.replace('a scratch', 'the scratch')}: "
                 "it was closed, and nothing was run over it",
                 f"Take the URL from {' or '.join(self.settings.url_variables)}, or in env.py from the configuration's "
                 "sqlalchemy.url.",
             )
         if error.get("revision"):
             return ComparisonError(
-                f"revision {error['revision']} of {self.name} fails on a scratch database, {place}: {reason}",
-                "A scratch database is empty and not in --sql mode: make the revision run there.",
+                f"revision {error['revision']} of {self.name} fails on {label}, {place}: {reason}",
+                "A scratch database is empty and not in --sql mode: make the revision run there."
+                if self._database.copied or label.startswith("a scratch")
+                else "Fix that, and try again.",
             )
         where = f", {place}" if place else ""
         if error.get("is_loading"):
@@ -176,7 +178,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
                 f"Fix them until `alembic -c {self.settings.alembic_config} heads` does.",
             )
         return ComparisonError(
-            f"the migrations of {self.name} cannot be run on a scratch database{where}: {reason}",
+            f"the migrations of {self.name} cannot be run on {label}{where}: {reason}",
             error.get("way_out", "Fix that until `alembic upgrade head` builds an empty database."),
         )
 

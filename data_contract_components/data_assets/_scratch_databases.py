@@ -19,6 +19,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     SQL_DIRECTORY,
     connect,
     database_url,
+    describe,
     get_url_variable,
     read_sql,
 )
@@ -28,12 +29,19 @@ PREFIX = "contracts_scratch_"  # leftover_scratch_databases.sql has it too
 LEFTOVERS_SQL = read_sql(SQL_DIRECTORY / "leftover_scratch_databases.sql")
 SETTINGS_SQL = read_sql(SQL_DIRECTORY / "database_settings.sql")
 SURROUNDINGS_SQL = read_sql(SQL_DIRECTORY / "schemas_and_extensions.sql")
+IDENTITY_SQL = """
+select datname::text, oid::bigint
+from pg_catalog.pg_database
+where datname operator(pg_catalog.=) pg_catalog.current_database()
+"""
 DISCONNECT_SQL = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where datname = %s"
 
 
 @dataclass(frozen=True)
 class ScratchDatabase:
-    """A database of ScratchDatabases, its URL, and libpq's variables for it (None: unset).
+    """A database that migrations are run on, its URL, and libpq's variables for it (None: unset).
+
+    `label` names it in messages.
 
     `copied` are the schemas and extensions that were created as the checked database has them, `missing` the reasons
     why others could not be created. `secrets` must not be printed.
@@ -44,6 +52,7 @@ class ScratchDatabase:
     url: str
     environment: dict[str, str | None]
     secrets: tuple[str, ...]
+    label: str = "a scratch database"
     copied: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -54,6 +63,9 @@ class ScratchDatabases:
     Also after SIGINT and SIGTERM. The next process drops what a killed one left: the connection that created the
     databases has their name for its application_name, and lives as long as its process.
     """
+
+    def __init__(self, *, has_surroundings: bool = True) -> None:
+        self._has_surroundings = has_surroundings
 
     def __enter__(self) -> ScratchDatabases:
         self._url = database_url()
@@ -79,7 +91,10 @@ class ScratchDatabases:
         self._cleanups.close()
 
     def create(self, template: ScratchDatabase | None = None) -> ScratchDatabase:
-        """A new database with the settings, schemas and extensions of the checked one, or a copy of `template`."""
+        """A new database, or a copy of `template`.
+
+        It has the settings of the checked one, and with `has_surroundings` also its schemas and extensions.
+        """
         name = f"{self._name}_{next(self._numbers)}"
         self._cleanups.callback(self._drop, name)
         try:
@@ -98,23 +113,11 @@ class ScratchDatabases:
                     f"The role of {get_url_variable()} needs the right to create databases: alter role … createdb."
                 )
             raise ComparisonError(f"cannot create a scratch database: {str(error).strip()}", way_out) from error
-        info = self._connection.info
-        environment = {
-            "PGHOST": info.host,
-            "PGHOSTADDR": info.dsn_parameters.get("hostaddr"),
-            "PGPORT": str(info.port),
-            "PGUSER": info.user,
-            "PGPASSWORD": info.password,
-            "PGDATABASE": name,
-            "PGSERVICE": None,
-        }
-        secrets = (info.password, quote(info.password, safe="")) if info.password else ()
         # database_url() has the database's name in the path, and nowhere else.
-        url = urlsplit(self._url)._replace(path=f"/{name}").geturl()
-        database = ScratchDatabase(name, oid, url, environment, secrets)
+        database = _describe(self._connection, name, oid, urlsplit(self._url)._replace(path=f"/{name}").geturl())
         if template:
             return replace(database, copied=template.copied, missing=template.missing)
-        return self._copy_surroundings(database)
+        return self._copy_surroundings(database) if self._has_surroundings else database
 
     def _copy_settings(self, cursor: psycopg2.extensions.cursor, name: str) -> None:
         cursor.execute(SETTINGS_SQL)
@@ -156,3 +159,27 @@ class ScratchDatabases:
         except psycopg2.Error as error:
             # Not raised: the next process tries again, and the comparison may be complete.
             print(f"scratch database {name} is still there: {str(error).strip()}", file=sys.stderr)
+
+
+def describe_database(url: str) -> ScratchDatabase:
+    """The database of `url` itself, to run migrations on it."""
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(IDENTITY_SQL)
+        ((name, oid),) = cursor.fetchall()
+        return replace(_describe(connection, name, oid, url), label=describe(url))
+
+
+def _describe(connection: psycopg2.extensions.connection, name: str, oid: int, url: str) -> ScratchDatabase:
+    """The database `name` on the server of `connection`."""
+    info = connection.info
+    environment = {
+        "PGHOST": info.host,
+        "PGHOSTADDR": info.dsn_parameters.get("hostaddr"),
+        "PGPORT": str(info.port),
+        "PGUSER": info.user,
+        "PGPASSWORD": info.password,
+        "PGDATABASE": name,
+        "PGSERVICE": None,
+    }
+    secrets = (info.password, quote(info.password, safe="")) if info.password else ()
+    return ScratchDatabase(name, oid, url, environment, secrets)

@@ -48,7 +48,7 @@ def get_data_migration_changes(
         tables = get_tables(base_contracts) | get_tables(head_contracts)
         with (
             open_head_checkout(settings.git_directory) as head_directory,
-            ScratchDatabases() as scratch,
+            ScratchDatabases(has_surroundings=not settings.before_migrations) as scratch,
             Migrations(base_settings, name, settings.git_directory) as base_migrations,
             Migrations(settings.at(head_directory), "this checkout", settings.git_directory) as head_migrations,
         ):

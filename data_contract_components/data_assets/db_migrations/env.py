@@ -10,7 +10,7 @@ from alembic import context
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from data_contract_components.data_assets._applied_revisions import get_checksums, record_applied_revisions
+from data_contract_components.data_assets._applied_revisions import get_checksums_once, record_applied_revisions
 from data_contract_components.data_assets._migration_run import (
     ensure_may_be_migrated,
     keep_what_ran,
@@ -40,9 +40,8 @@ def run_migrations_online() -> None:
     with engine.connect() as connection:
         wait_for_other_migrations(connection)
         keep = functools.partial(keep_what_ran, [])
-        record = functools.partial(record_applied_revisions, get_checksums())
         # Its type has one function, its documentation also a collection of them.
-        context.configure(connection=connection, on_version_apply=(keep, record))  # type: ignore[arg-type]
+        context.configure(connection=connection, on_version_apply=(keep, record_applied_revisions))  # type: ignore[arg-type]
         migration_context = context.get_context()
         heads = migration_context.get_current_heads()
         connection.rollback()
@@ -71,6 +70,7 @@ if context.config.config_file_name is not None:
     fileConfig(named if named.exists() else own, disable_existing_loggers=False)
 
 load_revisions_from_source()  # none is loaded yet
+get_checksums_once(Path(__file__).resolve().parent)
 try:
     if context.is_offline_mode():
         run_migrations_offline()

@@ -54,9 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
 @contextmanager
 def _scratch_database() -> Iterator[str]:
     """The URL of a database that the migrations have built; it is dropped afterwards."""
-    with ScratchDatabases() as scratch:
+    settings = get_settings()
+    with ScratchDatabases(has_surroundings=not settings.before_migrations) as scratch:
         database = scratch.create()
-        with Migrations(get_settings(), "this checkout") as migrations:
+        with Migrations(settings, "this checkout") as migrations:
             migrations.begin_reading(database)
             migrations.end_reading()
             migrations.begin(database)

@@ -1,0 +1,84 @@
+"""The revisions in the files of a project, read without running them: for a database that has no record of ours."""
+
+import ast
+import os
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from data_contract_components.errors import SettingsError
+from data_contract_components.settings import Settings
+
+VARIABLES = ("revision", "down_revision", "depends_on", "branch_labels")
+
+
+@dataclass(frozen=True)
+class RevisionFile:
+    """A revision, its file from the project's root, and what it comes after: revisions, or labels of branches."""
+
+    revision: str
+    path: str
+    parents: frozenset[str]
+    labels: frozenset[str]
+
+
+def read_script_directory(settings: Settings) -> ScriptDirectory:
+    """Where alembic finds the project's revisions; none is loaded yet. Raises: SettingsError."""
+    path = settings.root_directory / settings.alembic_config
+    toml_path = path if path.suffix == ".toml" else settings.root_directory / "pyproject.toml"
+    arguments: dict[str, Any] = {}
+    if toml_path.exists() and "alembic" in tomllib.loads(toml_path.read_text(encoding="utf-8")).get("tool", {}):
+        arguments = {"toml_file": str(toml_path)}
+    config = Config(None if path == toml_path else str(path), ini_section=settings.alembic_section, **arguments)
+    if not arguments and config.get_main_option("script_location") is None:
+        config.set_main_option("script_location", str(path.parent))
+    try:
+        return ScriptDirectory.from_config(config)
+    except CommandError as error:
+        raise SettingsError(f"alembic cannot use {path}: {error}", "Correct it, or alembic_section.") from error
+
+
+def read_revision_files(settings: Settings) -> list[RevisionFile]:
+    """The revisions, ordered by path; a file whose variables are not literals is left out."""
+    script = read_script_directory(settings)
+    pattern = "**/*.py" if script.recursive_version_locations else "*.py"
+    paths = sorted(path for directory in script._version_locations for path in Path(directory).glob(pattern))
+    files = (_read_file(path, settings.root_directory) for path in paths)
+    return [file for file in files if file]
+
+
+def _read_file(path: Path, root_directory: Path) -> RevisionFile | None:
+    values: dict[str, Any] = dict.fromkeys(VARIABLES)
+    try:
+        for node in ast.parse(path.read_bytes()).body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            for target in targets:
+                if isinstance(target, ast.Name) and target.id in VARIABLES:
+                    values[target.id] = ast.literal_eval(getattr(node, "value"))
+    except (OSError, SyntaxError, ValueError):
+        return None
+    if not isinstance(values["revision"], str):
+        return None
+    names = [frozenset([value] if isinstance(value, str) else value or ()) for value in list(values.values())[1:]]
+    relative_path = os.path.relpath(path.resolve(), root_directory.resolve())
+    return RevisionFile(values["revision"], relative_path, names[0] | names[1], names[2])
+
+
+def find_unapplied(files: Iterable[RevisionFile], applied: Iterable[str]) -> tuple[list[RevisionFile], list[str]]:
+    """The revisions that a database lacks whose alembic table has `applied`, and which of those have no file."""
+    by_name = {name: file for file in files for name in (file.revision, *file.labels)}
+    names = list(applied)
+    unknown = [name for name in names if name not in by_name]
+    done: set[str] = set()
+    while names:
+        file = by_name.get(names.pop())
+        if file and file.revision not in done:
+            done.add(file.revision)
+            names += file.parents
+    return [file for name, file in by_name.items() if name == file.revision and name not in done], unknown

@@ -1,0 +1,48 @@
+"""Builds the database of database_url() by the project's migrations.
+
+python -m data_contract_components.data_assets.migrate_db
+
+For a project of its own on the embedded PostgreSQL, whose URL only this package knows. The project's env.py runs as it
+does for `alembic upgrade heads`, and a connection to another database is refused.
+"""
+
+import argparse
+import sys
+
+from data_contract_components.command import command
+from data_contract_components.data_assets._migrations import Migrations
+from data_contract_components.data_assets._query_postgres_helper import (
+    SQL_DIRECTORY,
+    PostgresDB,
+    database_url,
+    describe,
+    read_sql,
+)
+from data_contract_components.data_assets._scratch_databases import describe_database
+from data_contract_components.settings import get_settings
+
+RELATIONS_SQL = read_sql(SQL_DIRECTORY / "relations.sql")
+
+
+@command("the revisions that were not complete are rolled back")
+def main(arguments: list[str] | None = None) -> int:
+    """0: every revision is applied; 2: one could not be."""
+    argparse.ArgumentParser(
+        prog="python -m data_contract_components.data_assets.migrate_db",
+        description="Apply the project's migrations to the database that its contracts are checked on.",
+        epilog="Exit status: 0 every revision is applied; 2 one could not be.",
+    ).parse_args(arguments)
+    url = database_url()
+    database = describe_database(url)
+    with Migrations(get_settings(), "this checkout") as migrations:
+        if PostgresDB(url).query(RELATIONS_SQL).empty:
+            migrations.begin_reading(database)
+            migrations.end_reading()
+        migrations.begin(database)
+        migrations.end()
+    print(f"every revision is applied to {describe(url)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
