@@ -35,6 +35,11 @@ _URL_FORM = (
     "Write postgresql://user:password@host:port/database, special characters as %XX (@ is %40, / is %2F, % is %25)"
 )
 _USE_EMBEDDED = "or unset DATABASE_URL to use the embedded PostgreSQL"
+# The second is what older versions than 15 print.
+_MISSING_FEATURE = re.compile(
+    r'extension ".+" is not available|open extension control file|collation ".+" .*does not exist|\bICU\b'
+    "|server to be built with"
+)
 # Their values may contain what looks like the name of another parameter.
 _SECRET_PARAMETERS = re.compile(r"\b(password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=")
 
@@ -153,6 +158,13 @@ def describe(url: str) -> str:
     port = parts.get("port") or os.environ.get("PGPORT", "5432")
     database = parts.get("dbname") or parts.get("user", "")
     return f'PostgreSQL at host "{host}", port {port}, database "{database}"'
+
+
+def way_out_of_missing_feature(message: str) -> str | None:
+    """The way out where PostgreSQL's message says that the server was built without what is needed; else None."""
+    if not _MISSING_FEATURE.search(message):
+        return None
+    return "Set DATABASE_URL to a PostgreSQL server that has it. What the embedded one has: docs/development.md."
 
 
 class PostgresDB:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB, way_out_of_missing_feature
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection.migration_changes.base_checkout import open_temporary_directory
@@ -166,7 +166,8 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         if error.get("revision"):
             return ComparisonError(
                 f"revision {error['revision']} of {self.name} fails on a scratch database, {place}: {reason}",
-                "A scratch database is empty and not in --sql mode: make the revision run there.",
+                way_out_of_missing_feature(error["reason"])
+                or "A scratch database is empty and not in --sql mode: make the revision run there.",
             )
         where = f", {place}" if place else ""
         if self._is_apply:
