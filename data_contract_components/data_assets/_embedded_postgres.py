@@ -60,6 +60,7 @@ def start_embedded_postgres(directory: Path, version: int = 18, binaries_directo
             directory.mkdir(mode=0o700, exist_ok=True)
             check_account(directory)
             directory.chmod(0o700)
+            # Here alone, as nothing may create a file in a directory that is being removed.
             for name in LOCK_FILES:
                 (directory / name).touch()
             _user_locks[directory] = _lock(directory / "users.lock", fcntl.LOCK_SH)
@@ -247,7 +248,11 @@ def _interrupt(directory: Path) -> bool:
     layout, kind, process_id = ("qqihh", 3, 2) if sys.platform == "darwin" else ("hhqqi", 0, 4)
     question = [0, 0, 0, 0, 0]
     question[kind] = fcntl.F_WRLCK
-    with (directory / "process.lock").open("a+b") as process_lock:
+    try:
+        process_lock = (directory / "process.lock").open("r+b")
+    except FileNotFoundError:  # created by an earlier version, or being removed
+        return False
+    with process_lock:
         answer = fcntl.fcntl(process_lock, fcntl.F_GETLK, struct.pack(layout, *question))
     lock = struct.unpack_from(layout, answer)
     # 0 or less means a process of another container.

@@ -166,9 +166,15 @@ def _is_passable(path: Path) -> bool:
 def _copy_programs(binaries_directory: Path, copy: Path) -> Path:
     installation, package = binaries_directory.parents[:2]
     # Some shared libraries are beside the package (auditwheel); the programs look for them by a relative path.
-    for path in filter(Path.exists, (installation, package.with_name(f"{package.name}.libs"))):
-        new_path, unused = copy / path.relative_to(package.parent), shutil.ignore_patterns("include", "*.a")
-        shutil.copytree(path, new_path, ignore=unused, copy_function=shutil.copyfile)
+    libraries = package.with_name(f"{package.name}.libs")
+    needed = [installation / part for part in ("bin/initdb", "bin/postgres", "lib", "share")]
+    for path in filter(Path.exists, [*needed, libraries]):
+        new_path = copy / path.relative_to(package.parent)
+        new_path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, new_path, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(path, new_path)
     for path in (copy, *copy.rglob("*")):
         path.chmod(0o755)
     return copy / binaries_directory.relative_to(package.parent)
