@@ -272,7 +272,7 @@ class TestVersions(EmbeddedPostgresTestCase):
                     self.assertEqual(
                         (caught.exception.reason, caught.exception.way_out),
                         (
-                            f"its data are of PostgreSQL {old}, and version {new} is set",
+                            f"its data are of PostgreSQL {old}, and the version to run is {new}",
                             f"Set `server` to {old} to use them, or remove them (make reset), or set DATABASE_URL to a "
                             "PostgreSQL server.",
                         ),

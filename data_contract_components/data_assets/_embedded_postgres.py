@@ -87,7 +87,9 @@ def _check_version(directory: Path, version: int) -> None:
         way_out = "Remove them (make reset)"
         if int(found) in PACKAGES:
             way_out = f"Set `server` to {found} to use them, or remove them (make reset)"
-        raise unavailable(directory, f"its data are of PostgreSQL {found}, and version {version} is set", way_out)
+        raise unavailable(
+            directory, f"its data are of PostgreSQL {found}, and the version to run is {version}", way_out
+        )
 
 
 def _read_file_of_server(directory: Path, name: str) -> str:
