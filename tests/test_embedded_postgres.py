@@ -17,9 +17,10 @@ from typing import IO
 import psutil
 
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
+from data_contract_components.data_assets._postgres_programs import PACKAGES
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.errors import QueryError
-from tests import PACKAGE_DIRECTORY, ProjectTestCase, read_data, wait_until
+from data_contract_components.errors import DatabaseUnavailableError, QueryError
+from tests import BINARIES, PACKAGE_DIRECTORY, ProjectTestCase, read_data, wait_until
 
 AS_ORDINARY_USER = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 HELPER = "from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url\n"
@@ -27,6 +28,7 @@ HELPER = "from data_contract_components.data_assets._query_postgres_helper impor
 USER = HELPER + "database_url(); print('ready', flush=True); import sys; sys.stdin.read()"
 STOPPER = "data_contract_components.data_assets._embedded_postgres"
 CREATED = "embedded PostgreSQL 18"
+EXTENSIONS = ("pg_trgm", "citext", "hstore", "fuzzystrmatch", "ltree", "unaccent", "btree_gist", "vector")
 # Runs the rest of its command line where no program on the disk of its first word may run.
 NOEXEC = 'mount --bind "$0" "$0" && mount -o remount,bind,noexec "$0" && exec "$@"'
 # PostgreSQL 18 manual, "libpq: Environment Variables", and two that older versions have.
@@ -234,6 +236,76 @@ class TestEmbeddedPostgres(EmbeddedPostgresTestCase):
                 user = self.start_user()
 
 
+class TestVersions(EmbeddedPostgresTestCase):
+    def start_here(self, version: int, binaries_directory: Path | None = None) -> PostgresDB:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return PostgresDB(start_embedded_postgres(self.project / ".postgres", version, binaries_directory))
+
+    def stop(self) -> None:
+        stop_embedded_postgres(self.project / ".postgres")
+
+    def test_the_version_that_is_set_is_the_one_that_runs(self) -> None:
+        for version in PACKAGES:
+            with self.subTest(version=version):
+                row = self.start_here(version).query("select current_setting('server_version_num')::int / 10000 as n")
+                self.assertEqual(row["n"].to_list(), [version])
+                self.stop()
+                shutil.rmtree(self.project / ".postgres/data")
+
+    def test_the_extensions_that_migrations_often_need_can_be_created(self) -> None:
+        database = self.start_here(18)
+        for name in EXTENSIONS:
+            with self.subTest(name):
+                self.assertEqual(database.query(f"create extension {name}")["status"][0], "CREATE EXTENSION")
+        sql = "select similarity('art', 'arts') > 0.4 and 'A'::citext = 'a' and levenshtein('a', 'b') = 1 as is_so"
+        self.assertEqual(database.query(sql)["is_so"].to_list(), [True])
+
+    def test_data_of_another_version_are_kept_and_the_way_out_is_reported(self) -> None:
+        for old, new in ((16, 18), (18, 16)):
+            with self.subTest(old=old, new=new):
+                self.start_here(old).query("create table t (a int); insert into t values (7)")
+                for is_running in (True, False):
+                    if not is_running:
+                        self.stop()
+                    with self.assertRaises(DatabaseUnavailableError) as caught:
+                        self.start_here(new)
+                    self.assertEqual(
+                        (caught.exception.reason, caught.exception.way_out),
+                        (
+                            f"its data are of PostgreSQL {old}, and the version to run is {new}",
+                            f"Set `server` to {old} to use them, or remove them (make reset), or set DATABASE_URL to a "
+                            "PostgreSQL server.",
+                        ),
+                    )
+                self.assertEqual(self.start_here(old).query("select a from t")["a"].to_list(), [7])
+                self.stop()
+                shutil.rmtree(self.project / ".postgres/data")
+
+    def test_data_that_the_package_of_earlier_versions_of_this_project_made_are_used(self) -> None:
+        old = self.start_here(18, BINARIES["16"].parents[1] / "pginstall18/bin")
+        version = str(old.query("show server_version")["server_version"][0])
+        old.query(
+            "create extension vector; create table t (a vector(2), b text); create index on t (b);"
+            "create index on t using hnsw (a vector_l2_ops); insert into t values ('[1,2]', 'é')"
+        )
+        self.kill_server()  # so that the other has its write-ahead log to read
+        new = self.start_here(18)
+        self.assertNotEqual(new.query("show server_version")["server_version"][0], version)
+        sql = "alter extension vector update; select b from t where b = 'é' order by a <-> '[1,1]'"
+        self.assertEqual(new.query(sql)["b"].to_list(), ["é"])
+
+    def test_a_missing_package_is_named(self) -> None:
+        for version, package in PACKAGES.items():
+            program = (
+                f"sys.modules[{package!r}] = None; from pathlib import Path; from {STOPPER} import *; "
+                f"start_embedded_postgres(Path({str(self.project)!r}) / '.postgres', {version})"
+            )
+            _, errors = self.start(program).communicate()
+            name = package.replace("_", "-")
+            self.assertIn(f"the package {name}, which has PostgreSQL {version}, is not installed for ", errors)
+            self.assertIn(f"\nInstall it (pip install {name}), or set DATABASE_URL to ", errors)
+
+
 class TestClosedDirectories(EmbeddedPostgresTestCase):
     def test_it_opens_no_directory_outside_its_own_and_listens_on_no_network_address(self) -> None:
         self.project.parent.chmod(0o700)
@@ -335,12 +407,14 @@ class TestServerOfRoot(EmbeddedPostgresTestCase):
     def test_the_programs_may_be_below_a_closed_directory(self) -> None:
         closed = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, closed)
-        for directory in (PACKAGE_DIRECTORY / "pginstall18", PACKAGE_DIRECTORY.with_suffix(".libs")):
+        for directory in (PACKAGE_DIRECTORY / "pginstall", PACKAGE_DIRECTORY.with_suffix(".libs")):
             shutil.copytree(directory, closed / directory.relative_to(PACKAGE_DIRECTORY.parent))
         with contextlib.redirect_stderr(io.StringIO()):
-            binaries_directory = closed / PACKAGE_DIRECTORY.name / "pginstall18/bin"
-            url = start_embedded_postgres(self.project / ".postgres", binaries_directory)
-        self.assertEqual(PostgresDB(url).query("create extension vector")["status"][0], "CREATE EXTENSION")
+            binaries_directory = closed / PACKAGE_DIRECTORY.name / "pginstall/bin"
+            url = start_embedded_postgres(self.project / ".postgres", 18, binaries_directory)
+        # The second needs libpq, which is beside the package.
+        sql = "create extension vector; create extension dblink; select dblink_get_connections() is null as is_loaded"
+        self.assertEqual(PostgresDB(url).query(sql)["is_loaded"].to_list(), [True])
         self.assertEqual(closed.stat().st_mode & 0o777, 0o700)
 
     def test_data_of_an_earlier_version_are_refused(self) -> None:
@@ -383,7 +457,7 @@ class TestFailures(EmbeddedPostgresTestCase):
         mount = ["unshare", "--mount", "sh", "-c", NOEXEC, str(PACKAGE_DIRECTORY)]
         if subprocess.run([*mount, "true"], capture_output=True).returncode != 0:
             self.skipTest("root may not mount")
-        reason = f"no program can run in {PACKAGE_DIRECTORY}/pginstall18/bin, as its disk is mounted noexec"
+        reason = f"no program can run in {PACKAGE_DIRECTORY}/pginstall/bin, as its disk is mounted noexec"
         self.assert_fails(reason, "Make the virtual environment on another disk", *mount)
 
 

@@ -233,6 +233,12 @@ class TestSurroundings(RealDatabaseTestCase):
                 self.assertEqual(self.rendered_changes(), ["object_images.near added"])
                 self.git("checkout", "-q", SEED.as_posix())
 
+    def test_a_revision_that_needs_what_the_server_lacks_is_told_as_alembic_tells_it(self) -> None:
+        self.write_revision("b", 'op.execute("create extension nosuch")')
+        message = self.comparison_error()
+        self.assertIn('extension "nosuch" is not available', message)
+        self.assertIn("\nSet DATABASE_URL to a PostgreSQL server that has it. ", message)
+
     def test_an_extension_that_cannot_be_created_is_named_if_a_revision_needs_it(self) -> None:
         self.server.query("create role plain login createdb; alter database real owner to plain")
         self.addCleanup(self.server.query, "drop owned by plain; drop role plain")

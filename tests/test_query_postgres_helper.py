@@ -12,7 +12,11 @@ from urllib.parse import unquote, urlsplit
 import pandas as pd
 from psycopg2.extensions import parse_dsn
 
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
+from data_contract_components.data_assets._query_postgres_helper import (
+    PostgresDB,
+    database_url,
+    way_out_of_missing_feature,
+)
 from data_contract_components.errors import DatabaseUnavailableError, QueryError
 from tests import CONTRACT_TESTS, ROOT, DatabaseTestCase, read_data, run
 
@@ -58,6 +62,23 @@ class TestDatabaseUrl(unittest.TestCase):
                     database_url()
                 self.assertIn(reason, str(caught.exception))
                 self.assertNotIn("%XX", str(caught.exception))
+
+
+class TestMissingFeature(unittest.TestCase):
+    def test_what_a_server_was_built_without_has_a_way_out_and_a_statement_that_is_wrong_has_none(self) -> None:
+        for message, is_missing in {
+            'extension "pgcrypto" is not available (Could not open extension control file "x": No such file)': True,
+            'could not open extension control file "/usr/share/postgresql/14/extension/x.control": No such file': True,
+            'collation "und-x-icu" for encoding "UTF8" does not exist': True,
+            "ICU is not supported in this build": True,
+            "compression method lz4 not supported (… requires the server to be built with lz4 support.)": True,
+            'required extension "cube" is not installed': False,
+            'extension "vector" already exists': False,
+            'extension "vector" does not exist': False,
+            'collation mismatch between explicit collations "C" and "POSIX"': False,
+        }.items():
+            with self.subTest(message):
+                self.assertEqual(bool(way_out_of_missing_feature(message)), is_missing)
 
 
 class TestUnreachableDatabase(unittest.TestCase):

@@ -21,6 +21,7 @@ from data_contract_components.data_assets._applied_revisions import (
     RELATIONS_SQL,
     quote_table,
 )
+from data_contract_components.data_assets._query_postgres_helper import way_out_of_missing_feature
 from data_contract_components.errors import DataContractError, ForeignDatabaseError
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ WAYS_OUT = {
     "42P07": f"If an earlier run left it there, drop it, or {RESET}",
     "55P04": "Add the value in a block of its own: with op.get_context().autocommit_block(): …",
 }
-EXTENSION_WAY_OUT = (
-    "The embedded PostgreSQL 18 has the extensions plpgsql and vector only, and no ICU; set DATABASE_URL to a server "
-    "that has what the revision needs."
-)
 
 
 def load_revisions_from_source() -> None:
@@ -127,9 +124,9 @@ def render_failure(error: Exception, heads: tuple[str, ...]) -> str | None:
     if isinstance(cause, psycopg2.Error):
         reason = cause.diag.message_primary or str(cause).strip()
         detail = f" ({cause.diag.message_detail})" if cause.diag.message_detail else ""
-        way_out = WAYS_OUT.get(cause.pgcode or "", f"Fix that, or {RESET}")
-        if "extension" in reason or "ICU" in reason or "collation" in reason:
-            way_out = EXTENSION_WAY_OUT
+        way_out = way_out_of_missing_feature(reason + detail) or WAYS_OUT.get(
+            cause.pgcode or "", f"Fix that, or {RESET}"
+        )
         lines += [f"SQL state {cause.pgcode}: {reason}{detail}" if cause.pgcode else reason, way_out]
     else:
         lines += [f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"]

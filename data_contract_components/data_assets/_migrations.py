@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_contract_components.data_assets._query_postgres_helper import way_out_of_missing_feature
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase
 from data_contract_components.data_assets._temporary_directory import open_temporary_directory
 from data_contract_components.errors import ComparisonError
@@ -167,9 +168,8 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         if error.get("revision"):
             return ComparisonError(
                 f"revision {error['revision']} of {self.name} fails on {label}, {place}: {reason}",
-                "A scratch database is empty and not in --sql mode: make the revision run there."
-                if self._database.copied or label.startswith("a scratch")
-                else "Fix that, and try again.",
+                way_out_of_missing_feature(error["reason"])
+                or "A scratch database is empty and not in --sql mode: make the revision run there.",
             )
         where = f", {place}" if place else ""
         if error.get("is_loading"):

@@ -35,6 +35,11 @@ _URL_FORM = (
 )
 # SQLAlchemy and the drivers have these in a URL, and libpq does not.
 _DRIVER_PARAMETERS = ("async_fallback", "prepare_threshold", "prepared_statement_cache_size", "statement_cache_size")
+# The second is what older versions than 15 print.
+_MISSING_FEATURE = re.compile(
+    r'extension ".+" is not available|open extension control file|collation ".+" .*does not exist|\bICU\b'
+    "|server to be built with"
+)
 # Their values may contain what looks like the name of another parameter.
 _SECRET_PARAMETERS = re.compile(r"\b(password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=")
 
@@ -71,7 +76,7 @@ def database_url() -> str:
         raise DatabaseUnavailableError("the embedded PostgreSQL", reason, f"Set {get_url_variable()}, or work in WSL.")
     from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres
 
-    return start_embedded_postgres(get_settings().root_directory / ".postgres")
+    return start_embedded_postgres(get_settings().root_directory / ".postgres", get_settings().server)
 
 
 def connect(url: str) -> connection:
@@ -180,6 +185,15 @@ def describe(url: str) -> str:
     port = parts.get("port") or os.environ.get("PGPORT", "5432")
     database = parts.get("dbname") or parts.get("user", "")
     return f'PostgreSQL at host "{host}", port {port}, database "{database}"'
+
+
+def way_out_of_missing_feature(message: str) -> str | None:
+    """The way out where PostgreSQL's message says that the server was built without what is needed; else None."""
+    if not _MISSING_FEATURE.search(message):
+        return None
+    return (
+        f"Set {get_url_variable()} to a PostgreSQL server that has it. What the embedded one has: docs/development.md."
+    )
 
 
 class PostgresDB:
