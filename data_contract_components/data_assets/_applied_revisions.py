@@ -196,7 +196,7 @@ def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
             f"rm -r .postgres; {MIGRATE}",
         )
     own = [command.replace("alembic", f"alembic{options}").replace("head", "heads") for command in commands]
-    return StaleDatabaseError(problems, own, "the project's directory", f"migrate a new, empty database")
+    return StaleDatabaseError(problems, own, "the project's directory", "migrate a new, empty database")
 
 
 def _warn(reason: str) -> None:

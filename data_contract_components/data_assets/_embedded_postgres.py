@@ -60,6 +60,7 @@ def start_embedded_postgres(directory: Path, version: int = 18, binaries_directo
             directory.mkdir(mode=0o700, exist_ok=True)
             check_account(directory)
             directory.chmod(0o700)
+            (directory / ".gitignore").write_text("*\n")  # for a project that does not list the directory
             # Here alone, as nothing may create a file in a directory that is being removed.
             for name in LOCK_FILES:
                 (directory / name).touch()

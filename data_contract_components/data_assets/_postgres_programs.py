@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_contract_components.errors import DatabaseUnavailableError
+from data_contract_components.settings import get_settings
 
 PORT = 5432
 SOCKET_PATH_SIZE_BYTES = 103  # macOS; Linux has 107
@@ -39,7 +40,9 @@ CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID":
 def unavailable(directory: Path, reason: str, way_out: str = "") -> DatabaseUnavailableError:
     way_out = way_out or ("Fix that, run it as an ordinary user" if os.geteuid() == 0 else "Fix that")
     return DatabaseUnavailableError(
-        f"the embedded PostgreSQL in {directory}", reason, f"{way_out}, or set DATABASE_URL to a PostgreSQL server."
+        f"the embedded PostgreSQL in {directory}",
+        reason,
+        f"{way_out}, or set {get_settings().url_variables[0]} to a PostgreSQL server.",
     )
 
 
@@ -122,7 +125,10 @@ def create_data_directory(directory: Path, version: int, binaries_directory: Pat
                 os.chown(name, server_user, server_user, dir_fd=descriptor, follow_symlinks=False)
     new_directory.rename(directory / "data")
     new_directory.parent.rmdir()
-    print(f"embedded PostgreSQL {version}: created in {directory}, as DATABASE_URL is not set", file=sys.stderr)
+    print(
+        f"embedded PostgreSQL {version}: created in {directory}, as {get_settings().url_variables[0]} is not set",
+        file=sys.stderr,
+    )
 
 
 def make_socket_directory(directory: Path, binaries_directory: Path) -> Path:

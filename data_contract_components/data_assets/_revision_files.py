@@ -60,7 +60,7 @@ def _read_file(path: Path, root_directory: Path) -> RevisionFile | None:
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             for target in targets:
                 if isinstance(target, ast.Name) and target.id in VARIABLES:
-                    values[target.id] = ast.literal_eval(getattr(node, "value"))
+                    values[target.id] = ast.literal_eval(node.value)
     except (OSError, SyntaxError, ValueError):
         return None
     if not isinstance(values["revision"], str):
