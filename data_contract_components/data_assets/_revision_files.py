@@ -57,10 +57,10 @@ def _read_file(path: Path, root_directory: Path) -> RevisionFile | None:
     values: dict[str, Any] = dict.fromkeys(VARIABLES)
     try:
         for node in ast.parse(path.read_bytes()).body:
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            for target in targets:
-                if isinstance(target, ast.Name) and target.id in VARIABLES:
-                    values[target.id] = ast.literal_eval(node.value)
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    if isinstance(target, ast.Name) and target.id in VARIABLES:
+                        values[target.id] = ast.literal_eval(node.value)
     except (OSError, SyntaxError, ValueError):
         return None
     if not isinstance(values["revision"], str):
