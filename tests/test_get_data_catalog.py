@@ -1,7 +1,12 @@
 import unittest
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS, COLUMN_KEY, get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import (
+    CATALOG_COLUMNS,
+    COLUMN_KEY,
+    CatalogColumn,
+    get_data_catalog,
+)
 from data_contract_components.errors import CatalogHiddenError, QueryError
 from tests import BINARIES, DatabaseTestCase, read_data, start_server
 
@@ -71,8 +76,8 @@ class TestAgreement(DatabaseTestCase):
         self.database.query("create table doubled as select 1 as a from generate_series(1, 2)")
         with self.assertRaisesRegex(QueryError, "could not create unique index"):
             self.database.query("create unique index concurrently u on doubled (a)")
-        [row] = to_rows(get_data_catalog(self.database, {("public", "doubled")}))
-        self.assertEqual((row["unique"], row["not_enforced"]), (False, {"unique": 'index "u" is not valid'}))
+        [column] = CatalogColumn.from_df(get_data_catalog(self.database, {("public", "doubled")}))
+        self.assertEqual((column.unique, column.not_enforced), (False, {"unique": 'index "u" is not valid'}))
 
     def test_a_role_without_any_right_reads_the_same_catalog(self) -> None:
         self.assertTrue(get_data_catalog(self.nobody()).equals(get_data_catalog(self.database)))

@@ -130,7 +130,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         """The trace of the applied revisions, and the files that they read."""
         answer = self._end()
         opened = self._outside_of_versions(answer["opened"])
-        return Trace.from_rows(answer.get("first", []), answer.get("steps", [])), opened
+        return Trace.from_json(answer.get("first", []), answer.get("steps", [])), opened
 
     def _outside_of_versions(self, paths: list[str]) -> set[str]:
         """`paths` without the revisions and their directories, which differ between the sides."""

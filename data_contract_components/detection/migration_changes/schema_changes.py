@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
@@ -13,11 +13,9 @@ from data_contract_components.detection.migration_changes.migration_trace import
     TABLE_ATTRIBUTES,
     ColumnKey,
     Reader,
-    Row,
     TableName,
     Trace,
-    column_key_of,
-    table_name_of,
+    TracedColumn,
 )
 
 SIMILAR_NAMES = 0.5
@@ -31,10 +29,10 @@ class _Table:
     """The columns of a table by name, in their order."""
 
     oid: int
-    columns: dict[str, Row]
+    columns: dict[str, TracedColumn]
 
     @property
-    def first_row(self) -> Row:
+    def first_column(self) -> TracedColumn:
         return next(iter(self.columns.values()))
 
 
@@ -76,9 +74,9 @@ class _Names:
     def __init__(self, trace: Trace) -> None:
         self.of_tables: dict[int, set[TableName]] = {}
         self.of_columns: dict[ColumnKey, set[str]] = {}
-        for key, row in trace.get_states():
-            self.of_tables.setdefault(key[0], set()).add(table_name_of(row))
-            self.of_columns.setdefault(key, set()).add(row["column_name"])
+        for column in trace.get_states():
+            self.of_tables.setdefault(column.table_oid, set()).add(column.table)
+            self.of_columns.setdefault(column.key, set()).add(column.column_name)
 
 
 class _Comparison:
@@ -99,13 +97,13 @@ class _Comparison:
             # The base may have renamed what this checkout drops.
             place = self._choose_place(
                 self.head.find_removal_of_table(self.base_names.of_tables[table.oid]),
-                self.base.find_change_of_table(table.oid, table_name_of),
+                self.base.find_change_of_table(table.oid, attrgetter("table")),
             )
             yield self._change("removed", name, name, place, before=_table_attributes(table))
         for name in added:
             table = head_tables[name]
             place = self._choose_place(
-                self.head.find_change_of_table(table.oid, table_name_of), self.base.find_removal_of_table({name})
+                self.head.find_change_of_table(table.oid, attrgetter("table")), self.base.find_removal_of_table({name})
             )
             yield self._change("added", name, name, place, after=_table_attributes(table))
 
@@ -130,14 +128,14 @@ class _Comparison:
         self, name: TableName, table: _Table, new_name: TableName, new_table: _Table, is_certain: bool
     ) -> Iterator[SchemaChange]:
         oid, place = self.losses.get(name, (new_table.oid, None))
-        if name == new_name and oid != new_table.oid and table.first_row["table_type"] == "BASE TABLE":
+        if name == new_name and oid != new_table.oid and table.first_column.table_type == "BASE TABLE":
             yield self._change("replaced", name, name, place)
         for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
             if old != new:
-                place = self._find_change_of_table(table, new_table, itemgetter(key))
+                place = self._find_change_of_table(table, new_table, attrgetter(key))
                 yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
         for key, old, new, read in _find_differences(
-            table.first_row, new_table.first_row, TABLE_ATTRIBUTES, "table_parts"
+            table.first_column, new_table.first_column, TABLE_ATTRIBUTES, "table_parts"
         ):
             place = self._find_change_of_table(table, new_table, read)
             yield self._change("changed", name, new_name, place, key=key, before=old, after=new)
@@ -147,33 +145,33 @@ class _Comparison:
         new_order = [column for column in new_table.columns if column in order]
         # In a table that is the same, only a column that was replaced has another place.
         if order != new_order and table.oid != new_table.oid:
-            place = self._find_change_of_table(table, new_table, itemgetter("table_oid"))
+            place = self._find_change_of_table(table, new_table, attrgetter("table_oid"))
             yield self._change("changed", name, new_name, place, key="ordinal_position", before=order, after=new_order)
         for column, new_column, is_certain_column in pairs:
-            before_row, after_row = table.columns[column], new_table.columns[new_column]
-            number, place = self.losses.get((new_table.oid, column), (after_row["column_number"], None))
+            before, after = table.columns[column], new_table.columns[new_column]
+            number, place = self.losses.get((new_table.oid, column), (after.column_number, None))
             # The values of one that is generated need no copy.
-            if column == new_column and number != after_row["column_number"] and not after_row["is_generated"]:
+            if column == new_column and number != after.column_number and not after.is_generated:
                 yield self._change("replaced", name, new_name, place, column)
             if column != new_column:
-                place = self._find_change_of_column(before_row, after_row, itemgetter("column_name"))
+                place = self._find_change_of_column(before, after, attrgetter("column_name"))
                 yield self._change(
                     "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
                 )
-            for key, old, new, read in _find_differences(before_row, after_row, COLUMN_ATTRIBUTES, "column_parts"):
-                place = self._find_change_of_column(before_row, after_row, read)
+            for key, old, new, read in _find_differences(before, after, COLUMN_ATTRIBUTES, "column_parts"):
+                place = self._find_change_of_column(before, after, read)
                 yield self._change("changed", name, new_name, place, column, key, old, new)
         for column in removed:
             place = self._find_removal(table, column, new_table)
-            before = _column_attributes(table.columns[column])
-            yield self._change("removed", name, new_name, place, column, before=before)
+            attributes = _column_attributes(table.columns[column])
+            yield self._change("removed", name, new_name, place, column, before=attributes)
         for column in added:
             place = self._choose_place(
-                self.head.find_change_of_column(new_table.columns[column], itemgetter("column_name")),
+                self.head.find_change_of_column(new_table.columns[column], attrgetter("column_name")),
                 self.base.find_removal_of_column(table.oid, {column}) or self.base.find_removal_of_table({name}),
             )
-            after = _column_attributes(new_table.columns[column])
-            yield self._change("added", new_name, name, place, column, after=after)
+            attributes = _column_attributes(new_table.columns[column])
+            yield self._change("added", new_name, name, place, column, after=attributes)
 
     def _match_columns(self, table: _Table, new_table: _Table) -> _Match[str]:
         names, new_names = self.base_names.of_columns, self.head_names.of_columns
@@ -181,7 +179,7 @@ class _Comparison:
         gaps, new_gaps = _find_gaps(table, new_table), _find_gaps(new_table, table)
 
         def is_same(column: str, new_column: str) -> bool:
-            key, new_key = column_key_of(table.columns[column]), column_key_of(new_table.columns[new_column])
+            key, new_key = table.columns[column].key, new_table.columns[new_column].key
             return not names[key].isdisjoint(new_names[new_key]) or (key == new_key and key in self.head.first)
 
         def rate(column: str, new_column: str) -> float | None:
@@ -190,9 +188,9 @@ class _Comparison:
             if column in head_names or gaps[column] != new_gaps[new_column] or _type(before) != _type(after):
                 return None
             similarity = _similarity(column, new_column)
-            if similarity < SIMILAR_NAMES and (before["comment"] or "") != after["comment"]:
+            if similarity < SIMILAR_NAMES and (before.comment or "") != after.comment:
                 return None
-            return similarity + int(before["comment"] == after["comment"])
+            return similarity + int(before.comment == after.comment)
 
         return _match(table.columns, new_table.columns, is_same, rate)
 
@@ -201,17 +199,17 @@ class _Comparison:
             self.head.find_change_of_table(new_table.oid, read), self.base.find_change_of_table(table.oid, read)
         )
 
-    def _find_change_of_column(self, before: Row, after: Row, read: Reader) -> Place | None:
+    def _find_change_of_column(self, before: TracedColumn, after: TracedColumn, read: Reader) -> Place | None:
         # The base may have made it already, under a name that this checkout takes away.
-        name = itemgetter("column_name")
+        name = attrgetter("column_name")
         place = self.head.find_change_of_column(after, read) or self.head.find_change_of_column(after, name)
         return self._choose_place(place, self.base.find_change_of_column(before, read))
 
     def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
         """The call that removed it; where the head never had it, the call that makes the table without it."""
-        row = table.columns[column]
-        place = self.head.find_removal_of_column(new_table.oid, self.base_names.of_columns[column_key_of(row)])
-        origin = self.base.find_change_of_column(row, itemgetter("column_name"))
+        removed = table.columns[column]
+        place = self.head.find_removal_of_column(new_table.oid, self.base_names.of_columns[removed.key])
+        origin = self.base.find_change_of_column(removed, attrgetter("column_name"))
         creation = self.head.find_creation_of_table(new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
             place = place or creation
@@ -271,17 +269,17 @@ def _similarity(name: str, other_name: str) -> float:
 
 def _get_tables(trace: Trace) -> dict[TableName, _Table]:
     tables: dict[TableName, _Table] = {}
-    for (oid, _), row in sorted(trace.last.items()):
-        tables.setdefault(table_name_of(row), _Table(oid, {})).columns[row["column_name"]] = row
+    for (oid, _), column in sorted(trace.last.items()):
+        tables.setdefault(column.table, _Table(oid, {})).columns[column.column_name] = column
     return tables
 
 
-def _type(row: Row) -> tuple[Any, ...]:
-    return row["data_type"], row["udt_name"], row["domain_name"]
+def _type(column: TracedColumn) -> tuple[str | None, ...]:
+    return column.data_type, column.udt_name, column.domain_name
 
 
-def _shape(table: _Table) -> dict[str, tuple[Any, ...]]:
-    return {name: _type(row) for name, row in table.columns.items()}
+def _shape(table: _Table) -> dict[str, tuple[str | None, ...]]:
+    return {name: _type(column) for name, column in table.columns.items()}
 
 
 def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, Place]]:
@@ -295,28 +293,26 @@ def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, P
     losses: dict[tuple[Any, str], tuple[int, Place]] = {}
     for step in head.steps:
         if step.place.revision in base_revisions:
-            kept |= step.rows.keys()
+            kept |= step.columns.keys()
             continue
-        for (oid, number), (before, after) in step.rows.items():
+        for (oid, number), (before, after) in step.columns.items():
             if before and (oid, number) in kept:
-                if not after or table_name_of(after) != table_name_of(before):
-                    losses[table_name_of(before)] = (oid, step.place)
-                if before["table_type"] == "BASE TABLE" and not (
-                    after and after["column_name"] == before["column_name"]
-                ):
-                    losses[oid, before["column_name"]] = (number, step.place)
+                if not after or after.table != before.table:
+                    losses[before.table] = (oid, step.place)
+                if before.table_type == "BASE TABLE" and not (after and after.column_name == before.column_name):
+                    losses[oid, before.column_name] = (number, step.place)
     return losses
 
 
-def _column_attributes(row: Row) -> Row:
-    attributes = {key: row[row_key] for key, row_key in COLUMN_ATTRIBUTES.items() if row[row_key] is not None}
-    return attributes | _group_parts(row["column_parts"])
+def _column_attributes(column: TracedColumn) -> dict[str, Any]:
+    attributes = {key: value for key in COLUMN_ATTRIBUTES if (value := getattr(column, key)) is not None}
+    return attributes | _group_parts(column.column_parts)
 
 
 def _table_attributes(table: _Table) -> dict[str, Any]:
-    attributes = {key: table.first_row[row_key] for key, row_key in TABLE_ATTRIBUTES.items()}
-    attributes |= _group_parts(table.first_row["table_parts"])
-    return attributes | {"columns": {name: _column_attributes(row) for name, row in table.columns.items()}}
+    attributes = {key: getattr(table.first_column, name) for key, name in TABLE_ATTRIBUTES.items()}
+    attributes |= _group_parts(table.first_column.table_parts)
+    return attributes | {"columns": {name: _column_attributes(column) for name, column in table.columns.items()}}
 
 
 def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
@@ -325,13 +321,15 @@ def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
 
 
 def _find_differences(
-    before: Row, after: Row, attributes: Mapping[str, str], parts: str
+    before: TracedColumn, after: TracedColumn, attributes: Mapping[str, str], parts: str
 ) -> Iterator[tuple[str, Any, Any, Reader]]:
-    """Key, both values and how to read them from a row, for each attribute and part that differs."""
-    for key, row_key in attributes.items():
-        if before[row_key] != after[row_key]:
-            yield key, before[row_key], after[row_key], itemgetter(row_key)
-    gone, new = _find_unknown(before[parts], after[parts]), _find_unknown(after[parts], before[parts])
+    """Key, both values and how to read them from a column, for each attribute and part that differs."""
+    for key, name in attributes.items():
+        read = attrgetter(name)
+        if read(before) != read(after):
+            yield key, read(before), read(after), read
+    old_parts, new_parts = getattr(before, parts), getattr(after, parts)
+    gone, new = _find_unknown(old_parts, new_parts), _find_unknown(new_parts, old_parts)
     for key, name in sorted(gone.keys() | new.keys()):
         if key == "function" and (key, name) not in new:
             continue  # what called it is gone, or calls another
@@ -353,12 +351,12 @@ def _find_unknown(parts: list[list[Any]], others: list[list[Any]]) -> dict[tuple
     }
 
 
-def _read_part(parts: str, key: str, name: str, row: Row) -> list[Any]:
-    return [version or definition for *names, definition, version in row[parts] if names == [key, name]]
+def _read_part(parts: str, key: str, name: str, column: TracedColumn) -> list[Any]:
+    return [version or definition for *names, definition, version in getattr(column, parts) if names == [key, name]]
 
 
-def _read_fields(parts: str, row: Row) -> list[str]:
-    return [name.lstrip(".[]") for key, name, *_ in row[parts] if key == "field"]
+def _read_fields(parts: str, column: TracedColumn) -> list[str]:
+    return [name.lstrip(".[]") for key, name, *_ in getattr(column, parts) if key == "field"]
 
 
 def _find_gaps(table: _Table, other: _Table) -> dict[str, str | None]:
