@@ -3,7 +3,7 @@ import unittest
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import (
     CATALOG_COLUMNS,
-    COLUMN_KEY,
+    TABLE_KEY,
     CatalogColumn,
     get_data_catalog,
 )
@@ -51,7 +51,7 @@ class TestGetDataCatalog(DatabaseTestCase):
 
     def test_each_column_of_the_museums_tables_has_one_row(self) -> None:
         catalog_df = get_data_catalog(self.database)
-        self.assertFalse(catalog_df.duplicated(list(COLUMN_KEY)).any())
+        self.assertFalse(catalog_df.duplicated([*TABLE_KEY, "column_name"]).any())
         self.assertEqual(len(catalog_df[catalog_df["table_name"] != "alembic_version"]), 33)
         self.assertEqual(set(catalog_df["table_catalog"]), {self.database_name})
 
@@ -59,7 +59,7 @@ class TestGetDataCatalog(DatabaseTestCase):
 class TestAgreement(DatabaseTestCase):
     def test_the_catalog_equals_information_schema_except_for_nested_domains_and_not_null_of_views(self) -> None:
         self.database.query(read_data("every_type.sql"))
-        keys = [*COLUMN_KEY[1:]]
+        keys = [*TABLE_KEY[1:], "column_name"]
         view_df = self.database.query(read_data("information_schema_columns.sql")).sort_values(keys, ignore_index=True)
         catalog_df = get_data_catalog(self.database).sort_values(keys, ignore_index=True)
         catalog_df = catalog_df[catalog_df["table_type"] != "MATERIALIZED VIEW"].reset_index(drop=True)

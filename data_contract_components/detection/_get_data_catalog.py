@@ -14,9 +14,8 @@ from data_contract_components.errors import CatalogHiddenError, QueryError
 
 @dataclass(frozen=True, slots=True)
 class CatalogColumn:
-    """One row of the catalog: its columns are these fields, in this order; None is NULL.
+    """One row of the catalog, whose columns are these fields in this order; None is NULL.
 
-    From `primaryKey` to `array_element_dimensions` they are what a contract has keys for, besides data_type.
     `not_enforced` has the reasons why PostgreSQL does not enforce what is declared, by the contract's keys.
     """
 
@@ -63,7 +62,7 @@ class CatalogColumn:
 
 CATALOG_COLUMNS = tuple(field.name for field in fields(CatalogColumn))
 TABLE_KEY = ("table_catalog", "table_schema", "table_name")
-COLUMN_KEY = (*TABLE_KEY, "column_name")
+# What a contract has keys for, besides data_type.
 CONSTRAINT_COLUMNS = CATALOG_COLUMNS[CATALOG_COLUMNS.index("primaryKey") : CATALOG_COLUMNS.index("not_enforced")]
 
 SQL_DIRECTORY = Path(__file__).parent / "sql"

@@ -22,8 +22,8 @@ from data_contract_components.detection._get_data_contract_specs import get_tabl
 
 # The keys of a contract's column, in the order in which they are compared.
 COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
-# The columns of a table by name, in the table's order.
-Table = dict[str, CatalogColumn]
+# By TABLE_KEY, the columns of each table by name, in the table's order.
+Tables = dict[tuple[str, ...], dict[str, CatalogColumn]]
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ class ContractViolationDetector(ContractDetector):
 
     def find_violations(self, *enforcements: Enforcement) -> list[Violation]:
         """The violations of the contracts with one of these enforcements, in the same order."""
-        contract_columns: dict[str, list[ContractColumn]] = {name: [] for name in self.contracts}
+        columns: dict[str, list[ContractColumn]] = {name: [] for name in self.contracts}
         for column in self.transform_contract_specs_to_catalog_format():
-            contract_columns[column.contract_name].append(column)
-        tables: dict[tuple[str, ...], Table] = {}
+            columns[column.contract_name].append(column)
+        tables: Tables = {}
         for found in CatalogColumn.from_df(self.catalog_df):
             table = tables.setdefault((found.table_catalog, found.table_schema, found.table_name), {})
             table[found.column_name] = found
@@ -120,15 +120,12 @@ class ContractViolationDetector(ContractDetector):
             violation
             for contract_name, contract in self.contracts.items()
             if get_enforcement(contract.spec, self.today) in enforcements
-            for violation in _find_violations(contract_name, contract, contract_columns[contract_name], tables)
+            for violation in _find_violations(contract_name, contract, columns[contract_name], tables)
         ]
 
 
 def _find_violations(
-    contract_name: str,
-    contract: Contract,
-    columns: list[ContractColumn],
-    tables: dict[tuple[str, ...], Table],
+    contract_name: str, contract: Contract, columns: list[ContractColumn], tables: Tables
 ) -> Iterator[Violation]:
     schema = contract.spec["schema"]
     violation = partial(Violation, contract_name, *contract.table, table_catalog=schema["table_catalog"])

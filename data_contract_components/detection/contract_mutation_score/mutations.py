@@ -161,10 +161,6 @@ def _other_precision(target: Target, expected: float | None) -> str:
     return other_types.get(target.data_type, f"numeric({_other_number(expected, 1)}, {scale})")
 
 
-def _other_scale(target: Target, expected: float | None) -> str:
-    return f"numeric({target.numeric_precision or 9}, {_other_number(expected, 0)})"
-
-
 def _other_datetime_precision(target: Target, expected: float | None) -> str:
     bare_type = re.sub(r"\(\d\)", "", target.base_type)
     match = re.match(r"timestamp|time|interval(.* second)?", bare_type)
@@ -188,7 +184,7 @@ _TYPES: dict[str, Callable[[Target, Any], str]] = {
     "data_type": lambda _, expected: "integer" if expected == "text" else "text",
     "character_maximum_length": _other_length,
     "numeric_precision": _other_precision,
-    "numeric_scale": _other_scale,
+    "numeric_scale": lambda target, expected: f"numeric({target.numeric_precision or 9}, {_other_number(expected, 0)})",
     "datetime_precision": _other_datetime_precision,
     "interval_type": lambda _, expected: "interval day" if expected == "YEAR" else "interval year",
     "dimensions": lambda target, _: f"{target.base_type}[]",

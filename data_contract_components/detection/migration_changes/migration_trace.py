@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from data_contract_components.data_assets._query_postgres_helper import read_sql
-from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, CatalogColumn
+from data_contract_components.detection._get_data_catalog import CatalogColumn
 from data_contract_components.detection.migration_changes.changes import Place
 
-# The attributes by which two states are compared, and their names in a TracedColumn.
-COLUMN_ATTRIBUTES = {key: key for key in ("data_type", *CONSTRAINT_COLUMNS, "identity_generation", "comment")}
-TABLE_ATTRIBUTES = {"table_type": "table_type", "comment": "table_comment"}
 # The table's oid and the column's number, which a rename does not change.
 ColumnKey = tuple[int, int]
 TableName = tuple[str, str]
+# Reads from a column what is compared.
+Reader = Callable[["TracedColumn"], Any]
 COLUMNS_SQL = read_sql(Path(__file__).with_name("columns.sql"))
 VERSIONS_SQL = read_sql(Path(__file__).with_name("versions.sql"))
 
@@ -40,10 +39,6 @@ class TracedColumn(CatalogColumn):
     @property
     def table(self) -> TableName:
         return self.table_schema, self.table_name
-
-
-# Reads from a column what is compared.
-Reader = Callable[[TracedColumn], Any]
 
 
 @dataclass(frozen=True)
@@ -78,12 +73,6 @@ class Trace:
             trace.steps.append(step)
         return trace
 
-    def get_states(self) -> Iterator[TracedColumn]:
-        """Every state of every column."""
-        yield from self.first.values()
-        for step in self.steps:
-            yield from (after for _, after in step.columns.values() if after)
-
     def find_creation_of_table(self, oid: int) -> Place | None:
         if any(key[0] == oid for key in self.first):
             return None
@@ -102,18 +91,10 @@ class Trace:
             lambda key, before, after: key == column.key and after and (before is None or read(before) != read(after))
         )
 
-    def find_removal_of_table(self, names: set[TableName]) -> Place | None:
-        """The last call after which a table has none of `names` any more."""
+    def find_removal(self, read: Reader, values: Collection[Any]) -> Place | None:
+        """The last call after which `read` gives none of `values` any more for a column."""
         return self._find_last(
-            lambda _, before, after: before and before.table in names and not (after and after.table in names)
-        )
-
-    def find_removal_of_column(self, oid: int, names: set[str]) -> Place | None:
-        """The last call after which a column of the table has none of `names` any more."""
-        return self._find_last(
-            lambda key, before, after: (
-                key[0] == oid and before and before.column_name in names and not (after and after.column_name in names)
-            )
+            lambda _, before, after: before and read(before) in values and not (after and read(after) in values)
         )
 
     def _find_last(self, did: Callable[[ColumnKey, TracedColumn | None, TracedColumn | None], object]) -> Place | None:

@@ -7,18 +7,20 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
+from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
-from data_contract_components.detection.migration_changes.migration_trace import (
-    COLUMN_ATTRIBUTES,
-    TABLE_ATTRIBUTES,
-    ColumnKey,
-    Reader,
-    TableName,
-    Trace,
-    TracedColumn,
-)
+from data_contract_components.detection.migration_changes.migration_trace import Reader, TableName, Trace, TracedColumn
 
 SIMILAR_NAMES = 0.5
+# The attributes by which two states are compared.
+COLUMN_ATTRIBUTES: dict[str, Reader] = {
+    key: attrgetter(key) for key in ("data_type", *CONSTRAINT_COLUMNS, "identity_generation", "comment")
+}
+TABLE_ATTRIBUTES: dict[str, Reader] = {"table_type": attrgetter("table_type"), "comment": attrgetter("table_comment")}
+_column_parts, _table_parts = attrgetter("column_parts"), attrgetter("table_parts")
+# With the table's oid, as a column's name says nothing without its table.
+_column_name, _table_name = attrgetter("table_oid", "column_name"), attrgetter("table")
+_type = attrgetter("data_type", "udt_name", "domain_name")
 Name = TypeVar("Name", str, TableName)
 # Pairs of an old and a new name, and whether that is certain; the names that are gone; the new names.
 _Match = tuple[list[tuple[Name, Name, bool]], list[Name], list[Name]]
@@ -26,21 +28,15 @@ _Match = tuple[list[tuple[Name, Name, bool]], list[Name], list[Name]]
 
 @dataclass(frozen=True)
 class _Table:
-    """The columns of a table by name, in their order."""
+    """The columns of a table by name, in their order; each of them describes the table, so the first does."""
 
     oid: int
+    first: TracedColumn
     columns: dict[str, TracedColumn]
-
-    @property
-    def first_column(self) -> TracedColumn:
-        return next(iter(self.columns.values()))
 
 
 def find_schema_changes(
-    base: Trace,
-    head: Trace,
-    head_paths: Mapping[str, str],
-    contract_names: Mapping[TableName, Iterable[str]],
+    base: Trace, head: Trace, head_paths: Mapping[str, str], contract_names: Mapping[TableName, Iterable[str]]
 ) -> list[SchemaChange]:
     """The differences between the last tables of `base` and those of `head`, ordered by table and column.
 
@@ -73,8 +69,9 @@ class _Names:
 
     def __init__(self, trace: Trace) -> None:
         self.of_tables: dict[int, set[TableName]] = {}
-        self.of_columns: dict[ColumnKey, set[str]] = {}
-        for column in trace.get_states():
+        self.of_columns: dict[tuple[int, int], set[str]] = {}
+        states = (after for step in trace.steps for _, after in step.columns.values())
+        for column in filter(None, (*trace.first.values(), *states)):
             self.of_tables.setdefault(column.table_oid, set()).add(column.table)
             self.of_columns.setdefault(column.key, set()).add(column.column_name)
 
@@ -84,59 +81,51 @@ class _Comparison:
         self, base: Trace, head: Trace, head_paths: Mapping[str, str], contract_names: Mapping[TableName, Iterable[str]]
     ) -> None:
         self.base, self.head, self.head_paths, self.contract_names = base, head, head_paths, contract_names
+        self.base_tables, self.head_tables = _get_tables(base), _get_tables(head)
         self.losses = _find_losses(base, head)
         self.base_names, self.head_names = _Names(base), _Names(head)
 
     def find_changes(self) -> Iterator[SchemaChange]:
-        base_tables, head_tables = _get_tables(self.base), _get_tables(self.head)
-        pairs, removed, added = self._match_tables(base_tables, head_tables)
+        pairs, removed, added = self._match_tables()
         for name, new_name, is_certain in pairs:
-            yield from self._compare_tables(name, base_tables[name], new_name, head_tables[new_name], is_certain)
+            yield from self._compare_tables(self.base_tables[name], self.head_tables[new_name], is_certain)
         for name in removed:
-            table = base_tables[name]
+            table = self.base_tables[name]
             # The base may have renamed what this checkout drops.
-            place = self._choose_place(
-                self.head.find_removal_of_table(self.base_names.of_tables[table.oid]),
-                self.base.find_change_of_table(table.oid, attrgetter("table")),
-            )
+            head_place = self.head.find_removal(_table_name, self.base_names.of_tables[table.oid])
+            place = self._choose_place(head_place, self.base.find_change_of_table(table.oid, _table_name))
             yield self._change("removed", name, name, place, before=_table_attributes(table))
         for name in added:
-            table = head_tables[name]
-            place = self._choose_place(
-                self.head.find_change_of_table(table.oid, attrgetter("table")), self.base.find_removal_of_table({name})
-            )
+            table = self.head_tables[name]
+            head_place = self.head.find_change_of_table(table.oid, _table_name)
+            place = self._choose_place(head_place, self.base.find_removal(_table_name, {name}))
             yield self._change("added", name, name, place, after=_table_attributes(table))
 
-    def _match_tables(
-        self, base_tables: dict[TableName, _Table], head_tables: dict[TableName, _Table]
-    ) -> _Match[TableName]:
+    def _match_tables(self) -> _Match[TableName]:
         head_names = set().union(*self.head_names.of_tables.values())
 
         def is_same(name: TableName, new_name: TableName) -> bool:
-            oid, new_oid = base_tables[name].oid, head_tables[new_name].oid
+            oid, new_oid = self.base_tables[name].oid, self.head_tables[new_name].oid
             # They are one database, or clones of one, and a server gives out no oid twice.
             return oid == new_oid or not self.base_names.of_tables[oid].isdisjoint(self.head_names.of_tables[new_oid])
 
         def rate(name: TableName, new_name: TableName) -> float | None:
-            if name in head_names or _shape(base_tables[name]) != _shape(head_tables[new_name]):
+            if name in head_names or _shape(self.base_tables[name]) != _shape(self.head_tables[new_name]):
                 return None
             return _similarity(name[1], new_name[1])
 
-        return _match(base_tables, head_tables, is_same, rate)
+        return _match(self.base_tables, self.head_tables, is_same, rate)
 
-    def _compare_tables(
-        self, name: TableName, table: _Table, new_name: TableName, new_table: _Table, is_certain: bool
-    ) -> Iterator[SchemaChange]:
+    def _compare_tables(self, table: _Table, new_table: _Table, is_certain: bool) -> Iterator[SchemaChange]:
+        name, new_name = table.first.table, new_table.first.table
         oid, place = self.losses.get(name, (new_table.oid, None))
-        if name == new_name and oid != new_table.oid and table.first_column.table_type == "BASE TABLE":
+        if name == new_name and oid != new_table.oid and table.first.table_type == "BASE TABLE":
             yield self._change("replaced", name, name, place)
         for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
             if old != new:
                 place = self._find_change_of_table(table, new_table, attrgetter(key))
                 yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
-        for key, old, new, read in _find_differences(
-            table.first_column, new_table.first_column, TABLE_ATTRIBUTES, "table_parts"
-        ):
+        for key, old, new, read in _find_differences(table.first, new_table.first, TABLE_ATTRIBUTES, _table_parts):
             place = self._find_change_of_table(table, new_table, read)
             yield self._change("changed", name, new_name, place, key=key, before=old, after=new)
         pairs, removed, added = self._match_columns(table, new_table)
@@ -147,31 +136,30 @@ class _Comparison:
         if order != new_order and table.oid != new_table.oid:
             place = self._find_change_of_table(table, new_table, attrgetter("table_oid"))
             yield self._change("changed", name, new_name, place, key="ordinal_position", before=order, after=new_order)
-        for column, new_column, is_certain_column in pairs:
-            before, after = table.columns[column], new_table.columns[new_column]
+        for column, other, is_certain_column in pairs:
+            before, after = table.columns[column], new_table.columns[other]
             number, place = self.losses.get((new_table.oid, column), (after.column_number, None))
             # The values of one that is generated need no copy.
-            if column == new_column and number != after.column_number and not after.is_generated:
+            if column == other and number != after.column_number and not after.is_generated:
                 yield self._change("replaced", name, new_name, place, column)
-            if column != new_column:
-                place = self._find_change_of_column(before, after, attrgetter("column_name"))
+            if column != other:
+                place = self._find_change_of_column(before, after, _column_name)
                 yield self._change(
-                    "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
+                    "renamed", name, new_name, place, column, "column_name", column, other, is_certain_column
                 )
-            for key, old, new, read in _find_differences(before, after, COLUMN_ATTRIBUTES, "column_parts"):
+            for key, old, new, read in _find_differences(before, after, COLUMN_ATTRIBUTES, _column_parts):
                 place = self._find_change_of_column(before, after, read)
                 yield self._change("changed", name, new_name, place, column, key, old, new)
         for column in removed:
-            place = self._find_removal(table, column, new_table)
-            attributes = _column_attributes(table.columns[column])
-            yield self._change("removed", name, new_name, place, column, before=attributes)
+            old_column = table.columns[column]
+            place = self._find_removal(old_column, new_table)
+            yield self._change("removed", name, new_name, place, column, before=_column_attributes(old_column))
         for column in added:
-            place = self._choose_place(
-                self.head.find_change_of_column(new_table.columns[column], attrgetter("column_name")),
-                self.base.find_removal_of_column(table.oid, {column}) or self.base.find_removal_of_table({name}),
-            )
-            attributes = _column_attributes(new_table.columns[column])
-            yield self._change("added", new_name, name, place, column, after=attributes)
+            place = self.base.find_removal(_column_name, {(table.oid, column)})
+            place = place or self.base.find_removal(_table_name, {name})
+            new_column = new_table.columns[column]
+            place = self._choose_place(self.head.find_change_of_column(new_column, _column_name), place)
+            yield self._change("added", new_name, name, place, column, after=_column_attributes(new_column))
 
     def _match_columns(self, table: _Table, new_table: _Table) -> _Match[str]:
         names, new_names = self.base_names.of_columns, self.head_names.of_columns
@@ -201,15 +189,14 @@ class _Comparison:
 
     def _find_change_of_column(self, before: TracedColumn, after: TracedColumn, read: Reader) -> Place | None:
         # The base may have made it already, under a name that this checkout takes away.
-        name = attrgetter("column_name")
-        place = self.head.find_change_of_column(after, read) or self.head.find_change_of_column(after, name)
+        place = self.head.find_change_of_column(after, read) or self.head.find_change_of_column(after, _column_name)
         return self._choose_place(place, self.base.find_change_of_column(before, read))
 
-    def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
+    def _find_removal(self, column: TracedColumn, new_table: _Table) -> Place | None:
         """The call that removed it; where the head never had it, the call that makes the table without it."""
-        removed = table.columns[column]
-        place = self.head.find_removal_of_column(new_table.oid, self.base_names.of_columns[removed.key])
-        origin = self.base.find_change_of_column(removed, attrgetter("column_name"))
+        names = {(new_table.oid, name) for name in self.base_names.of_columns[column.key]}
+        place = self.head.find_removal(_column_name, names)
+        origin = self.base.find_change_of_column(column, _column_name)
         creation = self.head.find_creation_of_table(new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
             place = place or creation
@@ -233,9 +220,8 @@ class _Comparison:
         after: Any = None,
         certain: bool = True,
     ) -> SchemaChange:
-        contract_names = {*self.contract_names.get(name, ()), *self.contract_names.get(other_name, ())}
-        names = tuple(sorted(contract_names))
-        return SchemaChange(change, *name, column, key, before, after, certain, names, place)
+        names = sorted({*self.contract_names.get(name, ()), *self.contract_names.get(other_name, ())})
+        return SchemaChange(change, *name, column, key, before, after, certain, tuple(names), place)
 
 
 def _match(
@@ -270,15 +256,11 @@ def _similarity(name: str, other_name: str) -> float:
 def _get_tables(trace: Trace) -> dict[TableName, _Table]:
     tables: dict[TableName, _Table] = {}
     for (oid, _), column in sorted(trace.last.items()):
-        tables.setdefault(column.table, _Table(oid, {})).columns[column.column_name] = column
+        tables.setdefault(column.table, _Table(oid, column, {})).columns[column.column_name] = column
     return tables
 
 
-def _type(column: TracedColumn) -> tuple[str | None, ...]:
-    return column.data_type, column.udt_name, column.domain_name
-
-
-def _shape(table: _Table) -> dict[str, tuple[str | None, ...]]:
+def _shape(table: _Table) -> dict[str, Any]:
     return {name: _type(column) for name, column in table.columns.items()}
 
 
@@ -305,13 +287,13 @@ def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, P
 
 
 def _column_attributes(column: TracedColumn) -> dict[str, Any]:
-    attributes = {key: value for key in COLUMN_ATTRIBUTES if (value := getattr(column, key)) is not None}
+    attributes = {key: value for key, read in COLUMN_ATTRIBUTES.items() if (value := read(column)) is not None}
     return attributes | _group_parts(column.column_parts)
 
 
 def _table_attributes(table: _Table) -> dict[str, Any]:
-    attributes = {key: getattr(table.first_column, name) for key, name in TABLE_ATTRIBUTES.items()}
-    attributes |= _group_parts(table.first_column.table_parts)
+    attributes = {key: read(table.first) for key, read in TABLE_ATTRIBUTES.items()}
+    attributes |= _group_parts(table.first.table_parts)
     return attributes | {"columns": {name: _column_attributes(column) for name, column in table.columns.items()}}
 
 
@@ -321,15 +303,13 @@ def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
 
 
 def _find_differences(
-    before: TracedColumn, after: TracedColumn, attributes: Mapping[str, str], parts: str
+    before: TracedColumn, after: TracedColumn, attributes: Mapping[str, Reader], parts: Reader
 ) -> Iterator[tuple[str, Any, Any, Reader]]:
     """Key, both values and how to read them from a column, for each attribute and part that differs."""
-    for key, name in attributes.items():
-        read = attrgetter(name)
+    for key, read in attributes.items():
         if read(before) != read(after):
             yield key, read(before), read(after), read
-    old_parts, new_parts = getattr(before, parts), getattr(after, parts)
-    gone, new = _find_unknown(old_parts, new_parts), _find_unknown(new_parts, old_parts)
+    gone, new = _find_unknown(parts(before), parts(after)), _find_unknown(parts(after), parts(before))
     for key, name in sorted(gone.keys() | new.keys()):
         if key == "function" and (key, name) not in new:
             continue  # what called it is gone, or calls another
@@ -351,12 +331,12 @@ def _find_unknown(parts: list[list[Any]], others: list[list[Any]]) -> dict[tuple
     }
 
 
-def _read_part(parts: str, key: str, name: str, column: TracedColumn) -> list[Any]:
-    return [version or definition for *names, definition, version in getattr(column, parts) if names == [key, name]]
+def _read_part(parts: Reader, key: str, name: str, column: TracedColumn) -> list[Any]:
+    return [version or definition for *names, definition, version in parts(column) if names == [key, name]]
 
 
-def _read_fields(parts: str, column: TracedColumn) -> list[str]:
-    return [name.lstrip(".[]") for key, name, *_ in getattr(column, parts) if key == "field"]
+def _read_fields(parts: Reader, column: TracedColumn) -> list[str]:
+    return [name.lstrip(".[]") for key, name, *_ in parts(column) if key == "field"]
 
 
 def _find_gaps(table: _Table, other: _Table) -> dict[str, str | None]:
