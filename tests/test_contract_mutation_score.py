@@ -123,6 +123,15 @@ class TestContractMutations(MutationTestCase):
         spec["schema"]["table_name"] = "nowhere"
         self.assertEqual({verdict.state for verdict in get_verdicts(self.database, spec)}, {"already broken"})
 
+    def test_a_clause_of_elements_that_a_column_which_is_no_array_keeps_can_be_broken(self) -> None:
+        self.database.query("create table measures (a numeric[])")
+        spec = generate(self.database, "measures")
+        self.database.query("alter table measures alter a type numeric using null")
+        states = {verdict.clause.key: verdict.state for verdict in get_verdicts(self.database, spec)}
+        self.assertEqual(spec["schema"]["properties"]["a"]["array_element"]["numeric_precision"], None)
+        self.assertEqual(states["array_element_data_type"], "already broken")
+        self.assertEqual(states["array_element_numeric_precision"], "noticed")
+
 
 class TestContractMutationScore(MutationTestCase):
     def test_the_contracts_of_the_project_score_100_percent_and_nothing_is_left(self) -> None:
