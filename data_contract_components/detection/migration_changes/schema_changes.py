@@ -260,7 +260,7 @@ def _get_tables(trace: Trace) -> dict[TableName, _Table]:
     return tables
 
 
-def _shape(table: _Table) -> dict[str, Any]:
+def _shape(table: _Table) -> dict[str, object]:
     return {name: _type(column) for name, column in table.columns.items()}
 
 
