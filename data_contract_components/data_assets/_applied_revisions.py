@@ -186,26 +186,24 @@ def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
     settings = get_settings()
     if settings.alembic_config == CHAPTERS_CONFIG:
         return StaleDatabaseError(problems, commands, "data_contract_components/data_assets", "make reset")
-    options = f" -c {settings.alembic_config}" if settings.alembic_config not in DEFAULT_CONFIGS else ""
-    options += f" -n {settings.alembic_section}" if settings.alembic_section != "alembic" else ""
+    directory = "the project's directory"
     if not os.environ.get(get_url_variable(), "").strip():
         return StaleDatabaseError(
-            problems,
-            [MIGRATE] if commands == [UPGRADE] else [],
-            "the project's directory",
-            f"rm -r .postgres; {MIGRATE}",
+            problems, [MIGRATE] if commands == [UPGRADE] else [], directory, f"rm -r .postgres; {MIGRATE}"
         )
+    options = f" -c {settings.alembic_config}" if settings.alembic_config not in DEFAULT_CONFIGS else ""
+    options += f" -n {settings.alembic_section}" if settings.alembic_section != "alembic" else ""
     own = [command.replace("alembic", f"alembic{options}").replace("head", "heads") for command in commands]
-    return StaleDatabaseError(problems, own, "the project's directory", "migrate a new, empty database")
+    return StaleDatabaseError(problems, own, directory, "migrate a new, empty database")
 
 
 def _warn(reason: str) -> None:
+    way_out = f"To be sure, rebuild it: make reset (with {get_url_variable()}: migrate a new, empty database)"
+    if get_settings().alembic_config != CHAPTERS_CONFIG:
+        way_out = "Let env.py record them: context.configure(…, on_version_apply=record_applied_revisions)"
+    text = f"the database's origin is not known, as {reason}: later edits of migrations are not noticed."
     # unittest has printed a test's name, and no line end yet.
-    print(
-        f"\nthe database's origin is not known, as {reason}: later edits of migrations are not noticed. "
-        f"To be sure, rebuild it: make reset (with {get_url_variable()}: migrate a new, empty database)",
-        file=sys.stderr,
-    )
+    print(f"\n{text} {way_out}", file=sys.stderr)
 
 
 def find_stale_files(record: Record, heads: set[str], found: dict[str, str]) -> tuple[list[str], list[str]]:
