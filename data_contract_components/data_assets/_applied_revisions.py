@@ -46,7 +46,7 @@ NO_MIGRATIONS_INPUT = re.compile(
 RECORDS_SQL = read_sql(SQL_DIRECTORY / "records.sql")
 RELATIONS_SQL = read_sql(SQL_DIRECTORY / "relations.sql")
 VERSION_TABLES_SQL = read_sql(SQL_DIRECTORY / "version_tables.sql")
-COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_class')"
+COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(cast(:name as text)), 'pg_class')"
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,12 @@ def record_applied_revisions(
     """
     if ctx.as_sql or ctx.connection is None or ctx.script is None or step.is_stamp:
         return
-    table = quote_table(ctx.version_table_schema, ctx.version_table)
-    comment = ctx.connection.exec_driver_sql(COMMENT_SQL, (table,)).scalar_one()
+    # By SQLAlchemy, as each driver writes parameters in its own way, and asyncpg has none in COMMENT.
+    from sqlalchemy import MetaData, Table, text
+    from sqlalchemy.schema import SetTableComment
+
+    name = quote_table(ctx.version_table_schema, ctx.version_table)
+    comment = ctx.connection.execute(text(COMMENT_SQL), {"name": name}).scalar_one()
     if comment and not comment.startswith("{"):
         return  # another tool's comment
     directory = Path(ctx.script.dir).resolve()
@@ -103,7 +107,8 @@ def record_applied_revisions(
             is_run = step.is_upgrade and revision in step.up_revision_ids
             checksum = checksums.get(path) or _get_checksum(directory / path)
             record.checksums[path] = checksum if is_run else None
-    ctx.connection.exec_driver_sql(f"comment on table {table} is %s", (record.to_json(),))
+    table = Table(ctx.version_table, MetaData(), schema=ctx.version_table_schema, comment=record.to_json())
+    ctx.connection.execute(SetTableComment(table))
 
 
 @functools.cache
