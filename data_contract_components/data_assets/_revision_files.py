@@ -49,7 +49,7 @@ def read_script_directory(settings: Settings) -> ScriptDirectory:
 def read_revision_files(settings: Settings) -> list[RevisionFile]:
     """The revisions, ordered by path; a file whose variables are not literals is left out."""
     script = read_script_directory(settings)
-    pattern = "**/*.py" if script.recursive_version_locations else "*.py"
+    pattern = "**/*.py" if getattr(script, "recursive_version_locations", False) else "*.py"
     paths = sorted(path for directory in script._version_locations for path in Path(directory).glob(pattern))
     files = (_read_file(path, settings.root_directory) for path in paths)
     return [file for file in files if file]
