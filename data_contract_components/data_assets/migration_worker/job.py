@@ -203,7 +203,8 @@ class Job:
         def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             nonlocal recorder
             with self._loading():
-                steps = script._upgrade_revs("heads", heads) if script.get_heads() else []  # type: ignore[arg-type]
+                start = heads if self._job["is_apply"] else ()
+                steps = script._upgrade_revs("heads", start) if script.get_heads() else []  # type: ignore[arg-type]
             if not self._job["is_apply"]:
                 revisions.extend((step.revision.revision, self._path_of(step.revision.path)) for step in steps)
                 raise _RevisionsRead
