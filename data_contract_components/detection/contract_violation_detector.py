@@ -1,5 +1,6 @@
 """Step 5 of the flow, for columns: where the catalog is not what the contracts say."""
 
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,6 +79,11 @@ def render_finding(violation: Violation) -> str:
 class ContractViolationDetector(ContractDetector):
     """Finds the clauses that the catalog does not keep."""
 
+    @functools.cached_property
+    def catalog_columns(self) -> list[CatalogColumn]:
+        """The rows of `catalog_df`; who has them can set them in its place."""
+        return CatalogColumn.from_df(self.catalog_df)
+
     def transform_contract_specs_to_catalog_format(self) -> list[ContractColumn]:
         """The columns under contract, with the catalog's names of their keys, in the order of the contracts."""
         return [
@@ -113,7 +119,7 @@ class ContractViolationDetector(ContractDetector):
         for column in self.transform_contract_specs_to_catalog_format():
             columns[column.contract_name].append(column)
         tables: Tables = {}
-        for found in CatalogColumn.from_df(self.catalog_df):
+        for found in self.catalog_columns:
             table = tables.setdefault((found.table_catalog, found.table_schema, found.table_name), {})
             table[found.column_name] = found
         return [

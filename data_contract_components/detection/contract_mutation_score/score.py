@@ -20,7 +20,7 @@ from data_contract_components.contract_definition.contract_spec import (
     find_clauses,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, read_sql
-from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_catalog import PreparedCatalog, get_data_catalog
 from data_contract_components.detection.contract_mutation_score.mutations import (
     NEW_NAME,
     Target,
@@ -69,6 +69,8 @@ class ContractMutations:
         self._clauses = find_clauses(contract.spec)
         self._transaction, self._enforcement = transaction, enforcement
         self._table = contract.table
+        with self._undone("select"):  # the settings
+            self._catalog = PreparedCatalog(transaction, contract.table)
         self._before = self._find_violations()
         self._other_columns: list[str] = []
         self._targets = self._get_targets()
@@ -122,9 +124,10 @@ class ContractMutations:
         return Verdict(clause, "cannot break", reason)
 
     def _find_violations(self, statement: str = "select") -> list[Violation]:
+        detector = ContractViolationDetector({"": self._contract})
         with self._undone(statement):
-            catalog_df = get_data_catalog(self._transaction, {self._table})
-        return ContractViolationDetector({"": self._contract}, catalog_df).find_violations(self._enforcement)
+            detector.catalog_columns = self._catalog.get_columns()
+        return detector.find_violations(self._enforcement)
 
     def _get_targets(self) -> dict[str, Target]:
         """The table as WHOLE_TABLE, and its columns under contract; nothing where there is no such table."""
@@ -149,14 +152,14 @@ class ContractMutations:
     def _undone(self, statement: str) -> Iterator[None]:
         try:
             try:
-                self._transaction.query(f"savepoint before_mutation; {statement}")
+                self._transaction.get_rows(f"savepoint before_mutation; {statement}")
             except QueryError as error:
                 if error.sql_state and not error.sql_state.startswith(SURROUNDINGS):
                     raise RefusedError(error.reason) from error
                 raise
             yield
         finally:
-            self._transaction.query("rollback to savepoint before_mutation")
+            self._transaction.get_rows("rollback to savepoint before_mutation")
 
 
 def render_verdicts(contract_name: str, verdicts: list[Verdict], unpromised: dict[str, list[str]]) -> str:
