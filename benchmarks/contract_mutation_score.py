@@ -18,8 +18,8 @@ from pathlib import Path
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
+from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.detection.contract_mutation_score.__main__ import main as score
-from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 
 TABLES = int(sys.argv[1]) if len(sys.argv) > 1 else 78
 CHANGES = 300
@@ -73,8 +73,10 @@ def measure(url: str, directory: Path) -> int:
     ratio = seconds / count / seconds_of_change(database)
     if len(sys.argv) > 2:
         Path(sys.argv[2]).write_text(output.getvalue())
-    print(f"| {TABLES} contracts, {count:,} clauses | {seconds:.0f} | {count / seconds:.0f} clauses per second, "
-          f"at least {LEAST_CLAUSES_PER_SECOND}; one costs {ratio:.1f} changes of a column's type |")
+    print(
+        f"| {TABLES} contracts, {count:,} clauses | {seconds:.0f} | {count / seconds:.0f} clauses per second, "
+        f"at least {LEAST_CLAUSES_PER_SECOND}; one costs {ratio:.1f} changes of a column's type |"
+    )
     return 0 if count / seconds >= LEAST_CLAUSES_PER_SECOND else 1
 
 

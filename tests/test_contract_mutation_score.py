@@ -17,6 +17,7 @@ from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection import contract_violation_detector
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
+from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.detection.contract_mutation_score.__main__ import main
 from data_contract_components.detection.contract_mutation_score.score import (
     LINE_LENGTH,
@@ -25,7 +26,6 @@ from data_contract_components.detection.contract_mutation_score.score import (
     render_score,
 )
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
-from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import BINARIES, ROOT, DatabaseTestCase, read_data, run, start_server, wait_until
 from tests.contracts import ContractsTestCase, chapters_head
 

@@ -11,7 +11,7 @@ from data_contract_components.contract_definition.spec_problems import (
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
-from data_contract_components.detection.generate_contract_spec import generate_contract_spec
+from data_contract_components.detection._table_contract import generate_contract_spec
 from tests import BINARIES, read_data, start_server
 from tests.contracts import ContractsTestCase, chapters_head, chapters_spec
 
