@@ -69,8 +69,8 @@ class MissingTableError(NoContractError):
     """No table has the name, or matches the pattern."""
 
     def __init__(self, word: str, table_schema: str | None, table_names: Collection[TableName]) -> None:
-        schemas = {name: schema for schema, name in table_names}
-        nearest = get_close_matches(word, schemas, n=1)
-        way_out = f'; did you mean "{nearest[0]}" in schema "{schemas[nearest[0]]}" (--schema)?' if nearest else ""
+        tables = {name if "." not in word else f"{schema}.{name}": (schema, name) for schema, name in table_names}
+        nearest = [tables[text] for text in get_close_matches(word, tables, n=1)]
+        way_out = f'; did you mean "{nearest[0][1]}" in schema "{nearest[0][0]}" (--schema)?' if nearest else ""
         super().__init__(f'the database has no table "{word}" in schema "{table_schema or "public"}"{way_out}')
         self.word = word

@@ -6,6 +6,7 @@ python -m data_contract_components.detection.generate_contract_spec --all
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -116,10 +117,11 @@ def _write_contract(
     options: argparse.Namespace, name: TableName, database: PostgresDB, table_names: list[TableName]
 ) -> list[str]:
     """Writes the contract of one table, and returns the lines that say so."""
-    output = options.output or get_settings().contracts / make_file_name(*name)
-    contracts = get_data_contract_specs(may_be_none=True)
-    contract_directory = get_settings().contracts
-    directory = contract_directory if output.resolve().is_relative_to(contract_directory) else output.resolve().parent
+    contracts, settings = list(get_data_contract_specs(may_be_none=True).values()), get_settings()
+    known = [settings.git_directory / path for table, path in _find_known(contracts) if table == name]
+    output = options.output or next(iter(known), settings.contracts / make_file_name(*name))
+    is_beside = output.resolve().is_relative_to(settings.contracts)
+    directory = settings.git_directory if is_beside else output.resolve().parent
     path = output.resolve().relative_to(directory)
     previous: dict[str, Any] = {}
     if output.exists():
@@ -132,10 +134,9 @@ def _write_contract(
         raise MissingTableError(name[1], options.schema, table_names)
     _ensure_same(output, previous, table.columns[0], options)
     version = options.spec_version or previous.get("spec-version", SPEC_VERSIONS[-1])
-    words = previous or make_words(table.columns[0], contracts.values(), database_url(), _get_choices(options))
+    words = previous or make_words(table.columns[0], contracts, database_url(), _get_choices(options))
     spec = generate_contract_spec(table.columns, table.comments, version, words)
-    beside = list(contracts.values()) if directory == contract_directory else None
-    if mistakes := _find_mistakes(spec, path, beside):
+    if mistakes := _find_mistakes(spec, path, contracts if is_beside else None):
         raise NoContractError("\n".join([f"{output} would be invalid:", *mistakes]))
     changes = find_changes(previous, spec) if previous else [f"new: {len(table.columns)} columns"]
     if changes:
@@ -144,23 +145,28 @@ def _write_contract(
 
 
 def _write_drafts(options: argparse.Namespace, database: PostgresDB, table_names: list[TableName]) -> list[str]:
-    """Writes drafts of the tables that have no contract, and returns one line per table, and one for all."""
+    """Writes drafts of the tables that have no contract, and returns the lines that say so."""
     tables = [name for name in table_names if options.schema in (None, name[0])]
     if not options.all:
         tables = find_tables(options.table, options.schema, table_names)
+    elif not tables:
+        raise NoContractError(f'the database has no table in schema "{options.schema}"')
     contracts, settings = get_data_contract_specs(may_be_none=True).values(), get_settings()
-    paths = {contract.table: contract.path for contract in contracts if contract.spec.get("status") != "retired"}
-    described = get_described_tables(database, {name for name in tables if name not in paths})
+    known = {table for table, _ in _find_known(contracts)}
+    described = get_described_tables(database, {name for name in tables if name not in known})
     directory = settings.contracts.relative_to(settings.git_directory)
     drafts = make_drafts(described.values(), contracts, database_url(), _get_choices(options), directory)
     write_drafts(drafts, settings.git_directory)
-    lines = []
-    for name in tables:
-        reason = f"{paths[name].name} is there" if name in paths else "it has no columns"
-        if name not in described:
-            lines.append(cut(f"left alone: {'.'.join(name)}: {reason}", LINE_LENGTH))
-    lines += [f"draft: {draft.path.name}" for draft in drafts]
-    return [*lines, f"{len(drafts)} drafts in {directory}, {len(tables) - len(drafts)} tables left alone"]
+    left_alone = [name for name in tables if name not in described]
+    lines = [f"  has {'a contract' if name in known else 'no columns'}: {'.'.join(name)}" for name in left_alone]
+    lines += [f"  draft: {draft.path.name}" for draft in drafts]
+    summary = f"drafts written: {len(drafts)}; tables left alone: {len(left_alone)}"
+    return [str(directory), *(cut(line, LINE_LENGTH) for line in lines), summary]
+
+
+def _find_known(contracts: Iterable[Contract]) -> list[tuple[TableName, Path]]:
+    """The tables that have a contract, and the contract's path."""
+    return [(contract.table, contract.path) for contract in contracts if contract.spec.get("status") != "retired"]
 
 
 def _get_choices(options: argparse.Namespace) -> Choices:
@@ -196,7 +202,7 @@ def _find_mistakes(spec: dict[str, Any], path: Path, contracts: list[Contract] |
         return [f"its name is not that of a contract: give --output one that ends in {NAME_ENDING}"]
     contract = Contract(cast(ContractSpec, spec), path, render_contract(spec))
     others = [contract for contract in contracts if contract.path != path]
-    clashes = [str(problem) for problem in find_problems_between(get_settings().contracts, [*others, contract])]
+    clashes = [str(problem) for problem in find_problems_between(get_settings().git_directory, [*others, contract])]
     return [*clashes, "Name the file that is there with --output, or change that file first."] if clashes else []
 
 
