@@ -1,7 +1,7 @@
 """Breaks each clause of a contract in an open transaction, and finds out whether the detector notices it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,9 +75,16 @@ class ContractMutations:
         self._other_columns: list[str] = []
         self._targets = self._get_targets()
 
-    def get_verdicts(self) -> list[Verdict]:
-        """One verdict per clause, in the contract's order. Raises: QueryError, for example without the rights."""
-        return [self._get_verdict(clause) for clause in self._clauses]
+    def get_verdicts(self, progress: Callable[[], object] = lambda: None) -> list[Verdict]:
+        """One verdict per clause, in the contract's order, with a call of `progress` after each.
+
+        Raises: QueryError, for example without the rights.
+        """
+        verdicts: list[Verdict] = []
+        for clause in self._clauses:
+            verdicts.append(self._get_verdict(clause))
+            progress()
+        return verdicts
 
     def find_unpromised(self) -> dict[str, list[str]]:
         """What can change unnoticed, as the contract does not mention it: for each key, the columns."""
