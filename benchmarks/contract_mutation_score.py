@@ -1,7 +1,7 @@
 """What the mutation score of 78 contracts with 8,000 clauses costs per clause, beside the change of one column's type.
 
 On an embedded server of its own. The change is a statement in a savepoint that is rolled back, without any check: what
-each broken clause costs at least, however the rest is done. Prints the row of docs/development.md.
+PostgreSQL needs at least for a broken clause, on the same machine with whatever else it does.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from data_contract_components.detection._get_data_catalog import CatalogColumn, 
 from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.detection.contract_mutation_score.__main__ import main as score
 
-TABLES = int(sys.argv[1]) if len(sys.argv) > 1 else 78
+TABLES = 78
 CHANGES = 300
-LEAST_CLAUSES_PER_SECOND = 40
+LIMIT = 4.0
 COLUMNS_SQL = """
     id integer primary key, parent_id integer references t0 (id), name varchar(80) not null unique, tags text[],
     price numeric(10, 2), state state not null, added_at timestamp not null default current_timestamp, is_new boolean
@@ -65,19 +65,17 @@ def measure(url: str, directory: Path) -> int:
     write_contracts(database, directory)
     os.environ["DATABASE_URL"] = url
     output = io.StringIO()
+    seconds_before = seconds_of_change(database)
     start = time.perf_counter()
     with contextlib.redirect_stdout(output):
-        score([str(directory), "--in-place"])
+        status = score([str(directory), "--in-place"])
     seconds = time.perf_counter() - start
+    change = statistics.mean((seconds_before, seconds_of_change(database)))
     count = int(re.findall(r"of (\d+) noticed", output.getvalue())[-1])
-    ratio = seconds / count / seconds_of_change(database)
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(output.getvalue())
-    print(
-        f"| {TABLES} contracts, {count:,} clauses | {seconds:.0f} | {count / seconds:.0f} clauses per second, "
-        f"at least {LEAST_CLAUSES_PER_SECOND}; one costs {ratio:.1f} changes of a column's type |"
-    )
-    return 0 if count / seconds >= LEAST_CLAUSES_PER_SECOND else 1
+    ratio = seconds / count / change
+    print(f"{TABLES} contracts, {count:,} clauses: {seconds:.0f} s, {count / seconds:.0f} clauses per second")
+    print(f"a clause costs {ratio:.1f} changes of a column's type (at most {LIMIT})")
+    return 0 if status == 0 and ratio <= LIMIT else 1
 
 
 def main() -> int:

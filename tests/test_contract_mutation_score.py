@@ -26,7 +26,7 @@ from data_contract_components.detection.contract_mutation_score.score import (
     render_score,
 )
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
-from tests import BINARIES, ROOT, DatabaseTestCase, read_data, run, start_server, wait_until
+from tests import BINARIES, ROOT, DatabaseTestCase, read_data, run, run_on_terminal, start_server, wait_until
 from tests.contracts import ContractsTestCase, chapters_head
 
 MODULE = "data_contract_components.detection.contract_mutation_score"
@@ -146,6 +146,12 @@ class TestContractMutationScore(MutationTestCase):
         self.assertEqual(lines[-1], "mutation score: 25 of 25 noticed, 100 %")
         self.assertLessEqual(max(map(len, lines)), LINE_LENGTH)
         self.assertEqual((self.scratch_databases(), self.state()), ([], before))
+
+    def test_a_terminal_shows_the_progress(self) -> None:
+        self.write("a", generate(self.database, "object_tags"))
+        shown = run_on_terminal([MODULE, str(self.directory), "--in-place"], ROOT, self.url)
+        self.assertRegex(shown, r"\r *\d+%.* \d+/42 .*clause/s")
+        self.assertIn("mutation score: 41 of 41 noticed, 100 %", shown)
 
     def test_clauses_that_a_detector_without_some_keys_misses_are_reported_with_the_statement(self) -> None:
         self.write("a", generate(self.database, "object_tags"))

@@ -75,8 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
         "patterns and --all write drafts, which never fail the check, and leave tables alone that have a contract.",
     )
     parser.add_argument("table", nargs="*", help="a name or a pattern, as 'order*' or 'shop.*'")
-    parser.add_argument("--all", action="store_true", help="every table and view, in --schema or in all schemas")
-    parser.add_argument("--schema", help="default: public")
+    parser.add_argument("--all", action="store_true", help="every table and view")
+    parser.add_argument("--schema", help="default: public, or all schemas with --all")
     parser.add_argument("--spec-version", choices=SPEC_VERSIONS, help="default: the file's own, or the newest")
     parser.add_argument("--owner-name", help="needed for a new contract, as is --owner-email")
     parser.add_argument("--owner-email")

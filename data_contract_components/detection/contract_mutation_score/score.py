@@ -69,11 +69,12 @@ class ContractMutations:
         self._clauses = find_clauses(contract.spec)
         self._transaction, self._enforcement = transaction, enforcement
         self._table = contract.table
-        with self._undone("select"):  # the settings
-            self._catalog = PreparedCatalog(transaction, contract.table)
-        self._before = self._find_violations()
         self._other_columns: list[str] = []
         self._targets = self._get_targets()
+        with self._undone("select"):  # so that the catalog's settings do not apply to the statements
+            self._catalog = PreparedCatalog(transaction, contract.table)
+        self._violations: dict[str, list[Violation]] = {}
+        self._before = self._find_violations()
 
     def get_verdicts(self, progress: Callable[[], object] = lambda: None) -> list[Verdict]:
         """One verdict per clause, in the contract's order, with a call of `progress` after each.
@@ -131,10 +132,13 @@ class ContractMutations:
         return Verdict(clause, "cannot break", reason)
 
     def _find_violations(self, statement: str = "select") -> list[Violation]:
-        detector = ContractViolationDetector({"": self._contract})
-        with self._undone(statement):
-            detector.catalog_columns = self._catalog.get_columns()
-        return detector.find_violations(self._enforcement)
+        # A statement may break several clauses, and each time finds the same table.
+        if statement not in self._violations:
+            detector = ContractViolationDetector({"": self._contract})
+            with self._undone(statement):
+                detector.catalog_columns = self._catalog.get_columns()
+            self._violations[statement] = detector.find_violations(self._enforcement)
+        return self._violations[statement]
 
     def _get_targets(self) -> dict[str, Target]:
         """The table as WHOLE_TABLE, and its columns under contract; nothing where there is no such table."""
