@@ -20,9 +20,10 @@ from data_contract_components.detection._get_data_contract_specs import (
     render_json_path,
 )
 from data_contract_components.detection._table_contract import generate_contract_spec
+from data_contract_components.escaping import CONTROLS
 
 # What the name of a file cannot have on some system where the repository may be checked out, or that hides it.
-_UNUSUAL = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|^\.')
+_UNUSUAL = re.compile(rf'{CONTROLS.pattern}|[\t\n/\\:*?"<>|]|^\.')
 
 
 @dataclass(frozen=True)
