@@ -75,7 +75,7 @@ class TestContractMutations(MutationTestCase):
                 self.assert_all_noticed(get_verdicts(self.database, generate(self.database, table)))
 
     def test_each_key_of_the_dialect_is_noticed_on_every_kind_of_column_and_version(self) -> None:
-        definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]
+        definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.2.0.schema.json").read_text())["$defs"]
         parts = definitions["column"]["properties"]
         keys = {*parts["constraints"]["properties"]}
         keys |= {f"array_element_{key}" for key in parts["array_element"]["properties"]}

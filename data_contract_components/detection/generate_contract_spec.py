@@ -15,6 +15,7 @@ from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_json
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, Contract, ContractSpec
 from data_contract_components.contract_definition.spec_problems import (
+    ANY_DATABASE,
     SPEC_VERSIONS,
     InvalidContractSpecError,
     find_spec_problems,
@@ -73,7 +74,8 @@ def generate_contract_spec(
     previous_schema = previous.get("schema", {})
     previous_columns = previous_schema.get("properties", {})
     schema = {key: previous_schema[key] for key in ("$schema", "title") if key in previous_schema}
-    schema |= {key: getattr(columns[0], key) for key in TABLE_KEY}
+    is_named = spec_version < "1.2.0" or "table_catalog" in previous_schema
+    schema |= {key: getattr(columns[0], key) for key in TABLE_KEY if key != "table_catalog" or is_named}
     if spec_version != SPEC_VERSIONS[0]:
         schema["table_type"] = columns[0].table_type
     schema |= {key: value for key, value in previous_schema.items() if key not in schema and key != "properties"}
@@ -148,10 +150,11 @@ def main(arguments: list[str] | None = None) -> int:
     """0: the contract is written, or was correct; 2: it could not be written."""
     parser = argparse.ArgumentParser(
         description="Write the contract that describes a table as it is now.",
-        epilog="An existing contract keeps its texts; one of another table or owner is not overwritten.",
+        epilog="An existing contract keeps its texts; one of another table, namespace or owner is not overwritten.",
     )
     parser.add_argument("table")
     parser.add_argument("--schema", default="public")
+    parser.add_argument("--namespace", help="of a new contract; default: that of all others, or else the schema's name")
     parser.add_argument("--spec-version", choices=SPEC_VERSIONS, help="default: the file's own, or the newest")
     parser.add_argument("--owner-name", help="needed for a new contract, as is --owner-email")
     parser.add_argument("--owner-email")
@@ -193,7 +196,7 @@ def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dic
     defaults = {
         "spec-version": "",
         "name": f"{name.replace('_', '-')}-contract-spec",
-        "namespace": namespaces.pop() if len(namespaces) == 1 else catalog,
+        "namespace": options.namespace or (namespaces.pop() if len(namespaces) == 1 else options.schema),
         "dataAssetResourceName": f"postgresql://{url.hostname or 'localhost'}:{url.port or 5432}/"
         + quote(f"{catalog}.{name}"),
         "doc": f"Data contract for the {name} table.",
@@ -225,12 +228,17 @@ def _ensure_same(output: Path, previous: dict[str, Any], found: CatalogColumn, o
     """Raises: NoContractError where `previous` is the contract of another table or owner."""
     if not previous:
         return
-    before = ".".join(previous["schema"][key] for key in TABLE_KEY)
-    after = ".".join(getattr(found, key) for key in TABLE_KEY)
+    names = [key for key in TABLE_KEY if key in previous["schema"]]
+    before = ".".join(previous["schema"][key] for key in names)
+    after = ".".join(getattr(found, key) for key in names)
     if before != after:
         raise NoContractError(
             f"{output} describes the table {before}, not {after}: write to another file with --output, "
-            "or change the names in it by hand if the table was renamed"
+            f"or change the names in it by hand if the table was renamed; {ANY_DATABASE}"
+        )
+    if options.namespace not in (None, previous["namespace"]):
+        raise NoContractError(
+            f"{output} is of the namespace {previous['namespace']}: leave out --namespace, or change it there by hand"
         )
     for key in ("name", "email"):
         if getattr(options, f"owner_{key}") not in (None, previous["owner"][key]):
