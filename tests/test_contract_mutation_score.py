@@ -147,6 +147,12 @@ class TestContractMutationScore(MutationTestCase):
         self.assertLessEqual(max(map(len, lines)), LINE_LENGTH)
         self.assertEqual((self.scratch_databases(), self.state()), ([], before))
 
+    def test_each_clause_of_a_contract_that_names_no_database_can_be_broken(self) -> None:
+        self.write("a", generate(self.database, "object_tags", "1.2.0"))
+        for options in ((), ("--in-place",)):
+            status, output = self.score(*options)
+            self.assertEqual((status, "cannot break" in output), (0, False), output)
+
     def test_clauses_that_a_detector_without_some_keys_misses_are_reported_with_the_statement(self) -> None:
         self.write("a", generate(self.database, "object_tags"))
         blind_keys = {"is_nullable", "references", "array_element_dimensions"}

@@ -76,3 +76,4 @@ class TestDatabaseNames(RepositoryTestCase):
             [("gone", None, 4), ("object_images", None, 2)],
         )
         self.assertEqual(len(report.broken_promises), 1)
+        self.assertEqual(outputs[" ".join(COMMANDS[1])], (1, "missing: gone\n"))
