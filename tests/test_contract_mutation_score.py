@@ -75,7 +75,7 @@ class TestContractMutations(MutationTestCase):
                 self.assert_all_noticed(get_verdicts(self.database, generate(self.database, table)))
 
     def test_each_key_of_the_dialect_is_noticed_on_every_kind_of_column_and_version(self) -> None:
-        definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]
+        definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.2.0.schema.json").read_text())["$defs"]
         parts = definitions["column"]["properties"]
         keys = {*parts["constraints"]["properties"]}
         keys |= {f"array_element_{key}" for key in parts["array_element"]["properties"]}
@@ -152,6 +152,12 @@ class TestContractMutationScore(MutationTestCase):
         shown = run_on_terminal([MODULE, str(self.directory), "--in-place"], ROOT, self.url)
         self.assertRegex(shown, r"\r *\d+%.* \d+/42 .*clause/s")
         self.assertIn("mutation score: 41 of 41 noticed, 100 %", shown)
+
+    def test_each_clause_of_a_contract_that_names_no_database_can_be_broken(self) -> None:
+        self.write("a", generate(self.database, "object_tags", "1.2.0"))
+        for options in ((), ("--in-place",)):
+            status, output = self.score(*options)
+            self.assertEqual((status, "cannot break" in output), (0, False), output)
 
     def test_clauses_that_a_detector_without_some_keys_misses_are_reported_with_the_statement(self) -> None:
         self.write("a", generate(self.database, "object_tags"))

@@ -7,6 +7,7 @@ from typing import Any, cast
 from unittest import mock
 
 from data_contract_components.contract_definition.contract_spec import Contract
+from data_contract_components.contract_definition.spec_problems import SPEC_VERSIONS
 from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.detection import generate_contract_spec as generator
 from data_contract_components.detection._described_tables import NoContractError, get_described_tables
@@ -49,7 +50,7 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         self.database.query(read_data("every_key.sql"))
         catalog_df = get_data_catalog(self.database)
         self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.url))
-        for version in ("1.0.0", "1.1.0"):
+        for version in SPEC_VERSIONS:
             for table in (*TABLES, "Every thing;", 'a\t%s\u00a0"b'):
                 with self.subTest(table, version=version), contextlib.redirect_stdout(io.StringIO()):
                     self.path.unlink(missing_ok=True)
@@ -64,6 +65,18 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         self.database.query("comment on column object_images.primary_image is 'it''s \"the\" image'; ")
         self.generate("object_images", *OWNER)
         self.assertEqual(self.spec()["schema"]["properties"]["primary_image"]["description"], 'it\'s "the" image')
+
+    def test_only_a_contract_that_has_to_or_did_before_names_the_database(self) -> None:
+        self.generate("object_images", *OWNER)
+        self.assertEqual((self.spec()["spec-version"], "table_catalog" in self.spec()["schema"]), ("1.2.0", False))
+        nothing_changed = (0, f"{self.path}\n  nothing changed\n")
+        self.assertEqual(self.generate("object_images"), nothing_changed)
+        status, output = self.generate("object_images", "--spec-version", "1.1.0")
+        self.assertEqual((status, self.spec()["schema"]["table_catalog"]), (0, self.database_name))
+        self.assertIn("  + schema.table_catalog\n", output)
+        self.assertEqual(self.generate("object_images"), nothing_changed)
+        output = self.generate("object_images", "--spec-version", "1.2.0")[1]
+        self.assertEqual(output, f'{self.path}\n  spec-version: "1.1.0" -> "1.2.0"\n')
 
     def test_an_existing_contract_keeps_its_wording_and_the_changes_are_printed(self) -> None:
         self.generate("object_images", *OWNER)
@@ -145,13 +158,16 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         folder = self.contracts / "met"
         folder.mkdir()
         before = path.read_text()
-        name = f"{self.database_name}.{{}}.customer".format
         for arguments, words in (
             (
                 ["customer", "--schema", "billing", "--output", str(path)],
-                f"describes the table {name('crm')}, not {name('billing')}",
+                "describes the table crm.customer, not billing.customer",
             ),
             (["customer", "--schema", "crm", "--output", str(path)], "belongs to CRM, CRM@museum.org"),
+            (
+                ["customer", "--schema", "crm", "--namespace", "new", "--output", str(path)],
+                "is of the namespace met-museum-data: leave out --namespace",
+            ),
             (
                 ["customer", "--schema", "crm", "--output", str(folder / path.name)],
                 f"{path.name} has the same file name",
@@ -174,9 +190,21 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         contract = json.loads(before)
         contract["schema"]["table_catalog"] = "production"
         path.write_text(json.dumps(contract))
-        self.assertIn(
-            "describes the table production.crm.customer, not", self.generate("customer", "--schema", "crm")[1]
-        )
+        output = self.generate("customer", "--schema", "crm")[1]
+        self.assertIn("describes the table production.crm.customer, not", output)
+        self.assertIn('if any database will do, leave "table_catalog" out', output)
+
+    def test_a_new_contract_is_of_the_given_or_the_only_namespace_or_else_of_that_of_its_schema(self) -> None:
+        namespaces = []
+        for table, schema, options in (
+            ("object", "public", []),
+            ("customer", "crm", ["--namespace", "sales"]),
+            ("customer", "billing", []),
+        ):
+            self.assertEqual(self.generate(table, "--schema", schema, *options)[0], 0)
+            name = table if schema == "public" else f"{schema}.{table}"
+            namespaces.append(json.loads((self.contracts / f"{name}_contract_spec.json").read_text())["namespace"])
+        self.assertEqual(namespaces, ["met-museum-data", "sales", "billing"])
 
     def test_the_contract_of_a_table_is_updated_wherever_it_is_among_the_contracts(self) -> None:
         self.generate("customer", "--schema", "crm")
@@ -273,7 +301,7 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         before = self.files()
         tables = get_described_tables(self.database, {("crm", "customer"), ("billing", "customer")}).values()
         with self.assertRaises(NoContractError) as caught:
-            make_drafts(tables, [], self.url, Choices("0.1.0", "a", "b"), Path("d"))
+            make_drafts(tables, [], self.url, Choices("0.1.0", None, "a", "b"), Path("d"))
         mistake = "_contract_spec.json would be invalid: $.spec-version: expected "
         self.assertEqual(
             [line.partition('"')[0] for line in str(caught.exception).splitlines()],
@@ -292,7 +320,7 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         status, output = self.generate("customer", "--schema", "crm", "--spec-version", "1.0.0")
         self.assertEqual((status, path.read_text()), (2, before))
         self.assertIn(f"{path} would be invalid:\n", output)
-        self.assertIn('\n$.status: "status" is a key of spec-version 1.1.0: write "spec-version": "1.1.0"\n', output)
+        self.assertIn('\n$.status: "status" is a key of a later spec-version: write "spec-version": "1.2.0"\n', output)
         path.write_bytes('{"doc": "é"}'.encode("latin-1"))
         for table, schema in (("customer", "crm"), ("object", "public")):
             status, output = self.generate(table, "--schema", schema)

@@ -28,9 +28,13 @@ _UNUSUAL = re.compile(rf'{CONTROLS.pattern}|[\t\n/\\:*?"<>|]|^\.')
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person decides about new contracts. Without an owner, none can be made."""
+    """What a person decides about new contracts. Without an owner, none can be made.
+
+    Without a `namespace`, they are in that of all others, or else in one that is named as the schema.
+    """
 
     spec_version: str
+    namespace: str | None
     owner_name: str | None
     owner_email: str | None
 
@@ -47,7 +51,7 @@ def make_words(table: CatalogColumn, contracts: Collection[Contract], url: str, 
     return {
         "spec-version": choices.spec_version,
         "name": f"{name.replace('_', '-')}-contract-spec",
-        "namespace": namespaces.pop() if len(namespaces) == 1 else table.table_catalog,
+        "namespace": choices.namespace or (namespaces.pop() if len(namespaces) == 1 else table.table_schema),
         "dataAssetResourceName": f"postgresql://{parts.hostname or 'localhost'}:{parts.port or 5432}/"
         + quote(f"{table.table_catalog}.{name}"),
         "doc": f"Data contract for the {name} table.",

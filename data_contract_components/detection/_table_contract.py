@@ -38,7 +38,8 @@ def generate_contract_spec(
     previous_schema = previous.get("schema", {})
     previous_columns = previous_schema.get("properties", {})
     schema = {key: previous_schema[key] for key in ("$schema", "title") if key in previous_schema}
-    schema |= {key: getattr(columns[0], key) for key in TABLE_KEY}
+    is_named = spec_version < "1.2.0" or "table_catalog" in previous_schema
+    schema |= {key: getattr(columns[0], key) for key in TABLE_KEY if key != "table_catalog" or is_named}
     if spec_version != SPEC_VERSIONS[0]:
         schema["table_type"] = columns[0].table_type
     schema |= {key: value for key, value in previous_schema.items() if key not in schema and key != "properties"}

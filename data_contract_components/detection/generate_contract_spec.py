@@ -14,6 +14,7 @@ from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_json
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
 from data_contract_components.contract_definition.spec_problems import (
+    ANY_DATABASE,
     SPEC_VERSIONS,
     InvalidContractSpecError,
     find_spec_problems,
@@ -71,12 +72,14 @@ def main(arguments: list[str] | None = None) -> int:
     """0: the contracts are written, or were correct; 2: none could be written."""
     parser = argparse.ArgumentParser(
         description="Write the contract that describes a table as it is now, or drafts of many.",
-        epilog="An existing contract keeps its texts; one of another table or owner is not overwritten. Several names, "
-        "patterns and --all write drafts, which never fail the check, and leave tables alone that have a contract.",
+        epilog="An existing contract keeps its texts; one of another table, namespace or owner is not overwritten. "
+        "Several names, patterns and --all write drafts, which never fail the check, and leave tables alone that have "
+        "a contract.",
     )
     parser.add_argument("table", nargs="*", help="a name or a pattern, as 'order*' or 'shop.*'")
     parser.add_argument("--all", action="store_true", help="every table and view")
     parser.add_argument("--schema", help="default: public, or all schemas with --all")
+    parser.add_argument("--namespace", help="of a new contract; default: that of all others, or else the schema's name")
     parser.add_argument("--spec-version", choices=SPEC_VERSIONS, help="default: the file's own, or the newest")
     parser.add_argument("--owner-name", help="needed for a new contract, as is --owner-email")
     parser.add_argument("--owner-email")
@@ -170,19 +173,25 @@ def _find_known(contracts: Iterable[Contract]) -> list[tuple[TableName, Path]]:
 
 
 def _get_choices(options: argparse.Namespace) -> Choices:
-    return Choices(options.spec_version or SPEC_VERSIONS[-1], options.owner_name, options.owner_email)
+    version = options.spec_version or SPEC_VERSIONS[-1]
+    return Choices(version, options.namespace, options.owner_name, options.owner_email)
 
 
 def _ensure_same(output: Path, previous: dict[str, Any], found: CatalogColumn, options: argparse.Namespace) -> None:
     """Raises: NoContractError where `previous` is the contract of another table or owner."""
     if not previous:
         return
-    before = ".".join(previous["schema"][key] for key in TABLE_KEY)
-    after = ".".join(getattr(found, key) for key in TABLE_KEY)
+    names = [key for key in TABLE_KEY if key in previous["schema"]]
+    before = ".".join(previous["schema"][key] for key in names)
+    after = ".".join(getattr(found, key) for key in names)
     if before != after:
         raise NoContractError(
             f"{output} describes the table {before}, not {after}: write to another file with --output, "
-            "or change the names in it by hand if the table was renamed"
+            f"or change the names in it by hand if the table was renamed; {ANY_DATABASE}"
+        )
+    if options.namespace not in (None, previous["namespace"]):
+        raise NoContractError(
+            f"{output} is of the namespace {previous['namespace']}: leave out --namespace, or change it there by hand"
         )
     for key in ("name", "email"):
         if getattr(options, f"owner_{key}") not in (None, previous["owner"][key]):

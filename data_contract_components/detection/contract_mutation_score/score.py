@@ -64,7 +64,8 @@ class ContractMutations:
         self, transaction: PostgresDB, contract: Contract, enforcement: Enforcement, table_catalog: str | None = None
     ) -> None:
         schema: TableSchema = {**contract.spec["schema"]}
-        schema["table_catalog"] = table_catalog or schema["table_catalog"]
+        if table_catalog and "table_catalog" in schema:
+            schema["table_catalog"] = table_catalog
         self._contract = replace(contract, spec={**contract.spec, "schema": schema})
         self._clauses = find_clauses(contract.spec)
         self._transaction, self._enforcement = transaction, enforcement
