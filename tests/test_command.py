@@ -130,6 +130,7 @@ class TestNames(DatabaseTestCase, ProjectTestCase):
         records = self.project / "records.json"
         records.write_text(json.dumps([{"objectID": 1, HOSTILE: 1}, {"objectID": HOSTILE}]))
         self.assert_harmless(generate, 0, LATIN_1)
+        self.assert_harmless([generate[0], HOSTILE, HOSTILE], 0, LATIN_1)
         for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "x"]):
             subprocess.run([*git, *arguments], cwd=self.project, check=True)
         self.assert_harmless([f"{prefix}detection.contract_mutation_score", "--in-place"], 0, LATIN_1)
