@@ -181,9 +181,9 @@ def _get_migrations_directory() -> Path:
     settings = get_settings()
     if settings.alembic_config == CHAPTERS_CONFIG:
         return settings.root_directory / MIGRATIONS_PATH
-    from data_contract_components.data_assets._revision_files import read_script_directory
+    from data_contract_components.data_assets._revision_files import get_script_directory
 
-    return Path(read_script_directory(settings).dir).resolve()
+    return get_script_directory(settings)
 
 
 def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 import traceback
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
@@ -181,18 +180,9 @@ class Job:
 
     def _make_config(self) -> Config:
         """The configuration as the command `alembic` reads it."""
-        path = Path(self._job["config"])
-        arguments: dict[str, Any] = {}
-        toml_path = path if path.suffix == ".toml" else Path("pyproject.toml")
-        # Alembic 1.16 and later read it.
-        if toml_path.exists() and "alembic" in tomllib.loads(toml_path.read_text(encoding="utf-8")).get("tool", {}):
-            arguments = {"toml_file": str(toml_path.resolve())}
         options = argparse.Namespace(x=self._job["x_arguments"]) if self._job["x_arguments"] else None
-        file = None if path == toml_path else str(path.resolve())
-        config = Config(file, ini_section=self._job["section"], cmd_opts=options, **arguments)
+        config = Config(cmd_opts=options, **self._job["config"])
         set_urls(config, self._job["url"])
-        if not arguments and config.get_main_option("script_location") is None:
-            config.set_main_option("script_location", str(path.parent.resolve()))  # as Flask-Migrate does
         return config
 
     def _run(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
