@@ -4,12 +4,8 @@ import os
 import unittest
 from pathlib import Path
 
-from data_contract_components.data_assets._applied_revisions import (
-    RECORDS_SQL,
-    Record,
-    ensure_applied_revisions_are_current,
-    find_stale_files,
-)
+from data_contract_components.data_assets._applied_revisions import RECORDS_SQL, Record
+from data_contract_components.data_assets._stale_database import ensure_applied_revisions_are_current, find_stale_files
 from data_contract_components.errors import StaleDatabaseError
 from tests import CONTRACT_TESTS, DatabaseTestCase, ProjectTestCase, run
 

@@ -1,7 +1,7 @@
-"""Which migration files built the database: env.py records them, and the contract tests compare them with the files.
+"""The record of the migration files that built the database: env.py writes it, and _stale_database.py compares it.
 
 `alembic upgrade head` does not run an edited revision again. Without this record its contracts would be checked
-against the old tables, and pass. The record is JSON in the comment of Alembic's own table, so that no catalog shows it.
+against the old tables, and pass. It is JSON in the comment of Alembic's own table, so that no catalog shows it.
 """
 
 from __future__ import annotations
@@ -11,32 +11,19 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contract_components.data_assets._query_postgres_helper import (
-    INSUFFICIENT_PRIVILEGE,
-    SQL_DIRECTORY,
-    PostgresDB,
-    get_url_variable,
-    is_embedded,
-    read_sql,
-)
-from data_contract_components.errors import QueryError, StaleDatabaseError
-from data_contract_components.settings import CHAPTERS_CONFIG, get_settings
+from data_contract_components.data_assets._query_postgres_helper import SQL_DIRECTORY, read_sql
 
 if TYPE_CHECKING:  # importing alembic takes as long as the contract tests
     from alembic.runtime.migration import MigrationContext, MigrationInfo
     from alembic.script import ScriptDirectory
 
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
-DEFAULT_CONFIGS = ("alembic.ini", "pyproject.toml")
-MIGRATE = "python -m data_contract_components.data_assets.migrate_db"
 MARKER = "data_contracts_record"  # records.sql has it too
-DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
 # No migration reads these: raw_data/ is for seed_db.py, the template for new revisions, hidden files and backups are an
 # editor's or the system's.
 NO_MIGRATIONS_INPUT = re.compile(
@@ -44,8 +31,6 @@ NO_MIGRATIONS_INPUT = re.compile(
 )
 
 RECORDS_SQL = read_sql(SQL_DIRECTORY / "records.sql")
-RELATIONS_SQL = read_sql(SQL_DIRECTORY / "relations.sql")
-VERSION_TABLES_SQL = read_sql(SQL_DIRECTORY / "version_tables.sql")
 COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(cast(:name as text)), 'pg_class')"
 
 
@@ -116,125 +101,6 @@ def _get_paths(script: ScriptDirectory, directory: Path) -> dict[str, str]:
     """The file of each revision, relative to `directory`; cached, as each step needs it."""
     revisions = script.walk_revisions()
     return {revision.revision: os.path.relpath(os.path.realpath(revision.path), directory) for revision in revisions}
-
-
-def ensure_applied_revisions_are_current(
-    database: PostgresDB | None = None, migrations_directory: Path | None = None
-) -> None:
-    """The files in `migrations_directory` (None: the project's) built the database; stderr names what is not known.
-
-    Raises: StaleDatabaseError with every file that is new, edited or gone since; also where nothing was ever built.
-    """
-    with (database or PostgresDB()).transaction() as transaction:
-        # So that no user's operators or tables are taken for the system's.
-        transaction.query("set local search_path = pg_catalog")
-        records_df = transaction.query(RECORDS_SQL)
-        if records_df.empty:
-            if transaction.query(RELATIONS_SQL).empty:
-                raise _make_error(["it was never migrated"], [UPGRADE])
-            _ensure_each_revision_is_applied(transaction)
-            _warn("it has no record of the migrations that built it")
-            return
-        tables = [quote_table(*names) for names in records_df[["table_schema", "table_name"]].to_numpy()]
-        if len(tables) > 1:
-            raise _make_error([f"{' and '.join(tables)} each have a record of what was applied"], [])
-        record = Record.from_json(records_df["record"][0])
-        if record is None:
-            raise _make_error([f"the record of what was applied, the comment of {tables[0]}, is damaged"], [])
-        try:
-            heads = set(transaction.query(f"select version_num from {tables[0]}")["version_num"])
-        except QueryError as error:
-            if error.sql_state != INSUFFICIENT_PRIVILEGE:
-                raise
-            heads = set(record.heads)
-            _warn(f"the role of {get_url_variable()} may not read {tables[0]}")
-    directory = migrations_directory or _get_migrations_directory()
-    problems, commands = find_stale_files(record, heads, get_checksums(directory, record.checksums))
-    if problems:
-        raise _make_error(problems, commands)
-    if unknown := [path for path, checksum in record.checksums.items() if checksum is None]:
-        _warn(f"it has no record of how {', '.join(unknown)} was applied")
-
-
-def _ensure_each_revision_is_applied(transaction: PostgresDB) -> None:
-    """Raises: StaleDatabaseError where alembic's table does not name the last revisions of the files."""
-    # Here, as importing alembic takes as long as the contract tests.
-    from data_contract_components.data_assets._revision_files import find_unapplied, read_revision_files
-
-    files = read_revision_files(get_settings())
-    tables = transaction.query(VERSION_TABLES_SQL)
-    answers = []
-    for table_schema, table_name in tables.to_numpy():
-        rows = transaction.query(f"select version_num from {quote_table(table_schema, table_name)}")["version_num"]
-        answers.append(find_unapplied(files, rows))
-    if not answers:
-        return
-    # Several projects may have their tables in one database: this one's is the one that misses least.
-    unapplied, unknown = min(answers, key=lambda answer: (len(answer[1]), len(answer[0])))
-    problems = [f"it is at revision {revision}, which no file of this checkout has" for revision in unknown]
-    problems += [f"{file.path}, revision {file.revision}, has not been applied" for file in unapplied]
-    if problems:
-        raise _make_error(problems, [] if unknown else [UPGRADE])
-
-
-def _get_migrations_directory() -> Path:
-    settings = get_settings()
-    if settings.alembic_config == CHAPTERS_CONFIG:
-        return settings.root_directory / Path(CHAPTERS_CONFIG).with_name("db_migrations")
-    from data_contract_components.data_assets._revision_files import get_script_directory
-
-    return get_script_directory(settings)
-
-
-def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
-    """With alembic's commands as they are typed in this project."""
-    settings = get_settings()
-    if settings.alembic_config == CHAPTERS_CONFIG:
-        reset = "in the repository's directory: make reset"
-        return StaleDatabaseError(problems, commands, "data_contract_components/data_assets", reset)
-    directory = "the project's directory"
-    if is_embedded():
-        reset = f"in {directory}: rm -r .postgres; {MIGRATE}"
-        return StaleDatabaseError(problems, [MIGRATE] if commands == [UPGRADE] else [], directory, reset)
-    options = f" -c {settings.alembic_config}" if settings.alembic_config not in DEFAULT_CONFIGS else ""
-    options += f" -n {settings.alembic_section}" if settings.alembic_section != "alembic" else ""
-    own = [command.replace("alembic", f"alembic{options}").replace("head", "heads") for command in commands]
-    return StaleDatabaseError(problems, own, directory, "migrate a new, empty database")
-
-
-def _warn(reason: str) -> None:
-    way_out = f"To be sure, rebuild it: make reset (with {get_url_variable()}: migrate a new, empty database)"
-    if get_settings().alembic_config != CHAPTERS_CONFIG:
-        way_out = "Let env.py record them: context.configure(…, on_version_apply=record_applied_revisions)"
-    text = f"the database's origin is not known, as {reason}: later edits of migrations are not noticed."
-    # unittest has printed a test's name, and no line end yet.
-    print(f"\n{text} {way_out}", file=sys.stderr)
-
-
-def find_stale_files(record: Record, heads: set[str], found: dict[str, str]) -> tuple[list[str], list[str]]:
-    """How Alembic's `heads` and the checksums `found` differ from the record, and Alembic's commands that repair it."""
-    if heads != set(record.heads):
-        names, expected_names = (", ".join(sorted(revisions)) or "none" for revisions in (heads, record.heads))
-        problem = f"alembic's table names revision {names}, and {expected_names} ran last: it was stamped, or restored"
-        return [problem], []
-    if not record.paths:
-        return ["no revision is applied"], [UPGRADE]
-    expected, revisions = record.checksums, {path: revision for revision, path in record.paths.items()}
-    edited = [path for path in found if expected.get(path) not in (None, found[path])]
-    gone = [path for path in expected if path not in found]
-    new = [path for path in found if path not in expected]
-    problems = [f"{path} was edited after it had been applied" for path in edited]
-    problems += [
-        f"{path} is gone, and its revision {revisions[path]} is applied; to keep it, check out the branch that has it"
-        if path in revisions
-        else f"{path} is gone, and was there when the database was built"
-        for path in gone
-    ]
-    problems += [f"{path} has not been applied" for path in new]
-    if any(path in revisions for path in gone):
-        return problems, []  # alembic cannot undo what it cannot read
-    is_rebuilt = edited or gone or any(not path.startswith("versions/") for path in new)
-    return problems, [DOWNGRADE, UPGRADE] if is_rebuilt else [UPGRADE]
 
 
 @functools.cache

@@ -15,13 +15,9 @@ import psycopg2
 from alembic.script.revision import ResolutionError
 from sqlalchemy.exc import DBAPIError
 
-from data_contract_components.data_assets._applied_revisions import (
-    MIGRATIONS_DIRECTORY,
-    RECORDS_SQL,
-    RELATIONS_SQL,
-    quote_table,
-)
+from data_contract_components.data_assets._applied_revisions import MIGRATIONS_DIRECTORY, RECORDS_SQL, quote_table
 from data_contract_components.data_assets._query_postgres_helper import way_out_of_missing_feature
+from data_contract_components.data_assets._stale_database import RELATIONS_SQL
 from data_contract_components.errors import DataContractError, ForeignDatabaseError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from psycopg2.sql import SQL, Identifier
 
 from data_contract_components.command import command
-from data_contract_components.data_assets._applied_revisions import MIGRATIONS_DIRECTORY, RECORDS_SQL, RELATIONS_SQL
+from data_contract_components.data_assets._applied_revisions import MIGRATIONS_DIRECTORY, RECORDS_SQL
 from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
 from data_contract_components.data_assets._migration_run import load_revisions_from_source, render_failure
 from data_contract_components.data_assets._query_postgres_helper import (
@@ -23,6 +23,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     is_embedded,
     read_sql,
 )
+from data_contract_components.data_assets._stale_database import RELATIONS_SQL
 from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
 from data_contract_components.settings import get_settings
 

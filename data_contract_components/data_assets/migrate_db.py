@@ -10,10 +10,10 @@ import argparse
 import sys
 
 from data_contract_components.command import command
-from data_contract_components.data_assets._applied_revisions import RELATIONS_SQL
 from data_contract_components.data_assets._migrations import Migrations
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url, describe
 from data_contract_components.data_assets._scratch_databases import describe_database
+from data_contract_components.data_assets._stale_database import RELATIONS_SQL
 from data_contract_components.settings import get_settings
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from data_contract_components.contract_definition.contract_spec import Contract, ensure_a_contract_binds
-from data_contract_components.data_assets._applied_revisions import ensure_applied_revisions_are_current
+from data_contract_components.data_assets._stale_database import ensure_applied_revisions_are_current
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 
