@@ -74,7 +74,7 @@ def get_settings() -> Settings:
     if settings is None:
         raise SettingsError(
             f"no pyproject.toml from {Path.cwd()} up to the repository's root has {TABLE}",
-            'Add it, with contract_directory = "…" and alembic_config = "…", where the migrations are.',
+            f"Write {TABLE} into the one in the directory from which alembic is called; its keys are optional.",
         )
     return settings
 

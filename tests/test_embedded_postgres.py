@@ -273,7 +273,7 @@ class TestVersions(EmbeddedPostgresTestCase):
                         (caught.exception.reason, caught.exception.way_out),
                         (
                             f"its data are of PostgreSQL {old}, and the version to run is {new}",
-                            f"Set `server` to {old} to use them, or remove them (make reset), or set DATABASE_URL to a "
+                            f"Set `server` to {old} to use them, or remove that directory, or set DATABASE_URL to a "
                             "PostgreSQL server.",
                         ),
                     )
@@ -423,7 +423,7 @@ class TestServerOfRoot(EmbeddedPostgresTestCase):
         os.chown(self.project / ".postgres/data", nobody.pw_uid, nobody.pw_gid)
         _, errors = self.start(HELPER + "database_url()").communicate()
         self.assertIn("its data belong to another account", errors)
-        self.assertIn("\nRemove them (make reset), or set DATABASE_URL", errors)
+        self.assertIn("\nRemove that directory, or set DATABASE_URL", errors)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root can take rights away")
@@ -442,7 +442,7 @@ class TestFailures(EmbeddedPostgresTestCase):
         (self.project / ".postgres").mkdir(exist_ok=True)
         os.chown(self.project / ".postgres", 1, 1)
         reason = f"that directory belongs to another user, {pwd.getpwuid(1).pw_name}"
-        self.assert_fails(reason, "Work as that user, or remove it as that user (make reset)")
+        self.assert_fails(reason, "Work as that user, or remove it as that user")
         (self.project / ".postgres").rmdir()
 
     @unittest.skipUnless(can_run_as_ordinary_user(), "unshare can make no user namespace")

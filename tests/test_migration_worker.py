@@ -386,7 +386,7 @@ class TestErrors(RepositoryTestCase):
     def test_an_error_of_env_py_is_reported_with_its_line(self) -> None:
         create_engine = 'sa.engine_from_config(context.config.get_section("alembic"))'
         engine = 'sa.create_engine("postgresql+psycopg2://u:secret@127.0.0.1:1/d")'
-        why = "cannot be run on a scratch database"
+        why = "cannot be run on the scratch database"
         for env_text, expected in (
             (f"{ENV_TEXT}raise ValueError('No.')\n", f"{why}, {ENV}:9: ValueError: No."),
             (f"{ENV_TEXT}import nothing\n", f"{ENV}:9: ModuleNotFoundError: No module named 'nothing'"),

@@ -11,6 +11,8 @@ from data_contract_components.contract_definition._json_text import find_json_li
 from data_contract_components.errors import DataContractError
 
 JsonPath = tuple[str | int, ...]
+# Schema and name.
+TableName = tuple[str, str]
 # In front of the keys of an array's elements, where they stand beside the keys of the column.
 ELEMENT_PREFIX = "array_element_"
 # In place of a column's name where the whole table is meant.
@@ -82,14 +84,14 @@ def get_enforcement(spec: ContractSpec, today: datetime.date) -> Enforcement:
 
 @dataclass(frozen=True)
 class Contract:
-    """A contract and its file as it was read; `path` is relative to the contract directory."""
+    """A contract and its file as it was read; `path` is relative, in the project's contracts as git names it."""
 
     spec: ContractSpec
     path: Path
     text: str
 
     @property
-    def table(self) -> tuple[str, str]:
+    def table(self) -> TableName:
         """Schema and name of the table under contract."""
         return self.spec["schema"]["table_schema"], self.spec["schema"]["table_name"]
 

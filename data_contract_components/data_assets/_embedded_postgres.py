@@ -85,9 +85,9 @@ def _check_version(directory: Path, version: int) -> None:
     # Not left to PostgreSQL, which is not asked where a server of another version runs.
     found = _read_file_of_server(directory, "PG_VERSION").strip()
     if found.isdecimal() and int(found) != version:
-        way_out = "Remove them (make reset)"
+        way_out = "Remove that directory"
         if int(found) in PACKAGES:
-            way_out = f"Set `server` to {found} to use them, or remove them (make reset)"
+            way_out = f"Set `server` to {found} to use them, or remove that directory"
         raise unavailable(
             directory, f"its data are of PostgreSQL {found}, and the version to run is {version}", way_out
         )

@@ -50,7 +50,7 @@ def check_account(directory: Path) -> None:
     """Raises: DatabaseUnavailableError where this process may not run a server with its data in `directory`."""
     owner = directory.stat().st_uid
     if owner != os.geteuid():
-        way_out = "Work as that user, or remove it as that user (make reset)"
+        way_out = "Work as that user, or remove it as that user"
         raise unavailable(directory, f"that directory belongs to another user, {_name_of_user(owner)}", way_out)
     if owner != 0:
         return
@@ -65,7 +65,7 @@ def check_account(directory: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if (directory / "data").stat().st_uid not in SERVER_IDS:
             reason = "its data belong to another account, as an earlier version made them or another user did"
-            raise unavailable(directory, reason, "Remove them (make reset)")
+            raise unavailable(directory, reason, "Remove that directory")
 
 
 def _name_of_user(user_id: int) -> str:

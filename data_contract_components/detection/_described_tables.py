@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from data_contract_components.contract_definition.contract_spec import TableName
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, read_sql
 from data_contract_components.detection._get_data_catalog import SQL_DIRECTORY, CatalogColumn, get_data_catalog
 from data_contract_components.errors import DataContractError
 
-TableName = tuple[str, str]
 COLUMN_COMMENTS_SQL = read_sql(SQL_DIRECTORY / "column_comments.sql")
 
 

@@ -9,6 +9,7 @@ from typing import Self
 
 import pandas as pd
 
+from data_contract_components.contract_definition.contract_spec import TableName
 from data_contract_components.data_assets._query_postgres_helper import (
     INSUFFICIENT_PRIVILEGE,
     PostgresDB,
@@ -78,9 +79,7 @@ SETTINGS_SQL = read_sql(SQL_DIRECTORY / "catalog_settings.sql")
 TABLE_NAMES_SQL = read_sql(SQL_DIRECTORY / "table_names.sql")
 
 
-def get_data_catalog(
-    database: PostgresDB | None = None, tables: Collection[tuple[str, str]] | None = None
-) -> pd.DataFrame:
+def get_data_catalog(database: PostgresDB | None = None, tables: Collection[TableName] | None = None) -> pd.DataFrame:
     """The columns of the tables and views with one of the schemas and one of the names in `tables`; None: of all.
 
     Shape: one row per (table_catalog, table_schema, table_name, column_name), unique, ordered by table and position;
@@ -101,7 +100,7 @@ def get_data_catalog(
         raise CatalogHiddenError(role, error.reason) from error
 
 
-def _get_parameters(tables: Collection[tuple[str, str]] | None) -> dict[str, list[str] | None]:
+def _get_parameters(tables: Collection[TableName] | None) -> dict[str, list[str] | None]:
     # Two simple conditions, as a join with the pairs takes longer; the few tables too many do no harm.
     return {
         "table_schemas": None if tables is None else sorted({schema for schema, _ in tables}),
@@ -115,7 +114,7 @@ class PreparedCatalog:
     Raises: QueryError.
     """
 
-    def __init__(self, transaction: PostgresDB, table: tuple[str, str]) -> None:
+    def __init__(self, transaction: PostgresDB, table: TableName) -> None:
         # Planning the query takes several times as long as running it. The name is unique also in the session that a
         # pooler gives to somebody else afterwards. The values are in the text, as a plan for any table is a slow one.
         self._transaction, self._name = transaction, f"contracts_{secrets.token_hex(6)}_catalog"
@@ -126,7 +125,7 @@ class PreparedCatalog:
         return [CatalogColumn(*row) for row in self._transaction.get_rows(f"{SETTINGS_SQL}execute {self._name}")]
 
 
-def get_table_names(database: PostgresDB | None = None) -> list[tuple[str, str]]:
+def get_table_names(database: PostgresDB | None = None) -> list[TableName]:
     """Schema and name of every table and view, in their order, without alembic's own and the parts of a table."""
     tables_df = (database or PostgresDB()).query(TABLE_NAMES_SQL)
     return list(tables_df.itertuples(index=False, name=None))

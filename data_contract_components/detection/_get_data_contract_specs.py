@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from data_contract_components.contract_definition._json_text import find_json_lines
-from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath
+from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, TableName
 from data_contract_components.contract_definition.spec_problems import (
     InvalidContractSpecError,
     SpecProblem,
@@ -120,7 +120,7 @@ def get_table_key(spec: ContractSpec) -> TableKey:
     }
 
 
-def get_tables(contracts: Mapping[str, Contract]) -> set[tuple[str, str]]:
+def get_tables(contracts: Mapping[str, Contract]) -> set[TableName]:
     """Schema and name of each table under contract."""
     return {contract.table for contract in contracts.values()}
 
@@ -183,7 +183,7 @@ def find_problems_between(directory: Path, contracts: Iterable[Contract]) -> lis
     problems: list[SpecProblem] = []
     first: dict[tuple[str, ...], Path] = {}
     # Of the contracts that are active, the first of each database (None: of whichever is checked), by table.
-    active: dict[tuple[str, str], dict[str | None, Path]] = {}
+    active: dict[TableName, dict[str | None, Path]] = {}
     for contract in contracts:
         spec, path = contract.spec, contract.path
         if (other := first.setdefault(("file", path.stem), path)) != path:

@@ -14,6 +14,7 @@ from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
     Contract,
     Enforcement,
+    TableName,
     get_enforcement,
 )
 from data_contract_components.contract_definition.spec_problems import ANY_DATABASE
@@ -25,7 +26,7 @@ from data_contract_components.detection._get_data_contract_specs import get_tabl
 # The keys of a contract's column, in the order in which they are compared.
 COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
 # By schema and name, the columns of each table by name, in the table's order.
-Tables = dict[tuple[str, str], dict[str, CatalogColumn]]
+Tables = dict[TableName, dict[str, CatalogColumn]]
 OTHER_DATABASE = f"nothing else was compared; {ANY_DATABASE}"
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_json
-from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
+from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, TableName
 from data_contract_components.contract_definition.spec_problems import (
     ANY_DATABASE,
     SPEC_VERSIONS,
@@ -23,7 +23,6 @@ from data_contract_components.data_assets._query_postgres_helper import Postgres
 from data_contract_components.detection._described_tables import (
     MissingTableError,
     NoContractError,
-    TableName,
     find_tables,
     get_described_tables,
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import Contract, Owner
+from data_contract_components.contract_definition.contract_spec import Contract, Owner, TableName
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
 from data_contract_components.detection.migration_changes.changes import ContractChange, Loosened, SchemaChange
 from data_contract_components.detection.migration_changes.contract_changes import (
@@ -13,7 +13,7 @@ from data_contract_components.detection.migration_changes.contract_changes impor
     match_contracts,
     with_stronger_clauses,
 )
-from data_contract_components.detection.migration_changes.migration_trace import TableName, Trace
+from data_contract_components.detection.migration_changes.migration_trace import Trace
 from data_contract_components.detection.migration_changes.schema_changes import find_schema_changes
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_contract_components.contract_definition.contract_spec import TableName
 from data_contract_components.data_assets._migrations import RecordedSteps
 from data_contract_components.data_assets._query_postgres_helper import read_sql
 from data_contract_components.detection._get_data_catalog import CatalogColumn
@@ -14,7 +15,6 @@ from data_contract_components.detection.migration_changes.changes import Place
 
 # The table's oid and the column's number, which a rename does not change.
 ColumnKey = tuple[int, int]
-TableName = tuple[str, str]
 # Reads from a column what is compared.
 Reader = Callable[["TracedColumn"], Any]
 COLUMNS_SQL = read_sql(Path(__file__).with_name("columns.sql"))

@@ -7,9 +7,10 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
+from data_contract_components.contract_definition.contract_spec import TableName
 from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
-from data_contract_components.detection.migration_changes.migration_trace import Reader, TableName, Trace, TracedColumn
+from data_contract_components.detection.migration_changes.migration_trace import Reader, Trace, TracedColumn
 
 SIMILAR_NAMES = 0.5
 # The attributes by which two states are compared.
