@@ -98,14 +98,6 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
-    def apply_all(self, database: MigrationDatabase, *, is_new: bool) -> None:
-        """Every revision is applied to `database`; one that `is_new` first gets what the history begins on."""
-        if is_new:
-            self.begin_reading(database)
-            self.end_reading()
-        self.begin(database)
-        self.end()
-
     def begin_reading(self, database: MigrationDatabase) -> None:
         """Starts to build in `database`, which is new, what the history begins on, and to read the revisions."""
         self._begin(database, is_apply=False)

@@ -26,8 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="Exit status: 0 every revision is applied; 2 one could not be.",
     ).parse_args(arguments)
     url = database_url()
+    database = describe_database(url)
     with Migrations(get_settings(), "this checkout") as migrations:
-        migrations.apply_all(describe_database(url), is_new=PostgresDB(url).query(RELATIONS_SQL).empty)
+        if PostgresDB(url).query(RELATIONS_SQL).empty:
+            migrations.begin_reading(database)
+            migrations.end_reading()
+        migrations.begin(database)
+        migrations.end()
     print(f"every revision is applied to {describe(url)}")
     return 0
 

@@ -60,7 +60,10 @@ def _scratch_database() -> Iterator[str]:
     with ScratchDatabases(has_surroundings=not settings.before_migrations) as scratch:
         database = scratch.create()
         with Migrations(settings, "this checkout") as migrations:
-            migrations.apply_all(database, is_new=True)
+            migrations.begin_reading(database)
+            migrations.end_reading()
+            migrations.begin(database)
+            migrations.end()
         yield database.url
 
 
