@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_contract_components.data_assets._query_postgres_helper import way_out_of_missing_feature
-from data_contract_components.data_assets._scratch_databases import MigrationDatabase
+from data_contract_components.data_assets._scratch_databases import ScratchDatabase
 from data_contract_components.data_assets._temporary_directory import open_temporary_directory
 from data_contract_components.errors import ComparisonError
 from data_contract_components.settings import Settings
@@ -98,15 +98,15 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
-    def begin_reading(self, database: MigrationDatabase) -> None:
+    def begin_reading(self, database: ScratchDatabase) -> None:
         """Starts to build in `database`, which is new, what the history begins on, and to read the revisions."""
         self._begin(database, is_apply=False)
 
-    def begin(self, database: MigrationDatabase, count: int | None = None, recording: Recording | None = None) -> None:
+    def begin(self, database: ScratchDatabase, count: int | None = None, recording: Recording | None = None) -> None:
         """Starts to apply the next `count` revisions (None: all); `recording` says how to record what they change."""
         self._begin(database, is_apply=True, count=count, recording=recording and dataclasses.asdict(recording))
 
-    def _begin(self, database: MigrationDatabase, **job: Any) -> None:
+    def _begin(self, database: ScratchDatabase, **job: Any) -> None:
         self._database = database
         settings = self.settings
         job |= {

@@ -38,7 +38,7 @@ DISCONNECT_SQL = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg
 
 
 @dataclass(frozen=True)
-class MigrationDatabase:
+class ScratchDatabase:
     """A database that migrations are run on, its URL, and libpq's variables for it (None: unset).
 
     `label` names it in messages. `copied` are the schemas and extensions that were created as the checked database has
@@ -88,7 +88,7 @@ class ScratchDatabases:
     def __exit__(self, *_: object) -> None:
         self._cleanups.close()
 
-    def create(self, template: MigrationDatabase | None = None) -> MigrationDatabase:
+    def create(self, template: ScratchDatabase | None = None) -> ScratchDatabase:
         """A new database, or a copy of `template`.
 
         It has the settings of the checked one, and with `has_surroundings` also its schemas and extensions.
@@ -129,7 +129,7 @@ class ScratchDatabases:
                 if error.pgcode != INSUFFICIENT_PRIVILEGE:  # only a superuser may set it: logs and the like
                     raise
 
-    def _copy_surroundings(self, database: MigrationDatabase) -> MigrationDatabase:
+    def _copy_surroundings(self, database: ScratchDatabase) -> ScratchDatabase:
         """Creates the schemas and extensions; they are dropped again where a migration creates one itself."""
         copied: list[tuple[str, str]] = []
         missing: list[str] = []
@@ -157,13 +157,13 @@ class ScratchDatabases:
             print(f"scratch database {name} is still there: {str(error).strip()}", file=sys.stderr)
 
 
-def describe_database(url: str) -> MigrationDatabase:
+def describe_database(url: str) -> ScratchDatabase:
     """The database of `url` itself, to run migrations on it."""
     with closing(connect(url)) as connection:
         return replace(_describe(connection, url), label=describe(url))
 
 
-def _describe(connection: psycopg2.extensions.connection, url: str, name: str | None = None) -> MigrationDatabase:
+def _describe(connection: psycopg2.extensions.connection, url: str, name: str | None = None) -> ScratchDatabase:
     """The database of `url`, which has this name on the server of `connection` (None: it is that of `connection`)."""
     with connection.cursor() as cursor:
         cursor.execute(IDENTITY_SQL, (name,))
@@ -179,4 +179,4 @@ def _describe(connection: psycopg2.extensions.connection, url: str, name: str | 
         "PGSERVICE": None,
     }
     secrets = (info.password, quote(info.password, safe="")) if info.password else ()
-    return MigrationDatabase(name, oid, url, environment, secrets)
+    return ScratchDatabase(name, oid, url, environment, secrets)

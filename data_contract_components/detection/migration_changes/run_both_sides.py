@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import TableName
 from data_contract_components.data_assets._migrations import Migrations, Recording
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.data_assets._scratch_databases import MigrationDatabase, ScratchDatabases
+from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection.migration_changes.migration_trace import COLUMNS_SQL, VERSIONS_SQL, Trace
 
@@ -19,7 +18,7 @@ ALL_COLUMNS = {"table_names": None, "table_schemas": None}
 
 
 def run_migrations(
-    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[TableName]
+    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[tuple[str, str]]
 ) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, ...]]:
     """What base and head did after the revisions that they share, and the catalogs of `tables` that they built."""
     base_database, head_database = scratch.create(), scratch.create()
@@ -54,7 +53,7 @@ def run_migrations(
 
 
 def _prepare_both(
-    base: Migrations, base_database: MigrationDatabase, head: Migrations, head_database: MigrationDatabase
+    base: Migrations, base_database: ScratchDatabase, head: Migrations, head_database: ScratchDatabase
 ) -> None:
     """Both databases are what the histories begin on, and both sides know their revisions."""
     base.begin_reading(base_database)
@@ -74,7 +73,7 @@ def _count_shared(base: Migrations, head: Migrations) -> int:
     return sum(1 for _ in itertools.takewhile(is_same, pairs))
 
 
-def _read_columns(database: MigrationDatabase) -> list[str]:
+def _read_columns(database: ScratchDatabase) -> list[str]:
     """Every column with all that is compared, as text, which is the same in databases that were built alike."""
     columns_df = PostgresDB(database.url).query(COLUMNS_SQL, ALL_COLUMNS).drop(columns=["table_catalog", "table_oid"])
     return sorted(columns_df.astype("string").fillna("").agg("\t".join, axis="columns"))
