@@ -32,7 +32,6 @@ NOT_A_READERS = ("DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "VI
 VARYING = {
     r"(?<=tests in )[\d.]+s": "…",
     r"(?<=since main \()[0-9a-f]{12}": "…",
-    r"(?<=at host \").+?(?=\")": "…",
     r"[0-9a-f]{12}(?=_add_image_caption|(?: \(head\))?, add image caption)": "…",
     r"^ +~+\^+\n": "",
     r"[ \t]+$": "",

@@ -7,6 +7,7 @@ does for `alembic upgrade heads`, and a connection to another database is refuse
 """
 
 import argparse
+import os
 import sys
 
 from data_contract_components.command import command
@@ -16,6 +17,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     PostgresDB,
     database_url,
     describe,
+    get_url_variable,
     read_sql,
 )
 from data_contract_components.data_assets._scratch_databases import describe_database
@@ -33,14 +35,15 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="Exit status: 0 every revision is applied; 2 one could not be.",
     ).parse_args(arguments)
     url = database_url()
-    database = describe_database(url)
+    is_embedded = not os.environ.get(get_url_variable(), "").strip()
+    database = describe_database(url, "the embedded PostgreSQL" if is_embedded else describe(url))
     with Migrations(get_settings(), "this checkout") as migrations:
         if PostgresDB(url).query(RELATIONS_SQL).empty:
             migrations.begin_reading(database)
             migrations.end_reading()
         migrations.begin(database)
         migrations.end()
-    print(f"every revision is applied to {describe(url)}")
+    print(f"every revision is applied to {database.label}")
     return 0
 
 
