@@ -35,6 +35,7 @@ MIGRATIONS_PATH = "data_contract_components/data_assets/db_migrations"
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
 DEFAULT_CONFIGS = ("alembic.ini", "pyproject.toml")
 MIGRATE = "python -m data_contract_components.data_assets.migrate_db"
+RESET_EMBEDDED = f"rm -r .postgres; {MIGRATE}"
 MARKER = "data_contracts_record"  # records.sql has it too
 DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
 # No migration reads these: raw_data/ is for seed_db.py, the template for new revisions, hidden files and backups are an
@@ -189,21 +190,18 @@ def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
     options = f" -c {settings.alembic_config}" if settings.alembic_config not in DEFAULT_CONFIGS else ""
     options += f" -n {settings.alembic_section}" if settings.alembic_section != "alembic" else ""
     if not os.environ.get(get_url_variable(), "").strip():
-        return StaleDatabaseError(
-            problems,
-            [MIGRATE] if commands == [UPGRADE] else [],
-            "the project's directory",
-            f"rm -r .postgres; {MIGRATE}",
-        )
+        commands = [MIGRATE] if commands == [UPGRADE] else []
+        return StaleDatabaseError(problems, commands, "the project's directory", RESET_EMBEDDED)
     own = [command.replace("alembic", f"alembic{options}").replace("head", "heads") for command in commands]
     return StaleDatabaseError(problems, own, "the project's directory", "migrate a new, empty database")
 
 
 def _warn(reason: str) -> None:
+    reset = "make reset" if get_settings().alembic_config == CHAPTERS_CONFIG else RESET_EMBEDDED
     # unittest has printed a test's name, and no line end yet.
     print(
         f"\nthe database's origin is not known, as {reason}: later edits of migrations are not noticed. "
-        f"To be sure, rebuild it: make reset (with {get_url_variable()}: migrate a new, empty database)",
+        f"To be sure, rebuild it: {reset} (with {get_url_variable()}: migrate a new, empty database)",
         file=sys.stderr,
     )
 
