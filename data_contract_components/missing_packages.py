@@ -29,7 +29,8 @@ def _find_way_out() -> str:
             requirements = metadata.requires("data-contracts-sandbox") or []
     names = [name for name, _, extra in (line.partition("; ") for line in requirements) if extra in ("", RENDER)]
     if names:
-        return f"Install what data-contracts-sandbox needs: {shlex.join([sys.executable, '-m', 'pip', 'install', *names])}"
+        command = shlex.join([sys.executable, "-m", "pip", "install", *names])
+        return f"Install what data-contracts-sandbox needs: {command}"
     return (
         "Activate the virtual environment, in the repository's directory: . .venv/bin/activate\n"
         "If there is none: make check"

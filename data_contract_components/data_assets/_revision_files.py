@@ -3,6 +3,7 @@
 import ast
 import os
 import tomllib
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,8 @@ def read_script_directory(settings: Settings) -> ScriptDirectory:
     if not arguments and config.get_main_option("script_location") is None:
         config.set_main_option("script_location", str(path.parent))
     try:
-        return ScriptDirectory.from_config(config)
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of an older alembic.ini
+            return ScriptDirectory.from_config(config)
     except CommandError as error:
         raise SettingsError(f"alembic cannot use {path}: {error}", "Correct it, or alembic_section.") from error
 

@@ -1,6 +1,7 @@
 """Step 3 of the flow: the contract files of a directory, each read once and checked to be a contract.
 
-As a command, it validates them without a database: python -m data_contract_components.detection._get_data_contract_specs
+As a command, it validates them without a database:
+python -m data_contract_components.detection._get_data_contract_specs
 """
 
 import argparse
