@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_catalog import CatalogRow, get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,10 +77,10 @@ def add_tables(database: PostgresDB) -> None:
 def write_contracts(database: PostgresDB, contract_directory: Path) -> None:
     for path in contract_directory.glob("*.json"):
         path.unlink()
-    rows_of_table: dict[str, list[CatalogRow]] = {}
-    for row in to_rows(get_data_catalog(database, {("public", f"t{i}") for i in range(CONTRACTS)})):
-        rows_of_table.setdefault(row["table_name"], []).append(row)
-    for name, rows in rows_of_table.items():
+    columns_of_table: dict[str, list[CatalogColumn]] = {}
+    for column in CatalogColumn.from_df(get_data_catalog(database, {("public", f"t{i}") for i in range(CONTRACTS)})):
+        columns_of_table.setdefault(column.table_name, []).append(column)
+    for name, columns in columns_of_table.items():
         words = {
             "spec-version": "1.0.0",
             "name": name,
@@ -89,7 +89,7 @@ def write_contracts(database: PostgresDB, contract_directory: Path) -> None:
             "doc": "",
             "owner": {"name": "benchmark", "email": "benchmark@example.org"},
         }
-        spec = generate_contract_spec(rows, {}, "1.0.0", words)
+        spec = generate_contract_spec(columns, {}, "1.0.0", words)
         (contract_directory / f"{name}_contract_spec.json").write_text(json.dumps(spec, indent=2))
 
 

@@ -114,6 +114,8 @@ def _check(root: Path, git_directory: Path, table: dict[str, Any]) -> Settings:
             raise SettingsError(f"{place}: {key} is {value!r}", f"Write {expected}.")
     for key in PATHS:
         path = table.get(key)
+        if path and not (root / path).resolve().is_relative_to(git_directory):
+            raise SettingsError(f'{place}: {key} "{path}" is outside of {git_directory}', "Name one in the repository.")
         if path and not (root / path).exists():
             nearest = [found.relative_to(root).as_posix() for found in root.rglob(Path(path).name)]
             nearest += [found.relative_to(root).as_posix() for found in (root / path).parent.glob("*")]
@@ -129,7 +131,8 @@ def _find_expected(default: object, value: Any) -> str | None:
     if isinstance(default, str):
         return None if isinstance(value, str) else 'a string: "…"'
     if isinstance(default, tuple):
-        return None if isinstance(value, list) and _are_strings(value) else 'a list of strings: ["…"]'
+        is_right = isinstance(value, list) and _are_strings(value) and (value or not default)
+        return None if is_right else 'a list of strings: ["…"]'
     return None if isinstance(value, dict) and _are_strings(value.values()) else 'a table of strings: {NAME = "…"}'
 
 

@@ -1,7 +1,7 @@
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.contract_coverage_detector import ContractCoverageDetector
-from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
+from data_contract_components.detection.contract_violation_detector import ContractColumn, ContractViolationDetector
 from tests import DatabaseTestCase
 from tests.contracts import ContractsTestCase, chapters_spec
 
@@ -49,22 +49,24 @@ class TestContractViolationDetector(DetectorTestCase):
     def test_a_contract_in_the_format_of_the_catalog_has_only_the_keys_that_it_mentions(self) -> None:
         self.write_for_table("a", "object_images")
         detector = ContractViolationDetector(get_data_contract_specs(self.directory))
-        rows = detector.transform_contract_specs_to_catalog_format()
-        self.assertEqual([row["column_name"] for row in rows], list(chapters_spec()["schema"]["properties"]))
+        columns = detector.transform_contract_specs_to_catalog_format()
+        self.assertEqual([column.column_name for column in columns], list(chapters_spec()["schema"]["properties"]))
         self.assertEqual(
-            rows[2],
-            {
-                "contract_name": "a_contract_spec",
-                "table_catalog": self.database_name,
-                "table_schema": "public",
-                "table_name": "object_images",
-                "column_name": "additional_images",
-                "data_type": "ARRAY",
-                "primaryKey": False,
-                "is_nullable": True,
-                "is_updatable": True,
-                "array_element_data_type": "text",
-            },
+            columns[2],
+            ContractColumn(
+                contract_name="a_contract_spec",
+                table_catalog=self.database_name,
+                table_schema="public",
+                table_name="object_images",
+                column_name="additional_images",
+                expected={
+                    "data_type": "ARRAY",
+                    "primaryKey": False,
+                    "is_nullable": True,
+                    "is_updatable": True,
+                    "array_element_data_type": "text",
+                },
+            ),
         )
 
     def test_the_museums_tables_keep_the_chapters_contract(self) -> None:

@@ -16,7 +16,7 @@ from data_contract_components.contract_definition.spec_problems import SCHEMA_DI
 from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection import contract_violation_detector
-from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
 from data_contract_components.detection.contract_mutation_score.__main__ import main
 from data_contract_components.detection.contract_mutation_score.score import (
     LINE_LENGTH,
@@ -34,8 +34,8 @@ SESSIONS_SQL = "select 1 from pg_stat_activity where datname ~ '^contracts_scrat
 
 
 def generate(database: PostgresDB, table: str, version: str = "1.1.0") -> Any:
-    rows = to_rows(get_data_catalog(database, {("public", table)}))
-    return generate_contract_spec(rows, {}, version, chapters_head(name=table))
+    columns = CatalogColumn.from_df(get_data_catalog(database, {("public", table)}))
+    return generate_contract_spec(columns, {}, version, chapters_head(name=table))
 
 
 def get_verdicts(database: PostgresDB, spec: Any) -> list[Verdict]:
@@ -55,8 +55,8 @@ class MutationTestCase(ContractsTestCase, DatabaseTestCase):
             status = main([str(self.directory), *options])
         return status, output.getvalue()
 
-    def state(self) -> list[dict[Any, Any]]:
-        return to_rows(self.database.query(read_data("state.sql")))
+    def state(self) -> list[list[Any]]:
+        return self.database.query(read_data("state.sql")).to_numpy().tolist()
 
     def scratch_databases(self) -> list[str]:
         names_df = self.database.query("select datname::text from pg_database where datname ~ '^contracts_scratch_'")
@@ -122,6 +122,15 @@ class TestContractMutations(MutationTestCase):
         self.assertEqual(others["primary_image", "data_type"].state, "noticed")
         spec["schema"]["table_name"] = "nowhere"
         self.assertEqual({verdict.state for verdict in get_verdicts(self.database, spec)}, {"already broken"})
+
+    def test_a_clause_of_elements_that_a_column_which_is_no_array_keeps_can_be_broken(self) -> None:
+        self.database.query("create table measures (a numeric[])")
+        spec = generate(self.database, "measures")
+        self.database.query("alter table measures alter a type numeric using null")
+        states = {verdict.clause.key: verdict.state for verdict in get_verdicts(self.database, spec)}
+        self.assertEqual(spec["schema"]["properties"]["a"]["array_element"]["numeric_precision"], None)
+        self.assertEqual(states["array_element_data_type"], "already broken")
+        self.assertEqual(states["array_element_numeric_precision"], "noticed")
 
 
 class TestContractMutationScore(MutationTestCase):

@@ -9,7 +9,7 @@ from data_contract_components.contract_definition.spec_problems import (
     find_spec_problems,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import BINARIES, read_data, start_server
@@ -117,15 +117,15 @@ class TestContractSpec(ContractsTestCase):
             names = set(database.query(read_data("type_names.sql"))["name"])
             known_names |= names
             types = [*sorted(name for name in names if not name.startswith("pg_")), *BOUNDED_TYPES]
-            columns = [f"c{number} {name}, a{number} {name}[]" for number, name in enumerate(types)]
-            database.query(f"{read_data('derived_tables.sql')} create table everything ({', '.join(columns)})")
-            rows = to_rows(get_data_catalog(database))
+            definitions = [f"c{number} {name}, a{number} {name}[]" for number, name in enumerate(types)]
+            database.query(f"{read_data('derived_tables.sql')} create table everything ({', '.join(definitions)})")
+            catalog_columns = CatalogColumn.from_df(get_data_catalog(database))
             for table in ("everything", "t", "v", "mv"):
-                rows_of_table = [row for row in rows if row["table_name"] == table]
-                self.assertTrue(rows_of_table)
+                columns = [column for column in catalog_columns if column.table_name == table]
+                self.assertTrue(columns)
                 for spec_version in ("1.0.0", "1.1.0"):
                     with self.subTest(table, version=version, spec_version=spec_version):
-                        spec = generate_contract_spec(rows_of_table, {}, spec_version, chapters_head())
+                        spec = generate_contract_spec(columns, {}, spec_version, chapters_head())
                         self.assertEqual(find_spec_problems(spec), [])
         if len(BINARIES) == 4:
             definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]

@@ -1,7 +1,12 @@
 import unittest
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_catalog import CATALOG_COLUMNS, COLUMN_KEY, get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import (
+    CATALOG_COLUMNS,
+    TABLE_KEY,
+    CatalogColumn,
+    get_data_catalog,
+)
 from data_contract_components.errors import CatalogHiddenError, QueryError
 from tests import BINARIES, DatabaseTestCase, read_data, start_server
 
@@ -46,7 +51,7 @@ class TestGetDataCatalog(DatabaseTestCase):
 
     def test_each_column_of_the_museums_tables_has_one_row(self) -> None:
         catalog_df = get_data_catalog(self.database)
-        self.assertFalse(catalog_df.duplicated(list(COLUMN_KEY)).any())
+        self.assertFalse(catalog_df.duplicated([*TABLE_KEY, "column_name"]).any())
         self.assertEqual(len(catalog_df[catalog_df["table_name"] != "alembic_version"]), 33)
         self.assertEqual(set(catalog_df["table_catalog"]), {self.database_name})
 
@@ -54,7 +59,7 @@ class TestGetDataCatalog(DatabaseTestCase):
 class TestAgreement(DatabaseTestCase):
     def test_the_catalog_equals_information_schema_except_for_nested_domains_and_not_null_of_views(self) -> None:
         self.database.query(read_data("every_type.sql"))
-        keys = [*COLUMN_KEY[1:]]
+        keys = [*TABLE_KEY[1:], "column_name"]
         view_df = self.database.query(read_data("information_schema_columns.sql")).sort_values(keys, ignore_index=True)
         catalog_df = get_data_catalog(self.database).sort_values(keys, ignore_index=True)
         catalog_df = catalog_df[catalog_df["table_type"] != "MATERIALIZED VIEW"].reset_index(drop=True)
@@ -71,8 +76,8 @@ class TestAgreement(DatabaseTestCase):
         self.database.query("create table doubled as select 1 as a from generate_series(1, 2)")
         with self.assertRaisesRegex(QueryError, "could not create unique index"):
             self.database.query("create unique index concurrently u on doubled (a)")
-        [row] = to_rows(get_data_catalog(self.database, {("public", "doubled")}))
-        self.assertEqual((row["unique"], row["not_enforced"]), (False, {"unique": 'index "u" is not valid'}))
+        [column] = CatalogColumn.from_df(get_data_catalog(self.database, {("public", "doubled")}))
+        self.assertEqual((column.unique, column.not_enforced), (False, {"unique": 'index "u" is not valid'}))
 
     def test_a_role_without_any_right_reads_the_same_catalog(self) -> None:
         self.assertTrue(get_data_catalog(self.nobody()).equals(get_data_catalog(self.database)))

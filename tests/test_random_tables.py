@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given
 
 from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
-from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS, ContractViolationDetector
 from data_contract_components.detection.generate_contract_spec import generate_contract_spec
@@ -85,28 +85,28 @@ class TestRandomTables(ContractsTestCase, DatabaseTestCase):
     def write_contracts(self, catalog_df: pd.DataFrame, changed_tables: list[ChangedTable]) -> None:
         shutil.rmtree(self.directory)
         self.directory.mkdir()
-        rows = to_rows(catalog_df)
+        columns = CatalogColumn.from_df(catalog_df)
         for index, changed in enumerate(changed_tables):
             table = (changed.before.schema, changed.before.name)
-            table_rows = [row for row in rows if (row["table_schema"], row["table_name"]) == table]
+            table_columns = [column for column in columns if (column.table_schema, column.table_name) == table]
             for version in VERSIONS:
                 words = chapters_head(name=name_contract(index, version))
                 if version == "1.1.0":
                     # Two active contracts of one table are refused; this one binds as well.
                     words |= {"status": "deprecated", "sunset": "9999-12-31", "schema": {"additionalColumns": False}}
-                self.write(f"{index}-{version}", generate_contract_spec(table_rows, {}, version, words))
+                self.write(f"{index}-{version}", generate_contract_spec(table_columns, {}, version, words))
 
     def detector(self, catalog_df: pd.DataFrame) -> ContractViolationDetector:
         return ContractViolationDetector(get_data_contract_specs(self.directory), catalog_df)
 
     def promises(self, catalog_df: pd.DataFrame) -> Promises:
         return {
-            (row["contract_name"], row["column_name"]): {
+            (column.contract_name, column.column_name): {
                 key: value if key != "column_default" else value is not None
-                for key, value in row.items()
+                for key, value in column.expected.items()
                 if key in COMPARED_KEYS
             }
-            for row in self.detector(catalog_df).transform_contract_specs_to_catalog_format()
+            for column in self.detector(catalog_df).transform_contract_specs_to_catalog_format()
         }
 
     def violations(self, catalog_df: pd.DataFrame) -> Found:

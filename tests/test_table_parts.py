@@ -12,9 +12,9 @@ from data_contract_components.detection.migration_changes.migration_trace import
     COLUMNS_SQL,
     VERSIONS_SQL,
     ColumnKey,
-    Row,
     Step,
     Trace,
+    TracedColumn,
 )
 from data_contract_components.detection.migration_changes.schema_changes import find_schema_changes
 from tests import BINARIES, read_data, start_server
@@ -32,28 +32,30 @@ class Database:
         parameters = {"table_names": AsIs("$1"), "table_schemas": None}
         self.cursor.execute(f"prepare columns (text[]) as {COLUMNS_SQL}", parameters)
         connection.commit()
-        self.versions, self.rows = self.read_versions(), self.read_rows()
+        self.versions, self.columns = self.read_versions(), self.read_columns()
 
     def read_versions(self) -> list[Any]:
         self.cursor.execute("execute versions")
         return list(self.cursor.fetchall())
 
-    def read_rows(self) -> dict[ColumnKey, Row]:
+    def read_columns(self) -> dict[ColumnKey, TracedColumn]:
         self.cursor.execute("execute columns (null)")
         names = [column.name for column in self.cursor.description or ()]
-        rows = [dict(zip(names, values, strict=True)) for values in self.cursor.fetchall()]
-        return {(row["table_oid"], row["column_number"]): row for row in rows}
+        rows = (dict(zip(names, values, strict=True)) for values in self.cursor.fetchall())
+        columns = [TracedColumn(**row) for row in rows]
+        return {column.key: column for column in columns}
 
     def try_out(self, statement: str) -> tuple[list[SchemaChange], bool]:
         """The changes, and whether VERSIONS_SQL notices that there are some."""
         try:
             self.cursor.execute(statement)
-            versions, rows = self.read_versions(), self.read_rows()
+            versions, columns = self.read_versions(), self.read_columns()
         finally:
             self.connection.rollback()
-        changed = {key: (self.rows.get(key), rows.get(key)) for key in self.rows.keys() | rows}
+        changed = {key: (self.columns.get(key), columns.get(key)) for key in self.columns.keys() | columns}
         step = Step(Place("r.py", 1, "r", statement), {key: of for key, of in changed.items() if of[0] != of[1]})
-        changes = find_schema_changes(Trace(self.rows, [], self.rows), Trace(self.rows, [step], rows), {}, {})
+        traces = Trace(self.columns, [], self.columns), Trace(self.columns, [step], columns)
+        changes = find_schema_changes(*traces, {}, {})
         return changes, versions != self.versions
 
 

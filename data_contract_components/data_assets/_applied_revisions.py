@@ -35,7 +35,6 @@ MIGRATIONS_PATH = "data_contract_components/data_assets/db_migrations"
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
 DEFAULT_CONFIGS = ("alembic.ini", "pyproject.toml")
 MIGRATE = "python -m data_contract_components.data_assets.migrate_db"
-RESET_EMBEDDED = f"rm -r .postgres; {MIGRATE}"
 MARKER = "data_contracts_record"  # records.sql has it too
 DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
 # No migration reads these: raw_data/ is for seed_db.py, the template for new revisions, hidden files and backups are an
@@ -47,7 +46,7 @@ NO_MIGRATIONS_INPUT = re.compile(
 RECORDS_SQL = read_sql(SQL_DIRECTORY / "records.sql")
 RELATIONS_SQL = read_sql(SQL_DIRECTORY / "relations.sql")
 VERSION_TABLES_SQL = read_sql(SQL_DIRECTORY / "version_tables.sql")
-COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_class')"
+COMMENT_SQL = "select pg_catalog.obj_description(pg_catalog.to_regclass(cast(:name as text)), 'pg_class')"
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,12 @@ def record_applied_revisions(
     """
     if ctx.as_sql or ctx.connection is None or ctx.script is None or step.is_stamp:
         return
-    table = quote_table(ctx.version_table_schema, ctx.version_table)
-    comment = ctx.connection.exec_driver_sql(COMMENT_SQL, (table,)).scalar_one()
+    # By SQLAlchemy, as each driver writes parameters in its own way, and asyncpg has none in COMMENT.
+    from sqlalchemy import MetaData, Table, text
+    from sqlalchemy.schema import SetTableComment
+
+    name = quote_table(ctx.version_table_schema, ctx.version_table)
+    comment = ctx.connection.execute(text(COMMENT_SQL), {"name": name}).scalar_one()
     if comment and not comment.startswith("{"):
         return  # another tool's comment
     directory = Path(ctx.script.dir).resolve()
@@ -104,7 +107,8 @@ def record_applied_revisions(
             is_run = step.is_upgrade and revision in step.up_revision_ids
             checksum = checksums.get(path) or _get_checksum(directory / path)
             record.checksums[path] = checksum if is_run else None
-    ctx.connection.exec_driver_sql(f"comment on table {table} is %s", (record.to_json(),))
+    table = Table(ctx.version_table, MetaData(), schema=ctx.version_table_schema, comment=record.to_json())
+    ctx.connection.execute(SetTableComment(table))
 
 
 @functools.cache
@@ -187,23 +191,24 @@ def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
     settings = get_settings()
     if settings.alembic_config == CHAPTERS_CONFIG:
         return StaleDatabaseError(problems, commands, "data_contract_components/data_assets", "make reset")
+    directory = "the project's directory"
+    if not os.environ.get(get_url_variable(), "").strip():
+        return StaleDatabaseError(
+            problems, [MIGRATE] if commands == [UPGRADE] else [], directory, f"rm -r .postgres; {MIGRATE}"
+        )
     options = f" -c {settings.alembic_config}" if settings.alembic_config not in DEFAULT_CONFIGS else ""
     options += f" -n {settings.alembic_section}" if settings.alembic_section != "alembic" else ""
-    if not os.environ.get(get_url_variable(), "").strip():
-        commands = [MIGRATE] if commands == [UPGRADE] else []
-        return StaleDatabaseError(problems, commands, "the project's directory", RESET_EMBEDDED)
     own = [command.replace("alembic", f"alembic{options}").replace("head", "heads") for command in commands]
-    return StaleDatabaseError(problems, own, "the project's directory", "migrate a new, empty database")
+    return StaleDatabaseError(problems, own, directory, "migrate a new, empty database")
 
 
 def _warn(reason: str) -> None:
-    reset = "make reset" if get_settings().alembic_config == CHAPTERS_CONFIG else RESET_EMBEDDED
+    way_out = f"To be sure, rebuild it: make reset (with {get_url_variable()}: migrate a new, empty database)"
+    if get_settings().alembic_config != CHAPTERS_CONFIG:
+        way_out = "Let env.py record them: context.configure(…, on_version_apply=record_applied_revisions)"
+    text = f"the database's origin is not known, as {reason}: later edits of migrations are not noticed."
     # unittest has printed a test's name, and no line end yet.
-    print(
-        f"\nthe database's origin is not known, as {reason}: later edits of migrations are not noticed. "
-        f"To be sure, rebuild it: {reset} (with {get_url_variable()}: migrate a new, empty database)",
-        file=sys.stderr,
-    )
+    print(f"\n{text} {way_out}", file=sys.stderr)
 
 
 def find_stale_files(record: Record, heads: set[str], found: dict[str, str]) -> tuple[list[str], list[str]]:

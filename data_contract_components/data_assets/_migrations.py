@@ -159,10 +159,9 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             place = f"{place}:{error['line']}"
         reason = "\n".join([self._without_secrets(error["reason"]), *self._database.missing])
         if error.get("refusal"):
-            database = label.replace("a ", "the ", 1)
             return ComparisonError(
-                f"{place or 'env.py'} of {self.name} opens {error['refusal']}, and not to {database}: "
-                "it was closed, and nothing was run over it",
+                f"{place or 'env.py'} of {self.name} opens {error['refusal']}, and not to "
+                f"{label.replace('a ', 'the ', 1)}: it was closed, and nothing was run over it",
                 f"Take the URL from {' or '.join(self.settings.url_variables)}, or in env.py from the configuration's "
                 "sqlalchemy.url.",
             )

@@ -40,7 +40,7 @@ def read_script_directory(settings: Settings) -> ScriptDirectory:
     if not arguments and config.get_main_option("script_location") is None:
         config.set_main_option("script_location", str(path.parent))
     try:
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of an older alembic.ini
+        with warnings.catch_warnings(action="ignore"):  # alembic's own command shows them
             return ScriptDirectory.from_config(config)
     except CommandError as error:
         raise SettingsError(f"alembic cannot use {path}: {error}", "Correct it, or alembic_section.") from error
@@ -49,7 +49,7 @@ def read_script_directory(settings: Settings) -> ScriptDirectory:
 def read_revision_files(settings: Settings) -> list[RevisionFile]:
     """The revisions, ordered by path; a file whose variables are not literals is left out."""
     script = read_script_directory(settings)
-    pattern = "**/*.py" if script.recursive_version_locations else "*.py"
+    pattern = "**/*.py" if getattr(script, "recursive_version_locations", False) else "*.py"
     paths = sorted(path for directory in script._version_locations for path in Path(directory).glob(pattern))
     files = (_read_file(path, settings.root_directory) for path in paths)
     return [file for file in files if file]

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import pandas as pd
 
@@ -15,40 +16,59 @@ from data_contract_components.data_assets._query_postgres_helper import (
 )
 from data_contract_components.errors import CatalogHiddenError, QueryError
 
-# The values of one column, by the names of the catalog's columns.
-CatalogRow = dict[str, Any]
 
+@dataclass(frozen=True, slots=True)
+class CatalogColumn:
+    """One row of the catalog, whose columns are these fields in this order; None is NULL.
+
+    `not_enforced` has the reasons why PostgreSQL does not enforce what is declared, by the contract's keys.
+    """
+
+    table_catalog: str
+    table_schema: str
+    table_name: str
+    column_name: str
+    table_type: str
+    data_type: str
+    constraint_type: str | None
+    primaryKey: bool  # noqa: N815, as it is the contract's key
+    is_nullable: bool
+    is_updatable: bool
+    character_maximum_length: int | None
+    numeric_precision: int | None
+    numeric_scale: int | None
+    datetime_precision: int | None
+    interval_type: str | None
+    udt_name: str
+    domain_name: str | None
+    collation_name: str | None
+    column_default: str | None
+    is_identity: bool
+    is_generated: bool
+    enum: list[str] | None
+    unique: bool
+    references: list[dict[str, str]] | None
+    array_element_data_type: str | None
+    array_element_character_maximum_length: int | None
+    array_element_numeric_precision: int | None
+    array_element_numeric_scale: int | None
+    array_element_datetime_precision: int | None
+    array_element_udt_name: str | None
+    array_element_dimensions: int | None
+    not_enforced: dict[str, str] | None
+
+    @classmethod
+    def from_df(cls, df: pd.DataFrame) -> list[Self]:
+        """One for each row of a frame that has a column for each field."""
+        # Column by column: DataFrame.to_dict takes fifty times as long.
+        names = (field.name for field in fields(cls))
+        return list(map(cls, *(df[name].array.to_numpy(dtype="object", na_value=None).tolist() for name in names)))
+
+
+CATALOG_COLUMNS = tuple(field.name for field in fields(CatalogColumn))
 TABLE_KEY = ("table_catalog", "table_schema", "table_name")
-COLUMN_KEY = (*TABLE_KEY, "column_name")
-# Those that a contract has keys for, besides data_type.
-CONSTRAINT_COLUMNS = (
-    "primaryKey",
-    "is_nullable",
-    "is_updatable",
-    "character_maximum_length",
-    "numeric_precision",
-    "numeric_scale",
-    "datetime_precision",
-    "interval_type",
-    "udt_name",
-    "domain_name",
-    "collation_name",
-    "column_default",
-    "is_identity",
-    "is_generated",
-    "enum",
-    "unique",
-    "references",
-    "array_element_data_type",
-    "array_element_character_maximum_length",
-    "array_element_numeric_precision",
-    "array_element_numeric_scale",
-    "array_element_datetime_precision",
-    "array_element_udt_name",
-    "array_element_dimensions",
-)
-# `not_enforced` is NULL, or has the reasons why PostgreSQL does not enforce what is declared, by the contract's keys.
-CATALOG_COLUMNS = (*COLUMN_KEY, "table_type", "data_type", "constraint_type", *CONSTRAINT_COLUMNS, "not_enforced")
+# What a contract has keys for, besides data_type.
+CONSTRAINT_COLUMNS = CATALOG_COLUMNS[CATALOG_COLUMNS.index("primaryKey") : CATALOG_COLUMNS.index("not_enforced")]
 
 SQL_DIRECTORY = Path(__file__).parent / "sql"
 # Compiling the query takes longer than running it, so the settings turn that off as well.
@@ -89,11 +109,3 @@ def get_table_names(database: PostgresDB | None = None) -> list[tuple[str, str]]
     """Schema and name of every table and view, in their order, without alembic's own and the parts of a table."""
     tables_df = (database or PostgresDB()).query(TABLE_NAMES_SQL)
     return list(tables_df.itertuples(index=False, name=None))
-
-
-def to_rows(df: pd.DataFrame) -> list[CatalogRow]:
-    """The rows as dicts of Python's own values, NULL as None."""
-    # Column by column: DataFrame.to_dict takes fifty times as long.
-    names = [str(name) for name in df.columns]
-    values = (df[name].array.to_numpy(dtype="object", na_value=None).tolist() for name in names)
-    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]

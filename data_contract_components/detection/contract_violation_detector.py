@@ -17,13 +17,29 @@ from data_contract_components.contract_definition.contract_spec import (
 )
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
 from data_contract_components.detection._current_state import CurrentState
-from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, TABLE_KEY, CatalogRow, to_rows
+from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, CatalogColumn
 from data_contract_components.detection._get_data_contract_specs import get_table_key
 
 # The keys of a contract's column, in the order in which they are compared.
 COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
-# The rows of a table's columns, by their names, in the table's order.
-Table = dict[str, CatalogRow]
+# By TABLE_KEY, the columns of each table by name, in the table's order.
+Tables = dict[tuple[str, ...], dict[str, CatalogColumn]]
+
+
+@dataclass(frozen=True)
+class ContractColumn:
+    """A column under contract, beside the CatalogColumn that it is compared with.
+
+    `expected` are the values by those of COMPARED_KEYS that the contract mentions: a key that is absent is not checked,
+    a key that is None means that the column must have none.
+    """
+
+    contract_name: str
+    table_catalog: str
+    table_schema: str
+    table_name: str
+    column_name: str
+    expected: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,20 +78,16 @@ def render_finding(violation: Violation) -> str:
 class ContractViolationDetector(ContractDetector):
     """Finds the clauses that the catalog does not keep."""
 
-    def transform_contract_specs_to_catalog_format(self) -> list[dict[str, Any]]:
-        """The columns under contract as the catalog has them, in the order of the contracts.
-
-        Shape: one dict per column with `contract_name`, COLUMN_KEY, and those of COMPARED_KEYS that the contract
-            mentions: a key that is absent is not checked, a key that is None means that the column must have none.
-        """
+    def transform_contract_specs_to_catalog_format(self) -> list[ContractColumn]:
+        """The columns under contract, with the catalog's names of their keys, in the order of the contracts."""
         return [
-            {
-                "contract_name": contract_name,
+            ContractColumn(
+                contract_name,
                 **get_table_key(contract.spec),
-                "column_name": column_name,
-                **column["constraints"],
-                **{f"{ELEMENT_PREFIX}{key}": value for key, value in column.get("array_element", {}).items()},
-            }
+                column_name=column_name,
+                expected=column["constraints"]
+                | {f"{ELEMENT_PREFIX}{key}": value for key, value in column.get("array_element", {}).items()},
+            )
             for contract_name, contract in self.contracts.items()
             for column_name, column in contract.spec["schema"]["properties"].items()
         ]
@@ -97,25 +109,23 @@ class ContractViolationDetector(ContractDetector):
 
     def find_violations(self, *enforcements: Enforcement) -> list[Violation]:
         """The violations of the contracts with one of these enforcements, in the same order."""
-        contract_rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.contracts}
-        for contract_row in self.transform_contract_specs_to_catalog_format():
-            contract_rows[contract_row["contract_name"]].append(contract_row)
-        tables: dict[tuple[str, ...], Table] = {}
-        for row in to_rows(self.catalog_df):
-            tables.setdefault(tuple(row[key] for key in TABLE_KEY), {})[row["column_name"]] = row
+        columns: dict[str, list[ContractColumn]] = {name: [] for name in self.contracts}
+        for column in self.transform_contract_specs_to_catalog_format():
+            columns[column.contract_name].append(column)
+        tables: Tables = {}
+        for found in CatalogColumn.from_df(self.catalog_df):
+            table = tables.setdefault((found.table_catalog, found.table_schema, found.table_name), {})
+            table[found.column_name] = found
         return [
             violation
             for contract_name, contract in self.contracts.items()
             if get_enforcement(contract.spec, self.today) in enforcements
-            for violation in _find_violations(contract_name, contract, contract_rows[contract_name], tables)
+            for violation in _find_violations(contract_name, contract, columns[contract_name], tables)
         ]
 
 
 def _find_violations(
-    contract_name: str,
-    contract: Contract,
-    contract_rows: list[dict[str, Any]],
-    tables: dict[tuple[str, ...], Table],
+    contract_name: str, contract: Contract, columns: list[ContractColumn], tables: Tables
 ) -> Iterator[Violation]:
     schema = contract.spec["schema"]
     violation = partial(Violation, contract_name, *contract.table, table_catalog=schema["table_catalog"])
@@ -123,19 +133,19 @@ def _find_violations(
     if not table and (other_catalog := next((key[0] for key in tables if key[1:] == contract.table), None)):
         yield violation(WHOLE_TABLE, "table_catalog", schema["table_catalog"], other_catalog)
         return
-    for contract_row in contract_rows:
-        if contract_row["column_name"] not in table:
-            yield violation(contract_row["column_name"], "column_name", contract_row["column_name"], None)
-    table_type = next((row["table_type"] for row in table.values()), None)
+    for column in columns:
+        if column.column_name not in table:
+            yield violation(column.column_name, "column_name", column.column_name, None)
+    table_type = next((found.table_type for found in table.values()), None)
     if table_type and schema.get("table_type", table_type) != table_type:
         yield violation(WHOLE_TABLE, "table_type", schema["table_type"], table_type)
-    for contract_row in contract_rows:
-        if found := table.get(contract_row["column_name"]):
+    for column in columns:
+        if found := table.get(column.column_name):
             for key in COMPARED_KEYS:
-                if key in contract_row and not _is_kept(key, contract_row[key], found[key]):
+                if key in column.expected and not _is_kept(key, column.expected[key], getattr(found, key)):
                     # A foreign key that is not enforced does not explain one where the contract allows none.
-                    reason = None if contract_row[key] is None else (found["not_enforced"] or {}).get(key)
-                    yield violation(contract_row["column_name"], key, contract_row[key], found[key], reason)
+                    reason = None if column.expected[key] is None else (found.not_enforced or {}).get(key)
+                    yield violation(column.column_name, key, column.expected[key], getattr(found, key), reason)
     if not schema.get("additionalColumns", True):
         for column_name in table:
             if column_name not in schema["properties"]:

@@ -13,14 +13,19 @@ from urllib.parse import quote, urlsplit
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_json
-from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
+from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, Contract, ContractSpec
 from data_contract_components.contract_definition.spec_problems import (
     SPEC_VERSIONS,
     InvalidContractSpecError,
     find_spec_problems,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url, read_sql
-from data_contract_components.detection._get_data_catalog import CatalogRow, get_data_catalog, get_table_names, to_rows
+from data_contract_components.detection._get_data_catalog import (
+    TABLE_KEY,
+    CatalogColumn,
+    get_data_catalog,
+    get_table_names,
+)
 from data_contract_components.detection._get_data_contract_specs import (
     NAME_ENDING,
     find_problems_between,
@@ -59,37 +64,36 @@ class NoContractError(DataContractError):
 
 
 def generate_contract_spec(
-    catalog_rows: list[CatalogRow], descriptions: dict[str, str], spec_version: str, previous: dict[str, Any]
+    columns: list[CatalogColumn], descriptions: dict[str, str], spec_version: str, previous: dict[str, Any]
 ) -> dict[str, Any]:
-    """The contract of the table in `catalog_rows`, with everything in `previous` that the database does not decide.
+    """The contract of the table with these `columns`, with everything in `previous` that the database does not decide.
 
     Without `previous`, the keys that only a person can fill in (`owner`, `doc` and the like) are missing.
     """
     previous_schema = previous.get("schema", {})
     previous_columns = previous_schema.get("properties", {})
-    first_row = catalog_rows[0]
     schema = {key: previous_schema[key] for key in ("$schema", "title") if key in previous_schema}
-    schema |= {key: first_row[key] for key in ("table_catalog", "table_schema", "table_name")}
+    schema |= {key: getattr(columns[0], key) for key in TABLE_KEY}
     if spec_version != SPEC_VERSIONS[0]:
-        schema["table_type"] = first_row["table_type"]
+        schema["table_type"] = columns[0].table_type
     schema |= {key: value for key, value in previous_schema.items() if key not in schema and key != "properties"}
     schema["properties"] = {
-        row["column_name"]: _generate_column(row, descriptions, spec_version, previous_columns.get(row["column_name"]))
-        for row in catalog_rows
+        found.column_name: _generate_column(found, descriptions, spec_version, previous_columns.get(found.column_name))
+        for found in columns
     }
     return previous | {"spec-version": spec_version, "schema": schema}
 
 
 def _generate_column(
-    row: CatalogRow, descriptions: dict[str, str], spec_version: str, previous: dict[str, Any] | None
+    found: CatalogColumn, descriptions: dict[str, str], spec_version: str, previous: dict[str, Any] | None
 ) -> dict[str, Any]:
     column: dict[str, Any] = {}
-    if previous is None and row["column_name"] in descriptions:
-        column["description"] = descriptions[row["column_name"]]
+    if previous is None and found.column_name in descriptions:
+        column["description"] = descriptions[found.column_name]
     column |= {key: value for key, value in (previous or {}).items() if key not in ("constraints", "array_element")}
-    column["constraints"] = _generate_constraints(row, spec_version) | _own_keys(previous, "constraints")
-    if row["data_type"] == "ARRAY":
-        column["array_element"] = _generate_element(row, spec_version) | _own_keys(previous, "array_element")
+    column["constraints"] = _generate_constraints(found, spec_version) | _own_keys(previous, "constraints")
+    if found.data_type == "ARRAY":
+        column["array_element"] = _generate_element(found, spec_version) | _own_keys(previous, "array_element")
     return column
 
 
@@ -97,30 +101,30 @@ def _own_keys(previous: dict[str, Any] | None, part: str) -> dict[str, Any]:
     return {key: value for key, value in (previous or {}).get(part, {}).items() if key.startswith("x-")}
 
 
-def _generate_constraints(row: CatalogRow, spec_version: str) -> dict[str, Any]:
-    constraints = {key: row[key] for key in KEYS_OF_1_0 if row[key] is not None}
+def _generate_constraints(found: CatalogColumn, spec_version: str) -> dict[str, Any]:
+    constraints = {key: value for key in KEYS_OF_1_0 if (value := getattr(found, key)) is not None}
     if spec_version == SPEC_VERSIONS[0]:
         return constraints
-    constraints |= _type_values(row["data_type"], row, prefix="")
-    constraints |= {key: row[key] for key in KEYS_OF_EVERY_TYPE}
-    constraints["references"] = row["references"][0] if row["references"] else None
-    return constraints | ({"enum": row["enum"]} if row["enum"] is not None else {})
+    constraints |= _type_values(found.data_type, found, prefix="")
+    constraints |= {key: getattr(found, key) for key in KEYS_OF_EVERY_TYPE}
+    constraints["references"] = found.references[0] if found.references else None
+    return constraints | ({"enum": found.enum} if found.enum is not None else {})
 
 
-def _generate_element(row: CatalogRow, spec_version: str) -> dict[str, Any]:
-    prefix = "array_element_"
-    element = {"data_type": row[f"{prefix}data_type"]}
-    values = _type_values(element["data_type"], row, prefix)
+def _generate_element(found: CatalogColumn, spec_version: str) -> dict[str, Any]:
+    element = {"data_type": found.array_element_data_type}
+    values = _type_values(str(found.array_element_data_type), found, ELEMENT_PREFIX)
     if spec_version == SPEC_VERSIONS[0]:
         return element | {key: value for key, value in values.items() if key in KEYS_OF_1_0 and value is not None}
-    udt_name, dimensions = row[f"{prefix}udt_name"], row[f"{prefix}dimensions"]
-    return element | values | {"udt_name": udt_name} | ({"dimensions": dimensions} if dimensions else {})
+    element |= values | {"udt_name": found.array_element_udt_name}
+    return element | ({"dimensions": found.array_element_dimensions} if found.array_element_dimensions else {})
 
 
-def _type_values(data_type: str, row: CatalogRow, prefix: str) -> dict[str, Any]:
+def _type_values(data_type: str, found: CatalogColumn, prefix: str) -> dict[str, Any]:
     """The values of those keys that apply to this type, null included."""
     kind = data_type.removesuffix(" with time zone").removesuffix(" without time zone")
-    return {key: row[prefix + key] for key, types in TYPE_KEYS.items() if kind in types and prefix + key in row}
+    keys = (key for key, types in TYPE_KEYS.items() if kind in types)
+    return {key: getattr(found, prefix + key) for key in keys if hasattr(found, prefix + key)}
 
 
 def find_changes(before: Any, after: Any, path: str = "") -> list[str]:
@@ -179,13 +183,13 @@ def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dic
         if contract is None:
             raise InvalidContractSpecError(problems)
         previous = dict(contract.spec)
-    rows, descriptions = _read_table(options.schema, options.table)
-    _ensure_same(output, previous, rows[0], options)
+    columns, descriptions = _read_table(options.schema, options.table)
+    _ensure_same(output, previous, columns[0], options)
     owner = previous.get("owner") or {"name": options.owner_name, "email": options.owner_email}
     if None in owner.values():
         raise NoContractError("a contract has an owner: give --owner-name and --owner-email")
     namespaces = {contract.spec["namespace"] for contract in contracts.values()}
-    catalog, url = rows[0]["table_catalog"], urlsplit(database_url())
+    catalog, url = columns[0].table_catalog, urlsplit(database_url())
     defaults = {
         "spec-version": "",
         "name": f"{name.replace('_', '-')}-contract-spec",
@@ -195,18 +199,18 @@ def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dic
         "doc": f"Data contract for the {name} table.",
     }
     version = options.spec_version or previous.get("spec-version", SPEC_VERSIONS[-1])
-    spec = generate_contract_spec(rows, descriptions, version, defaults | previous | {"owner": owner})
+    spec = generate_contract_spec(columns, descriptions, version, defaults | previous | {"owner": owner})
     beside = list(contracts.values()) if directory == contract_directory else None
     if mistakes := _find_mistakes(spec, path, beside):
         raise NoContractError("\n".join([f"{output} would be invalid:", *mistakes]))
     return previous, spec
 
 
-def _read_table(table_schema: str, table_name: str) -> tuple[list[CatalogRow], dict[str, str]]:
-    """The catalog's rows of the table, and the comments of its columns."""
+def _read_table(table_schema: str, table_name: str) -> tuple[list[CatalogColumn], dict[str, str]]:
+    """The columns of the table, and their comments."""
     database = PostgresDB()
-    rows = to_rows(get_data_catalog(database, tables={(table_schema, table_name)}))
-    if not rows:
+    columns = CatalogColumn.from_df(get_data_catalog(database, tables={(table_schema, table_name)}))
+    if not columns:
         schemas = {name: schema for schema, name in get_table_names(database)}
         nearest = get_close_matches(table_name, schemas, n=1)
         raise NoContractError(
@@ -214,15 +218,15 @@ def _read_table(table_schema: str, table_name: str) -> tuple[list[CatalogRow], d
             + (f'; did you mean "{nearest[0]}" in schema "{schemas[nearest[0]]}" (--schema)?' if nearest else "")
         )
     comments_df = database.query(COLUMN_COMMENTS_SQL, [table_schema, table_name]).dropna()
-    return rows, dict(comments_df.itertuples(index=False, name=None))
+    return columns, dict(comments_df.itertuples(index=False, name=None))
 
 
-def _ensure_same(output: Path, previous: dict[str, Any], row: CatalogRow, options: argparse.Namespace) -> None:
+def _ensure_same(output: Path, previous: dict[str, Any], found: CatalogColumn, options: argparse.Namespace) -> None:
     """Raises: NoContractError where `previous` is the contract of another table or owner."""
     if not previous:
         return
-    keys = ("table_catalog", "table_schema", "table_name")
-    before, after = (".".join(str(table[key]) for key in keys) for table in (previous["schema"], row))
+    before = ".".join(previous["schema"][key] for key in TABLE_KEY)
+    after = ".".join(getattr(found, key) for key in TABLE_KEY)
     if before != after:
         raise NoContractError(
             f"{output} describes the table {before}, not {after}: write to another file with --output, "

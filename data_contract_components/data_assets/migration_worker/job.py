@@ -210,7 +210,10 @@ class Job:
         engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=NullPool)
         environment = EnvironmentContext(config, script, fn=get_steps, as_sql=False, destination_rev="heads", tag=None)
         with environment, _flask_context(script.env_py_location), engine.connect() as offered_connection:
-            config.attributes["connection"] = offered_connection
+            # Some programs hand over an engine under this name, and env.py connects to it.
+            offered: Any = offered_connection
+            offered.connect = lambda: contextlib.nullcontext(offered_connection)
+            config.attributes["connection"] = offered
             try:
                 script.run_env()
             except _RevisionsRead:

@@ -92,12 +92,13 @@ class Recorder:
     def ensure_committed(self, connection: Connection) -> None:
         """Raises: IncompleteError where a part of what was applied is not there, as another connection sees it."""
         heads: set[str] = set()
-        for (sql,) in connection.exec_driver_sql(HEADS_SQL, (self._version_table,)).fetchall():
-            heads |= set(connection.exec_driver_sql(sql).scalars())
+        for (sql,) in query(connection, HEADS_SQL, self._version_table):
+            heads |= {head for (head,) in query(connection, sql)}
         if heads != self._heads:
             found, expected = (", ".join(sorted(names)) or "nothing" for names in (heads, self._heads))
             raise IncompleteError(f"it was rolled back: alembic's table holds {found}, and not {expected}")
-        if connection.exec_driver_sql(UNCOMMITTED_SQL, (sorted(self._transactions),)).scalar_one():
+        ((uncommitted,),) = query(connection, UNCOMMITTED_SQL, sorted(self._transactions))
+        if uncommitted:
             raise IncompleteError("a part of what the revisions did was rolled back")
 
     def _before_cursor_execute(self, *_: Any) -> None:
@@ -230,8 +231,8 @@ def dollar_quote(text: str) -> str:
     return f"{tag}{text}{tag}"
 
 
-def query(connection: Connection, sql: str) -> list[Any]:
+def query(connection: Connection, sql: str, *values: object) -> list[Any]:
     # Not by SQLAlchemy, whose events the recorder listens to.
     with contextlib.closing(connection.connection.cursor()) as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, *([values] if values else []))
         return list(cursor.fetchall()) if cursor.description else []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
+from data_contract_components.detection._get_data_catalog import CatalogColumn
 
 # Of whatever a statement makes: a column, a type, a table that is referred to, the scratch database.
 NEW_NAME = "contract_mutation"
@@ -16,20 +17,21 @@ _COPY_NAME = f"{NEW_NAME}_copy"
 _KEYS_OF_TABLES = ("primaryKey", "is_nullable", "column_default", "is_identity", "is_generated", "unique", "references")
 
 
-@dataclass(frozen=True)
-class Target:
-    """A table or one of its columns, and in `found` how the database describes it.
+@dataclass(frozen=True, slots=True)
+class Target(CatalogColumn):
+    """A column, or a table where `column_name` is "", with what targets.sql adds to the catalog.
 
-    `found` has the values of its rows of the catalog and of targets.sql, and `primary_key_columns`. `brackets` are
-    those of the array whose element is meant.
+    `primary_key_columns` are those of the table. `brackets` are those of the array whose element is meant.
     """
 
-    table_schema: str
-    table_name: str
-    table_type: str
-    column_name: str
-    found: dict[str, Any]
-    brackets: str = ""
+    type: str
+    base_type: str
+    array_element_base_type: str | None
+    primary_keys: list[str]
+    foreign_keys: list[str]
+    unique_indexes: list[str]
+    primary_key_columns: list[str]
+    brackets: str
 
     @property
     def table(self) -> str:
@@ -49,27 +51,35 @@ def get_mutations(target: Target, key: str, expected: Any) -> list[str]:
     if key.startswith(ELEMENT_PREFIX):
         key, target = key.removeprefix(ELEMENT_PREFIX), _get_element(target)
     if key in _TYPES:
-        return [_retype(target, _TYPES[key](target.found, expected))]
+        return [_retype(target, _TYPES[key](target, expected))]
     if expected and key in _CONSTRAINTS:
-        return _drop_constraints(target, target.found[_CONSTRAINTS[key]])
+        return _drop_constraints(target, getattr(target, _CONSTRAINTS[key]))
     if key in _STATEMENTS:
         return _STATEMENTS[key](target, expected)
     templates = _TEMPLATES.get(key, {}).get("null" if expected in (None, False) else "given", [])
     names = {"table": target.table, "column": target.column, "alter": _alter(target, ""), "new": target.new}
-    return [template.format(**target.found, **names, new_name=NEW_NAME) for template in templates]
+    names |= {"new_name": NEW_NAME, "type": target.type, "base_type": target.base_type}
+    return [template.format(**names) for template in templates]
 
 
 def get_mutations_of_copy(target: Target, key: str, expected: Any) -> list[str]:
     """The same on an empty copy in the table's place, without the keys, defaults and dependents that may forbid it."""
     is_table = key in _KEYS_OF_TABLES or target.table_type == "FOREIGN"
-    copy = replace(target, table_name=_COPY_NAME, found=target.found | {"not_enforced": None})
+    copy = replace(target, table_name=_COPY_NAME, not_enforced=None)
     statements = get_mutations(copy, key, expected)
     return [_replace_table(target, "BASE TABLE" if is_table else target.table_type, sql) for sql in statements]
 
 
 def _get_element(target: Target) -> Target:
-    found = {key.removeprefix(ELEMENT_PREFIX): value for key, value in target.found.items() if value is not None}
-    return replace(target, found=found, brackets="[]" * max(1, found["dimensions"]))
+    """With what is read below of an element; where the column is no array, an array of its type is made."""
+    return replace(
+        target,
+        data_type=target.array_element_data_type or target.data_type,
+        base_type=target.array_element_base_type or target.base_type,
+        numeric_precision=target.array_element_numeric_precision,
+        numeric_scale=target.array_element_numeric_scale,
+        brackets="[]" * (target.array_element_dimensions or 1),
+    )
 
 
 def _replace_table(target: Target, table_type: str, statement: str = "select", clause: str = "") -> str:
@@ -106,8 +116,8 @@ def _drop_constraints(target: Target, names: list[str]) -> list[str]:
 
 
 def _add_primary_key(target: Target) -> list[str]:
-    drop = _drop_constraints(target, target.found["primary_keys"])
-    columns = ", ".join([*map(_quote, target.found["primary_key_columns"]), target.column])
+    drop = _drop_constraints(target, target.primary_keys)
+    columns = ", ".join([*map(_quote, target.primary_key_columns), target.column])
     statement = "; ".join([*drop, _alter_table(target, f"add primary key ({columns})")])
     return [statement, f"{_retype(target, 'text')}; {statement}"]
 
@@ -115,48 +125,44 @@ def _add_primary_key(target: Target) -> list[str]:
 def _break_is_nullable(target: Target, expected: bool) -> list[str]:
     if expected:
         # Where PostgreSQL accepts it and enforces nothing, as on a foreign table, it breaks nothing.
-        is_unenforced = "is_nullable" in (target.found["not_enforced"] or {})
+        is_unenforced = "is_nullable" in (target.not_enforced or {})
         return [] if is_unenforced else [_alter(target, "set not null")]
     drop = _alter(target, "drop not null")
     # The domain may be what is NOT NULL.
-    return [f"{_retype(target, target.found['base_type'])}; {drop}" if target.found["domain_name"] else drop]
+    return [f"{_retype(target, target.base_type)}; {drop}" if target.domain_name else drop]
 
 
 def _break_udt_name(target: Target, expected: str | None) -> list[str]:
-    if target.found["data_type"] != "USER-DEFINED":
+    if target.data_type != "USER-DEFINED":
         return [_retype(target, "integer" if expected in ("text", "_text") else "text")]
-    labels = ", ".join(_quote(label, "'") for label in target.found.get("enum") or [])
+    labels = ", ".join(_quote(label, "'") for label in target.enum or [])
     return [f"create type {target.new} as enum ({labels}); {_retype(target, target.new)}"]
 
 
 def _break_collation_name(target: Target, expected: str | None) -> list[str]:
     collation = f'collate pg_catalog."{"POSIX" if expected == "C" else "C"}"'
-    return [_retype(target, f"{new_type} {collation}") for new_type in (target.found["type"], "text")]
+    return [_retype(target, f"{new_type} {collation}") for new_type in (target.type, "text")]
 
 
 def _break_enum(target: Target, _: list[str]) -> list[str]:
-    enum_type = target.found["array_element_base_type"] or target.found["base_type"]
-    return [] if target.found["enum"] is None else [f"alter type {enum_type} add value '{NEW_NAME}'"]
+    enum_type = target.array_element_base_type or target.base_type
+    return [] if target.enum is None else [f"alter type {enum_type} add value '{NEW_NAME}'"]
 
 
-def _other_length(found: dict[str, Any], expected: float | None) -> str:
-    data_type = found["data_type"] if re.match("character|bit", found["data_type"]) else "varchar"
+def _other_length(target: Target, expected: float | None) -> str:
+    data_type = target.data_type if re.match("character|bit", target.data_type) else "varchar"
     return f"{data_type}({_other_number(expected, 1)})"
 
 
-def _other_precision(found: dict[str, Any], expected: float | None) -> str:
+def _other_precision(target: Target, expected: float | None) -> str:
     other_types = {"smallint": "integer", "integer": "bigint", "bigint": "integer"}
     other_types |= {"real": "double precision", "double precision": "real"}
-    scale = found.get("numeric_scale") or 0
-    return other_types.get(found["data_type"], f"numeric({_other_number(expected, 1)}, {scale})")
+    scale = target.numeric_scale or 0
+    return other_types.get(target.data_type, f"numeric({_other_number(expected, 1)}, {scale})")
 
 
-def _other_scale(found: dict[str, Any], expected: float | None) -> str:
-    return f"numeric({found.get('numeric_precision') or 9}, {_other_number(expected, 0)})"
-
-
-def _other_datetime_precision(found: dict[str, Any], expected: float | None) -> str:
-    bare_type = re.sub(r"\(\d\)", "", found["base_type"])
+def _other_datetime_precision(target: Target, expected: float | None) -> str:
+    bare_type = re.sub(r"\(\d\)", "", target.base_type)
     match = re.match(r"timestamp|time|interval(.* second)?", bare_type)
     # Other fields of an interval can have no precision.
     kind, rest = (match[0], bare_type[match.end() :]) if match else ("timestamp", "")
@@ -174,14 +180,14 @@ def _quote(name: str, mark: str = '"') -> str:
 
 
 # Another type for the column, or for the elements of its arrays.
-_TYPES: dict[str, Callable[[dict[str, Any], Any], str]] = {
+_TYPES: dict[str, Callable[[Target, Any], str]] = {
     "data_type": lambda _, expected: "integer" if expected == "text" else "text",
     "character_maximum_length": _other_length,
     "numeric_precision": _other_precision,
-    "numeric_scale": _other_scale,
+    "numeric_scale": lambda target, expected: f"numeric({target.numeric_precision or 9}, {_other_number(expected, 0)})",
     "datetime_precision": _other_datetime_precision,
     "interval_type": lambda _, expected: "interval day" if expected == "YEAR" else "interval year",
-    "dimensions": lambda found, _: f"{found['base_type']}[]",
+    "dimensions": lambda target, _: f"{target.base_type}[]",
 }
 # What is dropped where they are promised.
 _CONSTRAINTS = {"primaryKey": "primary_keys", "unique": "unique_indexes", "references": "foreign_keys"}

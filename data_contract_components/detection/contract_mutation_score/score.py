@@ -20,7 +20,7 @@ from data_contract_components.contract_definition.contract_spec import (
     find_clauses,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, read_sql
-from data_contract_components.detection._get_data_catalog import get_data_catalog, to_rows
+from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection.contract_mutation_score.mutations import (
     NEW_NAME,
     Target,
@@ -84,10 +84,10 @@ class ContractMutations:
         for name, target in self._targets.items():
             for key in TABLE_CLAUSES if name == WHOLE_TABLE else COMPARED_KEYS:
                 is_elements = key.startswith(ELEMENT_PREFIX)
-                if (name, key) in mentioned or (is_elements and target.found["data_type"] != "ARRAY"):
+                if (name, key) in mentioned or (is_elements and target.data_type != "ARRAY"):
                     continue
                 with suppress(RefusedError, IndexError):
-                    statement = get_mutations(target, key, target.found.get(key))[0]
+                    statement = get_mutations(target, key, getattr(target, key, None))[0]
                     if self._find_violations(statement) == self._before:
                         unpromised.setdefault(key, []).append(name)
         return unpromised
@@ -128,17 +128,16 @@ class ContractMutations:
 
     def _get_targets(self) -> dict[str, Target]:
         """The table as WHOLE_TABLE, and its columns under contract; nothing where there is no such table."""
-        rows = to_rows(get_data_catalog(self._transaction, {self._table}))
+        catalog_df = get_data_catalog(self._transaction, {self._table})
         # So that each type is named with its schema. Only here, as it changes how the catalog prints defaults.
         with self._undone("set local search_path = ''"):
-            target_rows = to_rows(self._transaction.query(TARGETS_SQL, self._table))
-        names_of_columns = {row["column_name"]: row for row in target_rows}
-        key_columns = [row["column_name"] for row in rows if row["primaryKey"]]
+            targets_df = self._transaction.query(TARGETS_SQL, self._table)
+        merged_df = catalog_df.merge(targets_df, on="column_name", how="left", validate="one_to_one")
+        merged_df["primary_key_columns"] = [list(merged_df["column_name"][merged_df["primaryKey"]])] * len(merged_df)
+        merged_df["brackets"] = ""
         targets: dict[str, Target] = {}
-        for row in rows:
-            name = row["column_name"]
-            found = row | names_of_columns[name] | {"primary_key_columns": key_columns}
-            target = Target(*self._table, row["table_type"], name, found)
+        for target in Target.from_df(merged_df):
+            name = target.column_name
             targets.setdefault(WHOLE_TABLE, replace(target, column_name=""))
             if name in self._contract.spec["schema"]["properties"]:
                 targets[name] = target

@@ -4,23 +4,23 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
+from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
-from data_contract_components.detection.migration_changes.migration_trace import (
-    COLUMN_ATTRIBUTES,
-    TABLE_ATTRIBUTES,
-    ColumnKey,
-    Reader,
-    Row,
-    TableName,
-    Trace,
-    column_key_of,
-    table_name_of,
-)
+from data_contract_components.detection.migration_changes.migration_trace import Reader, TableName, Trace, TracedColumn
 
 SIMILAR_NAMES = 0.5
+# The attributes by which two states are compared.
+COLUMN_ATTRIBUTES: dict[str, Reader] = {
+    key: attrgetter(key) for key in ("data_type", *CONSTRAINT_COLUMNS, "identity_generation", "comment")
+}
+TABLE_ATTRIBUTES: dict[str, Reader] = {"table_type": attrgetter("table_type"), "comment": attrgetter("table_comment")}
+_column_parts, _table_parts = attrgetter("column_parts"), attrgetter("table_parts")
+# With the table's oid, as a column's name says nothing without its table.
+_column_name, _table_name = attrgetter("table_oid", "column_name"), attrgetter("table")
+_type = attrgetter("data_type", "udt_name", "domain_name")
 Name = TypeVar("Name", str, TableName)
 # Pairs of an old and a new name, and whether that is certain; the names that are gone; the new names.
 _Match = tuple[list[tuple[Name, Name, bool]], list[Name], list[Name]]
@@ -28,21 +28,15 @@ _Match = tuple[list[tuple[Name, Name, bool]], list[Name], list[Name]]
 
 @dataclass(frozen=True)
 class _Table:
-    """The columns of a table by name, in their order."""
+    """The columns of a table by name, in their order; each of them describes the table, so the first does."""
 
     oid: int
-    columns: dict[str, Row]
-
-    @property
-    def first_row(self) -> Row:
-        return next(iter(self.columns.values()))
+    first: TracedColumn
+    columns: dict[str, TracedColumn]
 
 
 def find_schema_changes(
-    base: Trace,
-    head: Trace,
-    head_paths: Mapping[str, str],
-    contract_names: Mapping[TableName, Iterable[str]],
+    base: Trace, head: Trace, head_paths: Mapping[str, str], contract_names: Mapping[TableName, Iterable[str]]
 ) -> list[SchemaChange]:
     """The differences between the last tables of `base` and those of `head`, ordered by table and column.
 
@@ -75,10 +69,11 @@ class _Names:
 
     def __init__(self, trace: Trace) -> None:
         self.of_tables: dict[int, set[TableName]] = {}
-        self.of_columns: dict[ColumnKey, set[str]] = {}
-        for key, row in trace.get_states():
-            self.of_tables.setdefault(key[0], set()).add(table_name_of(row))
-            self.of_columns.setdefault(key, set()).add(row["column_name"])
+        self.of_columns: dict[tuple[int, int], set[str]] = {}
+        states = (after for step in trace.steps for _, after in step.columns.values())
+        for column in filter(None, (*trace.first.values(), *states)):
+            self.of_tables.setdefault(column.table_oid, set()).add(column.table)
+            self.of_columns.setdefault(column.key, set()).add(column.column_name)
 
 
 class _Comparison:
@@ -86,59 +81,51 @@ class _Comparison:
         self, base: Trace, head: Trace, head_paths: Mapping[str, str], contract_names: Mapping[TableName, Iterable[str]]
     ) -> None:
         self.base, self.head, self.head_paths, self.contract_names = base, head, head_paths, contract_names
+        self.base_tables, self.head_tables = _get_tables(base), _get_tables(head)
         self.losses = _find_losses(base, head)
         self.base_names, self.head_names = _Names(base), _Names(head)
 
     def find_changes(self) -> Iterator[SchemaChange]:
-        base_tables, head_tables = _get_tables(self.base), _get_tables(self.head)
-        pairs, removed, added = self._match_tables(base_tables, head_tables)
+        pairs, removed, added = self._match_tables()
         for name, new_name, is_certain in pairs:
-            yield from self._compare_tables(name, base_tables[name], new_name, head_tables[new_name], is_certain)
+            yield from self._compare_tables(self.base_tables[name], self.head_tables[new_name], is_certain)
         for name in removed:
-            table = base_tables[name]
+            table = self.base_tables[name]
             # The base may have renamed what this checkout drops.
-            place = self._choose_place(
-                self.head.find_removal_of_table(self.base_names.of_tables[table.oid]),
-                self.base.find_change_of_table(table.oid, table_name_of),
-            )
+            head_place = self.head.find_removal(_table_name, self.base_names.of_tables[table.oid])
+            place = self._choose_place(head_place, self.base.find_change_of_table(table.oid, _table_name))
             yield self._change("removed", name, name, place, before=_table_attributes(table))
         for name in added:
-            table = head_tables[name]
-            place = self._choose_place(
-                self.head.find_change_of_table(table.oid, table_name_of), self.base.find_removal_of_table({name})
-            )
+            table = self.head_tables[name]
+            head_place = self.head.find_change_of_table(table.oid, _table_name)
+            place = self._choose_place(head_place, self.base.find_removal(_table_name, {name}))
             yield self._change("added", name, name, place, after=_table_attributes(table))
 
-    def _match_tables(
-        self, base_tables: dict[TableName, _Table], head_tables: dict[TableName, _Table]
-    ) -> _Match[TableName]:
+    def _match_tables(self) -> _Match[TableName]:
         head_names = set().union(*self.head_names.of_tables.values())
 
         def is_same(name: TableName, new_name: TableName) -> bool:
-            oid, new_oid = base_tables[name].oid, head_tables[new_name].oid
+            oid, new_oid = self.base_tables[name].oid, self.head_tables[new_name].oid
             # They are one database, or clones of one, and a server gives out no oid twice.
             return oid == new_oid or not self.base_names.of_tables[oid].isdisjoint(self.head_names.of_tables[new_oid])
 
         def rate(name: TableName, new_name: TableName) -> float | None:
-            if name in head_names or _shape(base_tables[name]) != _shape(head_tables[new_name]):
+            if name in head_names or _shape(self.base_tables[name]) != _shape(self.head_tables[new_name]):
                 return None
             return _similarity(name[1], new_name[1])
 
-        return _match(base_tables, head_tables, is_same, rate)
+        return _match(self.base_tables, self.head_tables, is_same, rate)
 
-    def _compare_tables(
-        self, name: TableName, table: _Table, new_name: TableName, new_table: _Table, is_certain: bool
-    ) -> Iterator[SchemaChange]:
+    def _compare_tables(self, table: _Table, new_table: _Table, is_certain: bool) -> Iterator[SchemaChange]:
+        name, new_name = table.first.table, new_table.first.table
         oid, place = self.losses.get(name, (new_table.oid, None))
-        if name == new_name and oid != new_table.oid and table.first_row["table_type"] == "BASE TABLE":
+        if name == new_name and oid != new_table.oid and table.first.table_type == "BASE TABLE":
             yield self._change("replaced", name, name, place)
         for key, old, new in zip(("table_schema", "table_name"), name, new_name, strict=True):
             if old != new:
-                place = self._find_change_of_table(table, new_table, itemgetter(key))
+                place = self._find_change_of_table(table, new_table, attrgetter(key))
                 yield self._change("renamed", name, new_name, place, key=key, before=old, after=new, certain=is_certain)
-        for key, old, new, read in _find_differences(
-            table.first_row, new_table.first_row, TABLE_ATTRIBUTES, "table_parts"
-        ):
+        for key, old, new, read in _find_differences(table.first, new_table.first, TABLE_ATTRIBUTES, _table_parts):
             place = self._find_change_of_table(table, new_table, read)
             yield self._change("changed", name, new_name, place, key=key, before=old, after=new)
         pairs, removed, added = self._match_columns(table, new_table)
@@ -147,33 +134,32 @@ class _Comparison:
         new_order = [column for column in new_table.columns if column in order]
         # In a table that is the same, only a column that was replaced has another place.
         if order != new_order and table.oid != new_table.oid:
-            place = self._find_change_of_table(table, new_table, itemgetter("table_oid"))
+            place = self._find_change_of_table(table, new_table, attrgetter("table_oid"))
             yield self._change("changed", name, new_name, place, key="ordinal_position", before=order, after=new_order)
-        for column, new_column, is_certain_column in pairs:
-            before_row, after_row = table.columns[column], new_table.columns[new_column]
-            number, place = self.losses.get((new_table.oid, column), (after_row["column_number"], None))
+        for column, other, is_certain_column in pairs:
+            before, after = table.columns[column], new_table.columns[other]
+            number, place = self.losses.get((new_table.oid, column), (after.column_number, None))
             # The values of one that is generated need no copy.
-            if column == new_column and number != after_row["column_number"] and not after_row["is_generated"]:
+            if column == other and number != after.column_number and not after.is_generated:
                 yield self._change("replaced", name, new_name, place, column)
-            if column != new_column:
-                place = self._find_change_of_column(before_row, after_row, itemgetter("column_name"))
+            if column != other:
+                place = self._find_change_of_column(before, after, _column_name)
                 yield self._change(
-                    "renamed", name, new_name, place, column, "column_name", column, new_column, is_certain_column
+                    "renamed", name, new_name, place, column, "column_name", column, other, is_certain_column
                 )
-            for key, old, new, read in _find_differences(before_row, after_row, COLUMN_ATTRIBUTES, "column_parts"):
-                place = self._find_change_of_column(before_row, after_row, read)
+            for key, old, new, read in _find_differences(before, after, COLUMN_ATTRIBUTES, _column_parts):
+                place = self._find_change_of_column(before, after, read)
                 yield self._change("changed", name, new_name, place, column, key, old, new)
         for column in removed:
-            place = self._find_removal(table, column, new_table)
-            before = _column_attributes(table.columns[column])
-            yield self._change("removed", name, new_name, place, column, before=before)
+            old_column = table.columns[column]
+            place = self._find_removal(old_column, new_table)
+            yield self._change("removed", name, new_name, place, column, before=_column_attributes(old_column))
         for column in added:
-            place = self._choose_place(
-                self.head.find_change_of_column(new_table.columns[column], itemgetter("column_name")),
-                self.base.find_removal_of_column(table.oid, {column}) or self.base.find_removal_of_table({name}),
-            )
-            after = _column_attributes(new_table.columns[column])
-            yield self._change("added", new_name, name, place, column, after=after)
+            place = self.base.find_removal(_column_name, {(table.oid, column)})
+            place = place or self.base.find_removal(_table_name, {name})
+            new_column = new_table.columns[column]
+            place = self._choose_place(self.head.find_change_of_column(new_column, _column_name), place)
+            yield self._change("added", new_name, name, place, column, after=_column_attributes(new_column))
 
     def _match_columns(self, table: _Table, new_table: _Table) -> _Match[str]:
         names, new_names = self.base_names.of_columns, self.head_names.of_columns
@@ -181,7 +167,7 @@ class _Comparison:
         gaps, new_gaps = _find_gaps(table, new_table), _find_gaps(new_table, table)
 
         def is_same(column: str, new_column: str) -> bool:
-            key, new_key = column_key_of(table.columns[column]), column_key_of(new_table.columns[new_column])
+            key, new_key = table.columns[column].key, new_table.columns[new_column].key
             return not names[key].isdisjoint(new_names[new_key]) or (key == new_key and key in self.head.first)
 
         def rate(column: str, new_column: str) -> float | None:
@@ -190,9 +176,9 @@ class _Comparison:
             if column in head_names or gaps[column] != new_gaps[new_column] or _type(before) != _type(after):
                 return None
             similarity = _similarity(column, new_column)
-            if similarity < SIMILAR_NAMES and (before["comment"] or "") != after["comment"]:
+            if similarity < SIMILAR_NAMES and (before.comment or "") != after.comment:
                 return None
-            return similarity + int(before["comment"] == after["comment"])
+            return similarity + int(before.comment == after.comment)
 
         return _match(table.columns, new_table.columns, is_same, rate)
 
@@ -201,17 +187,16 @@ class _Comparison:
             self.head.find_change_of_table(new_table.oid, read), self.base.find_change_of_table(table.oid, read)
         )
 
-    def _find_change_of_column(self, before: Row, after: Row, read: Reader) -> Place | None:
+    def _find_change_of_column(self, before: TracedColumn, after: TracedColumn, read: Reader) -> Place | None:
         # The base may have made it already, under a name that this checkout takes away.
-        name = itemgetter("column_name")
-        place = self.head.find_change_of_column(after, read) or self.head.find_change_of_column(after, name)
+        place = self.head.find_change_of_column(after, read) or self.head.find_change_of_column(after, _column_name)
         return self._choose_place(place, self.base.find_change_of_column(before, read))
 
-    def _find_removal(self, table: _Table, column: str, new_table: _Table) -> Place | None:
+    def _find_removal(self, column: TracedColumn, new_table: _Table) -> Place | None:
         """The call that removed it; where the head never had it, the call that makes the table without it."""
-        row = table.columns[column]
-        place = self.head.find_removal_of_column(new_table.oid, self.base_names.of_columns[column_key_of(row)])
-        origin = self.base.find_change_of_column(row, itemgetter("column_name"))
+        names = {(new_table.oid, name) for name in self.base_names.of_columns[column.key]}
+        place = self.head.find_removal(_column_name, names)
+        origin = self.base.find_change_of_column(column, _column_name)
         creation = self.head.find_creation_of_table(new_table.oid)
         if creation and (origin is None or creation.revision == origin.revision):
             place = place or creation
@@ -235,9 +220,8 @@ class _Comparison:
         after: Any = None,
         certain: bool = True,
     ) -> SchemaChange:
-        contract_names = {*self.contract_names.get(name, ()), *self.contract_names.get(other_name, ())}
-        names = tuple(sorted(contract_names))
-        return SchemaChange(change, *name, column, key, before, after, certain, names, place)
+        names = sorted({*self.contract_names.get(name, ()), *self.contract_names.get(other_name, ())})
+        return SchemaChange(change, *name, column, key, before, after, certain, tuple(names), place)
 
 
 def _match(
@@ -271,17 +255,13 @@ def _similarity(name: str, other_name: str) -> float:
 
 def _get_tables(trace: Trace) -> dict[TableName, _Table]:
     tables: dict[TableName, _Table] = {}
-    for (oid, _), row in sorted(trace.last.items()):
-        tables.setdefault(table_name_of(row), _Table(oid, {})).columns[row["column_name"]] = row
+    for (oid, _), column in sorted(trace.last.items()):
+        tables.setdefault(column.table, _Table(oid, column, {})).columns[column.column_name] = column
     return tables
 
 
-def _type(row: Row) -> tuple[Any, ...]:
-    return row["data_type"], row["udt_name"], row["domain_name"]
-
-
-def _shape(table: _Table) -> dict[str, tuple[Any, ...]]:
-    return {name: _type(row) for name, row in table.columns.items()}
+def _shape(table: _Table) -> dict[str, object]:
+    return {name: _type(column) for name, column in table.columns.items()}
 
 
 def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, Place]]:
@@ -295,28 +275,26 @@ def _find_losses(base: Trace, head: Trace) -> dict[tuple[Any, str], tuple[int, P
     losses: dict[tuple[Any, str], tuple[int, Place]] = {}
     for step in head.steps:
         if step.place.revision in base_revisions:
-            kept |= step.rows.keys()
+            kept |= step.columns.keys()
             continue
-        for (oid, number), (before, after) in step.rows.items():
+        for (oid, number), (before, after) in step.columns.items():
             if before and (oid, number) in kept:
-                if not after or table_name_of(after) != table_name_of(before):
-                    losses[table_name_of(before)] = (oid, step.place)
-                if before["table_type"] == "BASE TABLE" and not (
-                    after and after["column_name"] == before["column_name"]
-                ):
-                    losses[oid, before["column_name"]] = (number, step.place)
+                if not after or after.table != before.table:
+                    losses[before.table] = (oid, step.place)
+                if before.table_type == "BASE TABLE" and not (after and after.column_name == before.column_name):
+                    losses[oid, before.column_name] = (number, step.place)
     return losses
 
 
-def _column_attributes(row: Row) -> Row:
-    attributes = {key: row[row_key] for key, row_key in COLUMN_ATTRIBUTES.items() if row[row_key] is not None}
-    return attributes | _group_parts(row["column_parts"])
+def _column_attributes(column: TracedColumn) -> dict[str, Any]:
+    attributes = {key: value for key, read in COLUMN_ATTRIBUTES.items() if (value := read(column)) is not None}
+    return attributes | _group_parts(column.column_parts)
 
 
 def _table_attributes(table: _Table) -> dict[str, Any]:
-    attributes = {key: table.first_row[row_key] for key, row_key in TABLE_ATTRIBUTES.items()}
-    attributes |= _group_parts(table.first_row["table_parts"])
-    return attributes | {"columns": {name: _column_attributes(row) for name, row in table.columns.items()}}
+    attributes = {key: read(table.first) for key, read in TABLE_ATTRIBUTES.items()}
+    attributes |= _group_parts(table.first.table_parts)
+    return attributes | {"columns": {name: _column_attributes(column) for name, column in table.columns.items()}}
 
 
 def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
@@ -325,13 +303,13 @@ def _group_parts(parts: list[list[Any]]) -> dict[str, list[Any]]:
 
 
 def _find_differences(
-    before: Row, after: Row, attributes: Mapping[str, str], parts: str
+    before: TracedColumn, after: TracedColumn, attributes: Mapping[str, Reader], parts: Reader
 ) -> Iterator[tuple[str, Any, Any, Reader]]:
-    """Key, both values and how to read them from a row, for each attribute and part that differs."""
-    for key, row_key in attributes.items():
-        if before[row_key] != after[row_key]:
-            yield key, before[row_key], after[row_key], itemgetter(row_key)
-    gone, new = _find_unknown(before[parts], after[parts]), _find_unknown(after[parts], before[parts])
+    """Key, both values and how to read them from a column, for each attribute and part that differs."""
+    for key, read in attributes.items():
+        if read(before) != read(after):
+            yield key, read(before), read(after), read
+    gone, new = _find_unknown(parts(before), parts(after)), _find_unknown(parts(after), parts(before))
     for key, name in sorted(gone.keys() | new.keys()):
         if key == "function" and (key, name) not in new:
             continue  # what called it is gone, or calls another
@@ -353,12 +331,12 @@ def _find_unknown(parts: list[list[Any]], others: list[list[Any]]) -> dict[tuple
     }
 
 
-def _read_part(parts: str, key: str, name: str, row: Row) -> list[Any]:
-    return [version or definition for *names, definition, version in row[parts] if names == [key, name]]
+def _read_part(parts: Reader, key: str, name: str, column: TracedColumn) -> list[Any]:
+    return [version or definition for *names, definition, version in parts(column) if names == [key, name]]
 
 
-def _read_fields(parts: str, row: Row) -> list[str]:
-    return [name.lstrip(".[]") for key, name, *_ in row[parts] if key == "field"]
+def _read_fields(parts: Reader, column: TracedColumn) -> list[str]:
+    return [name.lstrip(".[]") for key, name, *_ in parts(column) if key == "field"]
 
 
 def _find_gaps(table: _Table, other: _Table) -> dict[str, str | None]:
