@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
-from data_contract_components.detection.generate_contract_spec import generate_contract_spec
+from data_contract_components.detection._table_contract import generate_contract_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 9

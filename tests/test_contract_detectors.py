@@ -7,10 +7,13 @@ from tests.contracts import ContractsTestCase, chapters_spec
 
 
 class DetectorTestCase(ContractsTestCase, DatabaseTestCase):
-    def write_for_table(self, name: str, table_name: str, *, table_catalog: str = "") -> None:
-        """The chapter's contract, for a table of this test's database or of another one."""
+    def write_for_table(self, name: str, table_name: str, *, table_catalog: str | None = "") -> None:
+        """The chapter's contract, for a table of this test's database, of another one, or (None) of any."""
         spec = chapters_spec(name=name)
         spec["schema"] |= {"table_name": table_name, "table_catalog": table_catalog or self.database_name}
+        if table_catalog is None:
+            spec["spec-version"] = "1.2.0"
+            del spec["schema"]["table_catalog"]
         self.write(name, spec)
 
 
@@ -32,11 +35,16 @@ class TestContractCoverageDetector(DetectorTestCase):
             self.write_for_table(name, table_name)
         self.assertEqual(self.detector().detect_coverage_in_data_catalog(), ["missing", "Object_Images"])
 
-    def test_a_table_of_another_schema_or_database_does_not_count(self) -> None:
+    def test_a_table_of_another_schema_does_not_count(self) -> None:
         self.database.query("create schema other; create table other.elsewhere (object_id integer)")
         self.write_for_table("a", "elsewhere")
-        self.write_for_table("b", "object_images", table_catalog="another_database")
-        self.assertEqual(self.detector().detect_coverage_in_data_catalog(), ["elsewhere", "object_images"])
+        self.assertEqual(self.detector().detect_coverage_in_data_catalog(), ["elsewhere"])
+
+    def test_whatever_database_is_named_only_a_table_that_is_not_there_is_missing(self) -> None:
+        for name, table_catalog in (("a", None), ("b", "another_database")):
+            self.write_for_table(f"{name}1", f"missing_{name}", table_catalog=table_catalog)
+            self.write_for_table(f"{name}2", f"object{'_images' * (name == 'a')}", table_catalog=table_catalog)
+        self.assertEqual(self.detector().detect_coverage_in_data_catalog(), ["missing_a", "missing_b"])
 
 
 class TestContractViolationDetector(DetectorTestCase):
@@ -72,6 +80,16 @@ class TestContractViolationDetector(DetectorTestCase):
     def test_the_museums_tables_keep_the_chapters_contract(self) -> None:
         self.write_for_table("a", "object_images")
         self.assertEqual(self.violations(), [])
+
+    def test_a_contract_of_any_database_is_compared_and_one_of_another_database_names_the_way_out(self) -> None:
+        self.database.query("alter table object_images drop column additional_images")
+        way_out = 'if any database will do, leave "table_catalog" out, with "spec-version": "1.2.0"'
+        other = f"Table Catalog: expected production, found {self.database_name} (nothing else was compared; {way_out})"
+        missing = "Column 'additional_images' is defined in contract but missing from data catalog"
+        for table_catalog, expected in ((None, ("additional_images", missing)), ("production", ("(table)", other))):
+            self.write_for_table("a", "object_images", table_catalog=table_catalog)
+            (violation,) = self.violations()
+            self.assertEqual((violation["column_name"], violation["violations"]), expected)
 
     def test_violations_come_in_the_order_of_the_contracts_missing_columns_first(self) -> None:
         self.write_for_table("b", "object_images")

@@ -17,6 +17,7 @@ from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection import contract_violation_detector
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
+from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.detection.contract_mutation_score.__main__ import main
 from data_contract_components.detection.contract_mutation_score.score import (
     LINE_LENGTH,
@@ -25,8 +26,7 @@ from data_contract_components.detection.contract_mutation_score.score import (
     render_score,
 )
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
-from data_contract_components.detection.generate_contract_spec import generate_contract_spec
-from tests import BINARIES, ROOT, DatabaseTestCase, read_data, run, start_server, wait_until
+from tests import BINARIES, ROOT, DatabaseTestCase, read_data, run, run_on_terminal, start_server, wait_until
 from tests.contracts import ContractsTestCase, chapters_head
 
 MODULE = "data_contract_components.detection.contract_mutation_score"
@@ -75,7 +75,7 @@ class TestContractMutations(MutationTestCase):
                 self.assert_all_noticed(get_verdicts(self.database, generate(self.database, table)))
 
     def test_each_key_of_the_dialect_is_noticed_on_every_kind_of_column_and_version(self) -> None:
-        definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]
+        definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.2.0.schema.json").read_text())["$defs"]
         parts = definitions["column"]["properties"]
         keys = {*parts["constraints"]["properties"]}
         keys |= {f"array_element_{key}" for key in parts["array_element"]["properties"]}
@@ -146,6 +146,18 @@ class TestContractMutationScore(MutationTestCase):
         self.assertEqual(lines[-1], "mutation score: 25 of 25 noticed, 100 %")
         self.assertLessEqual(max(map(len, lines)), LINE_LENGTH)
         self.assertEqual((self.scratch_databases(), self.state()), ([], before))
+
+    def test_a_terminal_shows_the_progress(self) -> None:
+        self.write("a", generate(self.database, "object_tags"))
+        shown = run_on_terminal([MODULE, str(self.directory), "--in-place"], ROOT, self.url)
+        self.assertRegex(shown, r"\r *\d+%.* \d+/42 .*clause/s")
+        self.assertIn("mutation score: 41 of 41 noticed, 100 %", shown)
+
+    def test_each_clause_of_a_contract_that_names_no_database_can_be_broken(self) -> None:
+        self.write("a", generate(self.database, "object_tags", "1.2.0"))
+        for options in ((), ("--in-place",)):
+            status, output = self.score(*options)
+            self.assertEqual((status, "cannot break" in output), (0, False), output)
 
     def test_clauses_that_a_detector_without_some_keys_misses_are_reported_with_the_statement(self) -> None:
         self.write("a", generate(self.database, "object_tags"))

@@ -1,17 +1,21 @@
 import copy
+import functools
 import json
 import re
 import tomllib
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
 from data_contract_components.contract_definition.spec_problems import (
     SCHEMA_DIRECTORY,
+    SPEC_VERSIONS,
     find_spec_problems,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
-from data_contract_components.detection.generate_contract_spec import generate_contract_spec
+from data_contract_components.detection._get_data_contract_specs import find_problems_between, get_data_contract_specs
+from data_contract_components.detection._table_contract import generate_contract_spec
 from tests import BINARIES, read_data, start_server
 from tests.contracts import ContractsTestCase, chapters_head, chapters_spec
 
@@ -64,8 +68,9 @@ def changed(location: str, value: Any) -> dict[str, Any]:
 class TestContractSpec(ContractsTestCase):
     def test_a_contract_with_every_key_of_its_version_is_valid(self) -> None:
         self.assertEqual(find_spec_problems(CHAPTERS), [])
-        self.assertEqual(find_spec_problems(CHAPTERS | {"spec-version": "1.1.0"}), [])
-        self.assertEqual(find_spec_problems(FULL), [])
+        for version in SPEC_VERSIONS[1:]:
+            self.assertEqual(find_spec_problems(CHAPTERS | {"spec-version": version}), [])
+            self.assertEqual(find_spec_problems(FULL | {"spec-version": version}), [])
         self.write("a", FULL)
         self.write("b", b"\xef\xbb\xbf" + json.dumps(CHAPTERS | {"name": "another"}).encode())
         self.assertEqual(list(get_data_contract_specs(self.directory)), ["a_contract_spec", "b_contract_spec"])
@@ -79,7 +84,7 @@ class TestContractSpec(ContractsTestCase):
                 self.assertIn(message, problem)
 
     def test_a_type_name_that_postgresql_never_prints_is_refused_with_the_name_to_write(self) -> None:
-        for version in ("1.0.0", "1.1.0"):
+        for version in SPEC_VERSIONS:
             for name, words in MISTAKES["type_names"].items():
                 with self.subTest(name, version=version):
                     (problem,) = self.problems_of_column({"data_type": name, "numeric_precision": 32}, version)
@@ -123,19 +128,19 @@ class TestContractSpec(ContractsTestCase):
             for table in ("everything", "t", "v", "mv"):
                 columns = [column for column in catalog_columns if column.table_name == table]
                 self.assertTrue(columns)
-                for spec_version in ("1.0.0", "1.1.0"):
+                for spec_version in SPEC_VERSIONS:
                     with self.subTest(table, version=version, spec_version=spec_version):
                         spec = generate_contract_spec(columns, {}, spec_version, chapters_head())
                         self.assertEqual(find_spec_problems(spec), [])
         if len(BINARIES) == 4:
-            definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.1.0.schema.json").read_text())["$defs"]
+            definitions = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.2.0.schema.json").read_text())["$defs"]
             names = {name for name in known_names if not re.fullmatch("pg_[a-z_]+", name)}
             self.assertEqual(names | {"ARRAY", "USER-DEFINED"}, set(definitions["data_type"]["anyOf"][0]["enum"]))
 
-    def test_both_versions_have_the_same_rules_for_types_and_lengths(self) -> None:
+    def test_the_versions_have_the_same_rules_for_types_and_lengths(self) -> None:
         first, second = (
             json.loads((SCHEMA_DIRECTORY / f"contract_spec_{version}.schema.json").read_text())["$defs"]
-            for version in ("1.0.0", "1.1.0")
+            for version in ("1.0.0", "1.2.0")
         )
         for name in ("data_type", "character_maximum_length", "numeric_precision", "datetime_precision"):
             self.assertEqual(first[name], second[name])
@@ -156,10 +161,28 @@ class TestContractSpec(ContractsTestCase):
                 self.write("a", content)
                 self.assertIn(message, self.problems()[0])
 
-    def test_a_key_of_the_next_version_is_refused_with_that_version(self) -> None:
+    def test_the_first_version_requires_the_same_keys_but_the_databases_name(self) -> None:
+        """So that the message about a missing key finds it in the newest version."""
+        for location in ("doc", "owner.email", "schema.table_name", f"{CONSTRAINTS}.data_type"):
+            spec = copy.deepcopy(CHAPTERS)
+            *parents, key = location.split(".")
+            del functools.reduce(dict.__getitem__, parents, spec)[key]
+            ((_, message),) = find_spec_problems(spec)
+            self.assertEqual(message, f'"{key}" is a required property')
+
+    def test_only_the_newest_version_can_do_without_the_databases_name(self) -> None:
+        schema = {key: value for key, value in CHAPTERS["schema"].items() if key != "table_catalog"}
+        message = (
+            '"table_catalog" is a required property: write it, or "spec-version": "1.2.0", where it may be left out'
+        )
+        for version in SPEC_VERSIONS:
+            problems = find_spec_problems(CHAPTERS | {"spec-version": version, "schema": schema})
+            self.assertEqual(problems, [] if version == "1.2.0" else [(("schema",), message)])
+
+    def test_a_key_of_a_later_version_is_refused_with_that_version(self) -> None:
         for key in ("status", "consumers"):
             problems = find_spec_problems(CHAPTERS | {key: FULL[key]})
-            message = f'"{key}" is a key of spec-version 1.1.0: write "spec-version": "1.1.0"'
+            message = f'"{key}" is a key of a later spec-version: write "spec-version": "1.2.0"'
             self.assertEqual(problems, [((key,), message)])
 
     def test_two_contracts_with_one_name_or_one_table_are_refused(self) -> None:
@@ -177,3 +200,24 @@ class TestContractSpec(ContractsTestCase):
         for status in ("draft", "retired"):
             self.write("b", CHAPTERS | {"spec-version": "1.1.0", "status": status, "name": "another"})
             self.assertEqual(len(get_data_contract_specs(self.directory)), 2)
+
+    def test_two_contracts_of_one_table_are_refused_unless_they_name_two_databases(self) -> None:
+        for databases, is_refused in (
+            (("app", "app"), True),
+            (("app", "app_ci"), False),
+            (("app", None), True),
+            ((None, "app"), True),
+            ((None, None), True),
+            (("app", "app_ci", None), True),
+        ):
+            with self.subTest(databases):
+                contracts = []
+                for number, database in enumerate(databases):
+                    schema = {**CHAPTERS["schema"], "table_catalog": database}
+                    if database is None:
+                        del schema["table_catalog"]
+                    spec = CHAPTERS | {"spec-version": "1.2.0", "name": f"{number}", "schema": schema}
+                    contracts.append(Contract(cast(ContractSpec, spec), Path(f"{number}.json"), json.dumps(spec)))
+                messages = [problem.message for problem in find_problems_between(self.directory, contracts)]
+                expected = ["0.json is an active contract of this table, too"] if is_refused else []
+                self.assertEqual(messages, expected)

@@ -2,13 +2,18 @@ import contextlib
 import io
 import json
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 from unittest import mock
 
+from data_contract_components.contract_definition.contract_spec import Contract
+from data_contract_components.contract_definition.spec_problems import SPEC_VERSIONS
 from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.detection import generate_contract_spec as generator
-from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._described_tables import NoContractError, get_described_tables
+from data_contract_components.detection._get_data_catalog import get_data_catalog, get_table_names
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
+from data_contract_components.detection._new_contracts import Choices, make_drafts, write_drafts
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from tests import ROOT, DatabaseTestCase, ProjectTestCase, read_data, run
 from tests.contracts import ContractsTestCase, chapters_spec
@@ -45,7 +50,7 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         self.database.query(read_data("every_key.sql"))
         catalog_df = get_data_catalog(self.database)
         self.enterContext(mock.patch.dict(os.environ, DATABASE_URL=self.url))
-        for version in ("1.0.0", "1.1.0"):
+        for version in SPEC_VERSIONS:
             for table in (*TABLES, "Every thing;", 'a\t%s\u00a0"b'):
                 with self.subTest(table, version=version), contextlib.redirect_stdout(io.StringIO()):
                     self.path.unlink(missing_ok=True)
@@ -60,6 +65,18 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         self.database.query("comment on column object_images.primary_image is 'it''s \"the\" image'; ")
         self.generate("object_images", *OWNER)
         self.assertEqual(self.spec()["schema"]["properties"]["primary_image"]["description"], 'it\'s "the" image')
+
+    def test_only_a_contract_that_has_to_or_did_before_names_the_database(self) -> None:
+        self.generate("object_images", *OWNER)
+        self.assertEqual((self.spec()["spec-version"], "table_catalog" in self.spec()["schema"]), ("1.2.0", False))
+        nothing_changed = (0, f"{self.path}\n  nothing changed\n")
+        self.assertEqual(self.generate("object_images"), nothing_changed)
+        status, output = self.generate("object_images", "--spec-version", "1.1.0")
+        self.assertEqual((status, self.spec()["schema"]["table_catalog"]), (0, self.database_name))
+        self.assertIn("  + schema.table_catalog\n", output)
+        self.assertEqual(self.generate("object_images"), nothing_changed)
+        output = self.generate("object_images", "--spec-version", "1.2.0")[1]
+        self.assertEqual(output, f'{self.path}\n  spec-version: "1.1.0" -> "1.2.0"\n')
 
     def test_an_existing_contract_keeps_its_wording_and_the_changes_are_printed(self) -> None:
         self.generate("object_images", *OWNER)
@@ -119,9 +136,9 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
             "create table billing.customer (id bigint, iban text)"
         )
 
-    def generate(self, table: str, *arguments: str, owner: str = "CRM") -> tuple[int, str]:
+    def generate(self, *arguments: str, owner: str = "CRM") -> tuple[int, str]:
         owner_options = ["--owner-name", owner, "--owner-email", f"{owner}@museum.org"] if owner else []
-        result = run([MODULE, table, *arguments, *owner_options], self.project, self.url)
+        result = run([MODULE, *arguments, *owner_options], self.project, self.url)
         self.assertNotIn("Traceback", result.stdout)
         return result.returncode, result.stdout
 
@@ -141,13 +158,16 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         folder = self.contracts / "met"
         folder.mkdir()
         before = path.read_text()
-        name = f"{self.database_name}.{{}}.customer".format
         for arguments, words in (
             (
                 ["customer", "--schema", "billing", "--output", str(path)],
-                f"describes the table {name('crm')}, not {name('billing')}",
+                "describes the table crm.customer, not billing.customer",
             ),
             (["customer", "--schema", "crm", "--output", str(path)], "belongs to CRM, CRM@museum.org"),
+            (
+                ["customer", "--schema", "crm", "--namespace", "new", "--output", str(path)],
+                "is of the namespace met-museum-data: leave out --namespace",
+            ),
             (
                 ["customer", "--schema", "crm", "--output", str(folder / path.name)],
                 f"{path.name} has the same file name",
@@ -170,9 +190,127 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         contract = json.loads(before)
         contract["schema"]["table_catalog"] = "production"
         path.write_text(json.dumps(contract))
-        self.assertIn(
-            "describes the table production.crm.customer, not", self.generate("customer", "--schema", "crm")[1]
+        output = self.generate("customer", "--schema", "crm")[1]
+        self.assertIn("describes the table production.crm.customer, not", output)
+        self.assertIn('if any database will do, leave "table_catalog" out', output)
+
+    def test_a_new_contract_is_of_the_given_or_the_only_namespace_or_else_of_that_of_its_schema(self) -> None:
+        namespaces = []
+        for table, schema, options in (
+            ("object", "public", []),
+            ("customer", "crm", ["--namespace", "sales"]),
+            ("customer", "billing", []),
+        ):
+            self.assertEqual(self.generate(table, "--schema", schema, *options)[0], 0)
+            name = table if schema == "public" else f"{schema}.{table}"
+            namespaces.append(json.loads((self.contracts / f"{name}_contract_spec.json").read_text())["namespace"])
+        self.assertEqual(namespaces, ["met-museum-data", "sales", "billing"])
+
+    def test_the_contract_of_a_table_is_updated_wherever_it_is_among_the_contracts(self) -> None:
+        self.generate("customer", "--schema", "crm")
+        self.assertIn("nothing changed", self.generate("crm.customer", owner="")[1])
+        path = self.contracts / "met/c_contract_spec.json"
+        path.parent.mkdir()
+        (self.contracts / "crm.customer_contract_spec.json").rename(path)
+        self.database.query("alter table crm.customer drop email")
+        status, output = self.generate("customer", "--schema", "crm", owner="")
+        self.assertEqual((status, output), (0, f"{path}\n  - schema.properties.email\n"))
+        self.assertEqual(len(get_data_contract_specs(self.contracts)), 2)
+
+    def files(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in self.contracts.glob("*_contract_spec.json")}
+
+    def test_all_writes_a_draft_of_each_table_without_a_contract_and_the_database_keeps_it(self) -> None:
+        self.database.query(
+            'create table "a/b" (i integer); create table "a-b" (i integer); create table "A-b" (i text[]);'
+            'create table "crm.customer" (i integer); create table "..\\x\n" (i integer); create table empty ();'
+            "create view crm.emails as select email from crm.customer;"
+            "create table parts (i integer) partition by range (i);"
+            "create table part partition of parts for values from (1) to (2);"
+            "comment on column crm.customer.email is 'é'"
         )
+        before = self.files()
+        status, output = self.generate("--all", owner="")
+        self.assertEqual((status, self.files()), (2, before))
+        self.assertIn("give --owner-name and --owner-email", output)
+        status, output = self.generate("--all")
+        self.assertEqual(status, 0, output)
+        lines = output.splitlines()
+        self.assertEqual(
+            lines[:4],
+            [
+                "data_contract_components/contract_definition",
+                "  has no columns: public.empty",
+                "  has a contract: public.object_images",
+                "  draft: billing.customer_contract_spec.json",
+            ],
+        )
+        drafts = [f"{name}_contract_spec.json" for name in ("A-b", "a-b_2", "a_b", "crm.customer", "crm.customer_2")]
+        drafts += [f"{name}_contract_spec.json" for name in ("_._x_", "crm.emails", "parts")]
+        files = self.files()
+        self.assertLessEqual({*drafts, "object_tags_contract_spec.json"}, files.keys())
+        self.assertEqual({*lines[3:-1]}, {f"  draft: {name}" for name in files.keys() - before.keys()})
+        self.assertEqual(lines[-1], f"drafts written: {len(files) - 1}; tables left alone: 2")
+        self.assertEqual({name: files[name] for name in before}, before)
+        contracts = get_data_contract_specs(self.contracts)
+        names = set(get_table_names(self.database)) - {("public", "empty")}
+        self.assertEqual({contract.table for contract in contracts.values()}, names)
+        self.assertEqual([c.spec.get("status") for c in contracts.values()].count("draft"), len(names) - 1)
+        detector = ContractViolationDetector(contracts, get_data_catalog(self.database))
+        self.assertEqual(detector.find_violations("reported"), [])
+        email = contracts["crm.customer_contract_spec"].spec["schema"]["properties"]["email"]
+        self.assertEqual(email["description"], "é")
+        status, output = self.generate("--all", owner="")
+        self.assertEqual((status, self.files()), (0, files))
+        self.assertEqual(output.splitlines()[-1], f"drafts written: 0; tables left alone: {len(files) + 1}")
+
+    def test_names_and_patterns_choose_the_tables_and_a_retired_contract_does_not_count(self) -> None:
+        before = self.files()
+        for arguments, words in (
+            (["crm.*", "nix*"], 'no table "nix*" in schema "public"'),
+            (["crm.custome", "object"], 'did you mean "customer" in schema "crm"'),
+            (["--all", "--schema", "nix"], 'no table in schema "nix"'),
+            (["--all", "object"], "name a table, or give --all"),
+            ([], "name a table, or give --all"),
+            (["object*", "--spec-version", "1.0.0"], "drafts have no --output, and need --spec-version 1.1.0"),
+            (["object*", "--output", "x_contract_spec.json"], "drafts have no --output"),
+        ):
+            with self.subTest(arguments):
+                status, output = self.generate(*arguments)
+                self.assertEqual((status, self.files()), (2, before), output)
+                self.assertIn(words, " ".join(output.split()))
+        retired = json.loads(before["object_images_contract_spec.json"]) | {
+            "spec-version": "1.1.0",
+            "status": "retired",
+        }
+        (self.contracts / "object_images_contract_spec.json").write_text(json.dumps(retired))
+        for arguments, drafts in (
+            (["crm.*", "object_images"], ["crm.customer", "object_images_2"]),
+            (["c*", "--schema", "billing"], ["billing.customer"]),
+            (
+                ["object_*a*"],
+                ["object_api_metadata", "object_gallery_info", "object_physical_properties", "object_tags"],
+            ),
+        ):
+            with self.subTest(arguments):
+                output = self.generate(*arguments)[1]
+                found = [line for line in output.splitlines() if line.startswith("  draft: ")]
+                self.assertEqual(found, [f"  draft: {name}_contract_spec.json" for name in drafts], output)
+
+    def test_no_draft_is_written_where_one_of_them_cannot_be(self) -> None:
+        before = self.files()
+        tables = get_described_tables(self.database, {("crm", "customer"), ("billing", "customer")}).values()
+        with self.assertRaises(NoContractError) as caught:
+            make_drafts(tables, [], self.url, Choices("0.1.0", None, "a", "b"), Path("d"))
+        mistake = "_contract_spec.json would be invalid: $.spec-version: expected "
+        self.assertEqual(
+            [line.partition('"')[0] for line in str(caught.exception).splitlines()],
+            [f"d/{schema}.customer{mistake}" for schema in ("billing", "crm")],
+        )
+        drafts = [Contract(cast(Any, {}), Path(name), name) for name in ("new", "object_images_contract_spec.json")]
+        with self.assertRaises(FileExistsError):
+            write_drafts(drafts, self.contracts)
+        self.assertEqual((self.files(), (self.contracts / "new").exists()), (before, False))
 
     def test_a_contract_that_would_be_invalid_is_not_written(self) -> None:
         self.generate("customer", "--schema", "crm")
@@ -182,7 +320,7 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         status, output = self.generate("customer", "--schema", "crm", "--spec-version", "1.0.0")
         self.assertEqual((status, path.read_text()), (2, before))
         self.assertIn(f"{path} would be invalid:\n", output)
-        self.assertIn('\n$.status: "status" is a key of spec-version 1.1.0: write "spec-version": "1.1.0"\n', output)
+        self.assertIn('\n$.status: "status" is a key of a later spec-version: write "spec-version": "1.2.0"\n', output)
         path.write_bytes('{"doc": "é"}'.encode("latin-1"))
         for table, schema in (("customer", "crm"), ("object", "public")):
             status, output = self.generate(table, "--schema", schema)

@@ -5,6 +5,7 @@ from data_contract_components.detection._get_data_catalog import (
     CATALOG_COLUMNS,
     TABLE_KEY,
     CatalogColumn,
+    PreparedCatalog,
     get_data_catalog,
 )
 from data_contract_components.errors import CatalogHiddenError, QueryError
@@ -104,6 +105,19 @@ class TestAgreement(DatabaseTestCase):
             ],
         )
         self.assertEqual(list(defaults_df["data_type"])[-2:], ["text", "bytea"])
+
+    def test_a_prepared_catalog_follows_the_changes_of_its_table_whatever_the_search_path(self) -> None:
+        self.database.query(read_data("every_type.sql"))
+        with self.database.transaction() as transaction:
+            catalog = PreparedCatalog(transaction, ("public", "everything"))
+            for change in ("select", "set search_path = ''", "alter table public.everything add new text default 'é'"):
+                transaction.get_rows(change)
+                columns = catalog.get_columns()
+                expected = get_data_catalog(transaction, {("public", "everything")})
+                self.assertEqual(columns, CatalogColumn.from_df(expected))
+            self.assertEqual((columns[-1].column_name, columns[-1].column_default), ("new", "'é'::text"))
+            transaction.get_rows("alter table public.everything rename to something")
+            self.assertEqual(catalog.get_columns(), [])
 
     def nobody(self) -> PostgresDB:
         self.database.query("create role nobody_at_all")

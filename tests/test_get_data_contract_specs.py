@@ -185,6 +185,6 @@ class TestBrokenContract(ProjectTestCase):
         path = self.project / "data_contract_components/contract_definition/broken_contract_spec.json"
         path.write_text("{}")
         output = run(["unittest", CONTRACT_TESTS, "-v"], self.project).stdout
-        self.assertIn(f'{path}:1: $.spec-version: expected "1.0.0" or "1.1.0"; it is missing', output)
+        self.assertIn(f'{path}:1: $.spec-version: expected "1.0.0", "1.1.0" or "1.2.0"; it is missing', output)
         self.assertIn("FAILED (errors=2)", output)
         self.assertNotIn("... ok", output)

@@ -7,8 +7,8 @@ from hypothesis import given
 from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
+from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS, ContractViolationDetector
-from data_contract_components.detection.generate_contract_spec import generate_contract_spec
 from tests import DatabaseTestCase, read_data
 from tests.contracts import ContractsTestCase, chapters_head
 from tests.random_tables import ChangedTable, changed_tables, random_settings

@@ -182,11 +182,14 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         status, output = self.report()
         self.assertEqual(status, 1)
         self.assertIn("1 of 8 tables under contract", output)
-        self.assertIn("the table is there, but the contract names another database", output)
+        self.assertIn(f"Table Catalog: expected postgres, found {self.database_name} (nothing else was", output)
         (contract,) = self.read().contracts
         self.assertFalse(contract.is_table_missing)
         states = {clause.key: clause.state for clause in contract.clauses}
         self.assertEqual((states.pop("table_catalog"), set(states.values())), ("broken", {"unchecked"}))
+        tests = run(["unittest", CONTRACT_TESTS], self.project, self.url).stdout
+        self.assertIn('leave "table_catalog" out, with "spec-version": "1.2.0"', tests)
+        self.assertNotIn("Missing", tests)
 
     def test_a_draft_is_reported_and_fails_nothing_but_only_drafts_are_could_not_check(self) -> None:
         path = self.project / CONTRACT

@@ -41,7 +41,7 @@ class Column(TypedDict):
 
 
 class TableSchema(TypedDict):
-    table_catalog: str
+    table_catalog: NotRequired[str]
     table_schema: str
     table_name: str
     table_type: NotRequired[str]

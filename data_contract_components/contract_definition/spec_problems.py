@@ -15,7 +15,11 @@ from data_contract_components.contract_definition.contract_spec import JsonPath
 from data_contract_components.errors import DataContractError
 
 SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
-SPEC_VERSIONS = ("1.0.0", "1.1.0")
+SPEC_VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
+# How a contract is moved up: each version has every key of those before it.
+NEWEST_VERSION = f'"spec-version": "{SPEC_VERSIONS[-1]}"'
+# The way out where a contract names another database than the checked one.
+ANY_DATABASE = f'if any database will do, leave "table_catalog" out, with {NEWEST_VERSION}'
 
 
 @dataclass(frozen=True)
@@ -48,20 +52,22 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
     """Where `spec`, the content of a contract file, breaks the schema of its spec-version, and how."""
     version = spec.get("spec-version") if isinstance(spec, dict) else SPEC_VERSIONS[0]
     if version not in SPEC_VERSIONS:
-        known = " or ".join(f'"{known}"' for known in SPEC_VERSIONS)
+        *others, newest = (f'"{known}"' for known in SPEC_VERSIONS)
         found = "it is missing" if version is None else f"found {render_json(version)}"
-        return [(("spec-version",), f"expected {known}; {found}")]
-    schema, validator = _load_schema(version)
+        return [(("spec-version",), f"expected {', '.join(others)} or {newest}; {found}")]
     problems: list[tuple[JsonPath, str]] = []
     rules: list[tuple[JsonPath, str]] = []
-    for error in validator.iter_errors(spec):
+    for error in _load_validator(version).iter_errors(spec):
         path = tuple(error.instance_path)
-        rule = _find_part(schema, error).get("errorMessage")
+        part = _find_part(error)
+        rule = part.get("errorMessage")
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
             for key in error.kind.unexpected:
-                problems.append(((*path, key), _render_unknown_key(key, schema, error, version)))
+                problems.append(((*path, key), _render_unknown_key(key, error)))
+        elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
+            problems.append((path, _render_missing_key(error.kind.property, error)))
         elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf) and path[-1] == "data_type":
-            known_names = schema["$defs"]["data_type"]["anyOf"][0]["enum"]
+            known_names = part["anyOf"][0]["enum"]
             is_element = path[-2] == "array_element"
             problems.append((path, explain_type_name(str(error.instance), known_names, is_element=is_element)))
         elif rule and not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Type):
@@ -76,26 +82,45 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
 
 
 @functools.cache
-def _load_schema(version: str) -> tuple[dict[str, Any], jsonschema_rs.Validator]:
-    schema = json.loads((SCHEMA_DIRECTORY / f"contract_spec_{version}.schema.json").read_text(encoding="utf-8"))
-    return schema, jsonschema_rs.validator_for(schema, validate_formats=True)
+def _load_validator(version: str) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(
+        _load_schema(version),
+        validate_formats=True,
+        base_uri=_get_path(version).as_uri(),
+        retriever=lambda uri: _load_schema(_get_version(uri)),
+    )
 
 
-def _render_unknown_key(key: str, schema: dict[str, Any], error: jsonschema_rs.ValidationError, version: str) -> str:
-    if version != SPEC_VERSIONS[-1] and key in _known_keys(_load_schema(SPEC_VERSIONS[-1])[0], error):
-        return f'"{key}" is a key of spec-version {SPEC_VERSIONS[-1]}: write "spec-version": "{SPEC_VERSIONS[-1]}"'
-    known_keys = _known_keys(schema, error)
-    nearest = get_close_matches(key, known_keys, n=1)
-    if nearest:
+@functools.cache
+def _load_schema(version: str) -> Any:
+    return json.loads(_get_path(version).read_text(encoding="utf-8"))
+
+
+def _get_path(version: str) -> Path:
+    return SCHEMA_DIRECTORY / f"contract_spec_{version}.schema.json"
+
+
+def _get_version(uri: str | None) -> str:
+    """The version in the name of the schema's file."""
+    return (uri or "").rpartition("/contract_spec_")[2].partition(".schema.json")[0]
+
+
+def _find_part(error: jsonschema_rs.ValidationError, version: str | None = None) -> Any:
+    """The part of a schema with the keyword that the error is about, or what `version` has in the same place."""
+    schema = _load_schema(version or _get_version(error.absolute_keyword_location))
+    return functools.reduce(lambda part, step: part[step], error.schema_path[:-1], schema)
+
+
+def _render_unknown_key(key: str, error: jsonschema_rs.ValidationError) -> str:
+    if key in _find_part(error, SPEC_VERSIONS[-1])["properties"]:
+        return f'"{key}" is a key of a later spec-version: write {NEWEST_VERSION}'
+    known_keys = list(_find_part(error)["properties"])
+    if nearest := get_close_matches(key, known_keys, n=1):
         return f'unknown key "{key}"; did you mean "{nearest[0]}"?'
     return f'unknown key "{key}"; known are {", ".join(known_keys)}, and any that begins with x-'
 
 
-def _known_keys(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[str]:
-    """The keys of the part of `schema` that the error is about."""
-    return list(_find_part(schema, error)["properties"])
-
-
-def _find_part(schema: Any, error: jsonschema_rs.ValidationError) -> Any:
-    """The part of `schema` with the keyword that the error is about."""
-    return functools.reduce(lambda part, step: part[step], error.schema_path[:-1], schema)
+def _render_missing_key(key: str, error: jsonschema_rs.ValidationError) -> str:
+    if key in _find_part(error, SPEC_VERSIONS[-1])["required"]:
+        return error.message
+    return f"{error.message}: write it, or {NEWEST_VERSION}, where it may be left out"

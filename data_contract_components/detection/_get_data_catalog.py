@@ -1,5 +1,6 @@
 """Step 2 of the flow: what the database holds, in the words of information_schema, one row per column."""
 
+import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -88,14 +89,9 @@ def get_data_catalog(
     Raises: DatabaseUnavailableError, CatalogHiddenError, QueryError; nothing is changed, and no row of a table read.
     Source: PostgreSQL manual, "information_schema.columns", "pg_attribute", "pg_type", "pg_constraint" and "pg_index".
     """
-    # Two simple conditions, as a join with the pairs takes longer; the few tables too many do no harm.
-    parameters = {
-        "table_schemas": None if tables is None else sorted({schema for schema, _ in tables}),
-        "table_names": None if tables is None else sorted({name for _, name in tables}),
-    }
     database = database or PostgresDB()
     try:
-        return database.query(SETTINGS_SQL + CATALOG_SQL, parameters)
+        return database.query(SETTINGS_SQL + CATALOG_SQL, _get_parameters(tables))
     except QueryError as error:
         if error.sql_state != INSUFFICIENT_PRIVILEGE:
             raise
@@ -103,6 +99,31 @@ def get_data_catalog(
         with suppress(QueryError):  # in a transaction that has failed, nothing can be asked any more
             role = str(database.query("select current_user::text as role")["role"][0])
         raise CatalogHiddenError(role, error.reason) from error
+
+
+def _get_parameters(tables: Collection[tuple[str, str]] | None) -> dict[str, list[str] | None]:
+    # Two simple conditions, as a join with the pairs takes longer; the few tables too many do no harm.
+    return {
+        "table_schemas": None if tables is None else sorted({schema for schema, _ in tables}),
+        "table_names": None if tables is None else sorted({name for _, name in tables}),
+    }
+
+
+class PreparedCatalog:
+    """The catalog of one table, for a transaction that changes it and reads it again and again.
+
+    Raises: QueryError.
+    """
+
+    def __init__(self, transaction: PostgresDB, table: tuple[str, str]) -> None:
+        # Planning the query takes several times as long as running it. The name is unique also in the session that a
+        # pooler gives to somebody else afterwards. The values are in the text, as a plan for any table is a slow one.
+        self._transaction, self._name = transaction, f"contracts_{secrets.token_hex(6)}_catalog"
+        transaction.get_rows(f"{SETTINGS_SQL}prepare {self._name} as {CATALOG_SQL}", _get_parameters({table}))
+
+    def get_columns(self) -> list[CatalogColumn]:
+        """The table's columns as they are now, those of get_data_catalog()."""
+        return [CatalogColumn(*row) for row in self._transaction.get_rows(f"{SETTINGS_SQL}execute {self._name}")]
 
 
 def get_table_names(database: PostgresDB | None = None) -> list[tuple[str, str]]:

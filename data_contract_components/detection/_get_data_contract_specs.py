@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import find_json_lines
@@ -110,11 +110,18 @@ def _is_known(path: Path, directory: Path) -> bool:
     return path.suffix == ".py" and path.stem.isidentifier()
 
 
-def get_table_key(spec: ContractSpec) -> dict[str, str]:
-    """The table under contract: a dict with the keys `table_catalog`, `table_schema` and `table_name`."""
+class TableKey(TypedDict):
+    """The table under contract; `table_catalog` is None where it may be in whichever database is checked."""
+
+    table_catalog: str | None
+    table_schema: str
+    table_name: str
+
+
+def get_table_key(spec: ContractSpec) -> TableKey:
     schema = spec["schema"]
     return {
-        "table_catalog": schema["table_catalog"],
+        "table_catalog": schema.get("table_catalog"),
         "table_schema": schema["table_schema"],
         "table_name": schema["table_name"],
     }
@@ -182,6 +189,8 @@ def find_problems_between(directory: Path, contracts: Iterable[Contract]) -> lis
     """Where contracts of `directory`, each valid alone, contradict each other."""
     problems: list[SpecProblem] = []
     first: dict[tuple[str, ...], Path] = {}
+    # Of the contracts that are active, the first of each database (None: of whichever is checked), by table.
+    active: dict[tuple[str, str], dict[str | None, Path]] = {}
     for contract in contracts:
         spec, path = contract.spec, contract.path
         if (other := first.setdefault(("file", path.stem), path)) != path:
@@ -192,9 +201,11 @@ def find_problems_between(directory: Path, contracts: Iterable[Contract]) -> lis
             problems.append(_locate(directory, contract, ("name",), message))
         if spec.get("status", "active") != "active":
             continue
-        if (other := first.setdefault(("table", *get_table_key(spec).values()), path)) != path:
-            message = f"{other} is an active contract of this table, too"
+        database, others = spec["schema"].get("table_catalog"), active.setdefault(contract.table, {})
+        if clashes := [other for name, other in others.items() if database is None or name in (database, None)]:
+            message = f"{clashes[0]} is an active contract of this table, too"
             problems.append(_locate(directory, contract, ("schema", "table_name"), message))
+        others.setdefault(database, path)
     for contract in contracts:
         namespace, replacement = contract.spec["namespace"], contract.spec.get("replacedBy")
         if replacement is not None and ("name", namespace, replacement) not in first:

@@ -9,14 +9,14 @@ from data_contract_components.contract_definition.contract_spec import get_enfor
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
 from data_contract_components.detection._current_state import CurrentState
 from data_contract_components.detection._get_data_catalog import TABLE_KEY
-from data_contract_components.detection._get_data_contract_specs import get_table_key
+from data_contract_components.detection._get_data_contract_specs import TableKey, get_table_key
 
 
 class ContractCoverageDetector(ContractDetector):
     """Finds the tables under contract that the catalog does not have."""
 
-    def get_contract_spec_coverage(self) -> list[dict[str, str]]:
-        """The table of each contract that binds: a dict with the keys TABLE_KEY, in the order of the contracts."""
+    def get_contract_spec_coverage(self) -> list[TableKey]:
+        """The table of each contract that binds, in the order of the contracts."""
         return [
             get_table_key(contract.spec)
             for contract in self.contracts.values()
@@ -24,9 +24,12 @@ class ContractCoverageDetector(ContractDetector):
         ]
 
     def detect_coverage_in_data_catalog(self) -> list[str]:
-        """The names of the tables that are under contract and not in the catalog, in the order of the contracts."""
-        key = list(TABLE_KEY)
-        coverage_df = pd.DataFrame(self.get_contract_spec_coverage(), columns=key, dtype="string")
+        """The names of the tables that are under contract and not in the catalog, in the order of the contracts.
+
+        A table is not missing where only the database has another name: that is a violation of its own.
+        """
+        key = ["table_schema", "table_name"]
+        coverage_df = pd.DataFrame(self.get_contract_spec_coverage(), columns=list(TABLE_KEY), dtype="string")
         merged_df = coverage_df.merge(
             self.catalog_df[key].drop_duplicates(), on=key, how="left", validate="many_to_one", indicator=True
         )

@@ -1,5 +1,6 @@
 """Step 5 of the flow, for columns: where the catalog is not what the contracts say."""
 
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from data_contract_components.contract_definition.contract_spec import (
     Enforcement,
     get_enforcement,
 )
+from data_contract_components.contract_definition.spec_problems import ANY_DATABASE
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
 from data_contract_components.detection._current_state import CurrentState
 from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, CatalogColumn
@@ -22,8 +24,9 @@ from data_contract_components.detection._get_data_contract_specs import get_tabl
 
 # The keys of a contract's column, in the order in which they are compared.
 COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
-# By TABLE_KEY, the columns of each table by name, in the table's order.
-Tables = dict[tuple[str, ...], dict[str, CatalogColumn]]
+# By schema and name, the columns of each table by name, in the table's order.
+Tables = dict[tuple[str, str], dict[str, CatalogColumn]]
+OTHER_DATABASE = f"nothing else was compared; {ANY_DATABASE}"
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class ContractColumn:
     """
 
     contract_name: str
-    table_catalog: str
+    table_catalog: str | None
     table_schema: str
     table_name: str
     column_name: str
@@ -47,7 +50,8 @@ class Violation:
     """One clause of a contract that the catalog does not keep.
 
     `key` is one of COMPARED_KEYS, "column_name" (the column is missing) or "additionalColumns" (the contract does not
-    list it); for the WHOLE_TABLE, "table_type" or "table_catalog". `reason` is why what is declared does not count.
+    list it); for the WHOLE_TABLE, "table_type" or "table_catalog". `reason` is why what is declared does not count, or
+    what follows from another database.
     """
 
     contract_name: str
@@ -58,7 +62,6 @@ class Violation:
     expected: Any
     found: Any
     reason: str | None = None
-    table_catalog: str = ""
 
     def __str__(self) -> str:
         if self.key == "column_name":
@@ -77,6 +80,11 @@ def render_finding(violation: Violation) -> str:
 
 class ContractViolationDetector(ContractDetector):
     """Finds the clauses that the catalog does not keep."""
+
+    @functools.cached_property
+    def catalog_columns(self) -> list[CatalogColumn]:
+        """The rows of `catalog_df`; who has them can set them in its place."""
+        return CatalogColumn.from_df(self.catalog_df)
 
     def transform_contract_specs_to_catalog_format(self) -> list[ContractColumn]:
         """The columns under contract, with the catalog's names of their keys, in the order of the contracts."""
@@ -113,8 +121,8 @@ class ContractViolationDetector(ContractDetector):
         for column in self.transform_contract_specs_to_catalog_format():
             columns[column.contract_name].append(column)
         tables: Tables = {}
-        for found in CatalogColumn.from_df(self.catalog_df):
-            table = tables.setdefault((found.table_catalog, found.table_schema, found.table_name), {})
+        for found in self.catalog_columns:
+            table = tables.setdefault((found.table_schema, found.table_name), {})
             table[found.column_name] = found
         return [
             violation
@@ -128,17 +136,18 @@ def _find_violations(
     contract_name: str, contract: Contract, columns: list[ContractColumn], tables: Tables
 ) -> Iterator[Violation]:
     schema = contract.spec["schema"]
-    violation = partial(Violation, contract_name, *contract.table, table_catalog=schema["table_catalog"])
-    table = tables.get(tuple(get_table_key(contract.spec).values()), {})
-    if not table and (other_catalog := next((key[0] for key in tables if key[1:] == contract.table), None)):
-        yield violation(WHOLE_TABLE, "table_catalog", schema["table_catalog"], other_catalog)
+    violation = partial(Violation, contract_name, *contract.table)
+    table = tables.get(contract.table, {})
+    found_table = next(iter(table.values()), None)
+    if found_table and schema.get("table_catalog", found_table.table_catalog) != found_table.table_catalog:
+        values = (schema["table_catalog"], found_table.table_catalog)
+        yield violation(WHOLE_TABLE, "table_catalog", *values, OTHER_DATABASE)
         return
     for column in columns:
         if column.column_name not in table:
             yield violation(column.column_name, "column_name", column.column_name, None)
-    table_type = next((found.table_type for found in table.values()), None)
-    if table_type and schema.get("table_type", table_type) != table_type:
-        yield violation(WHOLE_TABLE, "table_type", schema["table_type"], table_type)
+    if found_table and schema.get("table_type", found_table.table_type) != found_table.table_type:
+        yield violation(WHOLE_TABLE, "table_type", schema["table_type"], found_table.table_type)
     for column in columns:
         if found := table.get(column.column_name):
             for key in COMPARED_KEYS:

@@ -1,31 +1,33 @@
-"""Writes the contract that describes a table as it is now.
+"""Writes the contract that describes a table as it is now, or drafts of many tables.
 
 python -m data_contract_components.detection.generate_contract_spec TABLE [--schema SCHEMA]
+python -m data_contract_components.detection.generate_contract_spec --all
 """
 
 import argparse
-import json
 import sys
-from difflib import get_close_matches
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_json
-from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, Contract, ContractSpec
+from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
 from data_contract_components.contract_definition.spec_problems import (
+    ANY_DATABASE,
     SPEC_VERSIONS,
     InvalidContractSpecError,
     find_spec_problems,
 )
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url, read_sql
-from data_contract_components.detection._get_data_catalog import (
-    TABLE_KEY,
-    CatalogColumn,
-    get_data_catalog,
-    get_table_names,
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
+from data_contract_components.detection._described_tables import (
+    MissingTableError,
+    NoContractError,
+    TableName,
+    find_tables,
+    get_described_tables,
 )
+from data_contract_components.detection._get_data_catalog import TABLE_KEY, CatalogColumn, get_table_names
 from data_contract_components.detection._get_data_contract_specs import (
     NAME_ENDING,
     find_problems_between,
@@ -33,98 +35,20 @@ from data_contract_components.detection._get_data_contract_specs import (
     read_contract,
     render_json_path,
 )
+from data_contract_components.detection._new_contracts import (
+    Choices,
+    make_drafts,
+    make_file_name,
+    make_words,
+    render_contract,
+    write_drafts,
+)
+from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.errors import DataContractError
+from data_contract_components.escaping import cut
 from data_contract_components.settings import get_settings
 
-COLUMN_COMMENTS_SQL = read_sql(Path(__file__).parent / "sql" / "column_comments.sql")
-# The keys that have a value for some types only, and these types. Without a value, 1.0.0 omits them, 1.1.0 has null.
-TYPE_KEYS = {
-    "character_maximum_length": ("character", "character varying", "bit", "bit varying"),
-    "numeric_precision": ("smallint", "integer", "bigint", "real", "double precision", "numeric"),
-    "numeric_scale": ("numeric",),
-    "datetime_precision": ("date", "time", "timestamp", "interval"),
-    "interval_type": ("interval",),
-    "udt_name": ("USER-DEFINED",),
-    "collation_name": ("text", "character", "character varying", "name"),
-}
-KEYS_OF_1_0 = (
-    "primaryKey",
-    "data_type",
-    "character_maximum_length",
-    "numeric_precision",
-    "datetime_precision",
-    "is_nullable",
-    "is_updatable",
-)
-KEYS_OF_EVERY_TYPE = ("domain_name", "column_default", "is_identity", "is_generated", "unique")
-
-
-class NoContractError(DataContractError):
-    """No contract was written."""
-
-
-def generate_contract_spec(
-    columns: list[CatalogColumn], descriptions: dict[str, str], spec_version: str, previous: dict[str, Any]
-) -> dict[str, Any]:
-    """The contract of the table with these `columns`, with everything in `previous` that the database does not decide.
-
-    Without `previous`, the keys that only a person can fill in (`owner`, `doc` and the like) are missing.
-    """
-    previous_schema = previous.get("schema", {})
-    previous_columns = previous_schema.get("properties", {})
-    schema = {key: previous_schema[key] for key in ("$schema", "title") if key in previous_schema}
-    schema |= {key: getattr(columns[0], key) for key in TABLE_KEY}
-    if spec_version != SPEC_VERSIONS[0]:
-        schema["table_type"] = columns[0].table_type
-    schema |= {key: value for key, value in previous_schema.items() if key not in schema and key != "properties"}
-    schema["properties"] = {
-        found.column_name: _generate_column(found, descriptions, spec_version, previous_columns.get(found.column_name))
-        for found in columns
-    }
-    return previous | {"spec-version": spec_version, "schema": schema}
-
-
-def _generate_column(
-    found: CatalogColumn, descriptions: dict[str, str], spec_version: str, previous: dict[str, Any] | None
-) -> dict[str, Any]:
-    column: dict[str, Any] = {}
-    if previous is None and found.column_name in descriptions:
-        column["description"] = descriptions[found.column_name]
-    column |= {key: value for key, value in (previous or {}).items() if key not in ("constraints", "array_element")}
-    column["constraints"] = _generate_constraints(found, spec_version) | _own_keys(previous, "constraints")
-    if found.data_type == "ARRAY":
-        column["array_element"] = _generate_element(found, spec_version) | _own_keys(previous, "array_element")
-    return column
-
-
-def _own_keys(previous: dict[str, Any] | None, part: str) -> dict[str, Any]:
-    return {key: value for key, value in (previous or {}).get(part, {}).items() if key.startswith("x-")}
-
-
-def _generate_constraints(found: CatalogColumn, spec_version: str) -> dict[str, Any]:
-    constraints = {key: value for key in KEYS_OF_1_0 if (value := getattr(found, key)) is not None}
-    if spec_version == SPEC_VERSIONS[0]:
-        return constraints
-    constraints |= _type_values(found.data_type, found, prefix="")
-    constraints |= {key: getattr(found, key) for key in KEYS_OF_EVERY_TYPE}
-    constraints["references"] = found.references[0] if found.references else None
-    return constraints | ({"enum": found.enum} if found.enum is not None else {})
-
-
-def _generate_element(found: CatalogColumn, spec_version: str) -> dict[str, Any]:
-    element = {"data_type": found.array_element_data_type}
-    values = _type_values(str(found.array_element_data_type), found, ELEMENT_PREFIX)
-    if spec_version == SPEC_VERSIONS[0]:
-        return element | {key: value for key, value in values.items() if key in KEYS_OF_1_0 and value is not None}
-    element |= values | {"udt_name": found.array_element_udt_name}
-    return element | ({"dimensions": found.array_element_dimensions} if found.array_element_dimensions else {})
-
-
-def _type_values(data_type: str, found: CatalogColumn, prefix: str) -> dict[str, Any]:
-    """The values of those keys that apply to this type, null included."""
-    kind = data_type.removesuffix(" with time zone").removesuffix(" without time zone")
-    keys = (key for key, types in TYPE_KEYS.items() if kind in types)
-    return {key: getattr(found, prefix + key) for key in keys if hasattr(found, prefix + key)}
+LINE_LENGTH = 80
 
 
 def find_changes(before: Any, after: Any, path: str = "") -> list[str]:
@@ -145,37 +69,62 @@ def find_changes(before: Any, after: Any, path: str = "") -> list[str]:
 
 @command("no contract written")
 def main(arguments: list[str] | None = None) -> int:
-    """0: the contract is written, or was correct; 2: it could not be written."""
+    """0: the contracts are written, or were correct; 2: none could be written."""
     parser = argparse.ArgumentParser(
-        description="Write the contract that describes a table as it is now.",
-        epilog="An existing contract keeps its texts; one of another table or owner is not overwritten.",
+        description="Write the contract that describes a table as it is now, or drafts of many.",
+        epilog="An existing contract keeps its texts; one of another table, namespace or owner is not overwritten. "
+        "Several names, patterns and --all write drafts, which never fail the check, and leave tables alone that have "
+        "a contract.",
     )
-    parser.add_argument("table")
-    parser.add_argument("--schema", default="public")
+    parser.add_argument("table", nargs="*", help="a name or a pattern, as 'order*' or 'shop.*'")
+    parser.add_argument("--all", action="store_true", help="every table and view")
+    parser.add_argument("--schema", help="default: public, or all schemas with --all")
+    parser.add_argument("--namespace", help="of a new contract; default: that of all others, or else the schema's name")
     parser.add_argument("--spec-version", choices=SPEC_VERSIONS, help="default: the file's own, or the newest")
     parser.add_argument("--owner-name", help="needed for a new contract, as is --owner-email")
     parser.add_argument("--owner-email")
     parser.add_argument("--output", type=Path, help=f"default: [SCHEMA.]TABLE{NAME_ENDING} beside the other contracts")
     options = parser.parse_args(arguments)
-    name = options.table if options.schema == "public" else f"{options.schema}.{options.table}"
-    output = options.output or get_settings().contracts / f"{name.replace('/', '_')}{NAME_ENDING}"
+    if options.all == bool(options.table):
+        parser.error("name a table, or give --all")
     try:
-        previous, spec = _generate(options, name, output)
-        changes = find_changes(previous, spec) if previous else [f"new: {len(spec['schema']['properties'])} columns"]
-        if changes:
-            output.write_text(_render(spec), encoding="utf-8")
+        database = PostgresDB()
+        table_names = get_table_names(database)
+        if table := _find_single(options, table_names):
+            lines = _write_contract(options, table, database, table_names)
+        elif options.output or options.spec_version == SPEC_VERSIONS[0]:
+            parser.error(f"drafts have no --output, and need --spec-version {SPEC_VERSIONS[1]} or later")
+        else:
+            lines = _write_drafts(options, database, table_names)
     except (DataContractError, OSError, ValueError) as error:
         print(f"no contract written: {error}", file=sys.stderr)
         return 2
-    print("\n".join([str(output), *(f"  {change}" for change in changes or ["nothing changed"])]))
+    print("\n".join(lines))
     return 0
 
 
-def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The contract in the file `output` ({} where there is none), and the one to write."""
-    contracts = get_data_contract_specs(may_be_none=True)
-    contract_directory = get_settings().contracts
-    directory = contract_directory if output.resolve().is_relative_to(contract_directory) else output.resolve().parent
+def _find_single(options: argparse.Namespace, table_names: list[TableName]) -> TableName | None:
+    """The table whose contract is written or updated; None where drafts are."""
+    if len(options.table) != 1:
+        return None
+    [word] = options.table
+    table = (options.schema or "public", word)
+    qualified = [name for name in table_names if options.schema is None and ".".join(name) == word]
+    # A partition, which is in no list, can be named, too.
+    if table in table_names or not (qualified or set(word) & set("*?[")):
+        return table
+    return qualified[0] if qualified else None
+
+
+def _write_contract(
+    options: argparse.Namespace, name: TableName, database: PostgresDB, table_names: list[TableName]
+) -> list[str]:
+    """Writes the contract of one table, and returns the lines that say so."""
+    contracts, settings = list(get_data_contract_specs(may_be_none=True).values()), get_settings()
+    known = [settings.git_directory / path for table, path in _find_known(contracts) if table == name]
+    output = options.output or next(iter(known), settings.contracts / make_file_name(*name))
+    is_beside = output.resolve().is_relative_to(settings.contracts)
+    directory = settings.git_directory if is_beside else output.resolve().parent
     path = output.resolve().relative_to(directory)
     previous: dict[str, Any] = {}
     if output.exists():
@@ -183,54 +132,66 @@ def _generate(options: argparse.Namespace, name: str, output: Path) -> tuple[dic
         if contract is None:
             raise InvalidContractSpecError(problems)
         previous = dict(contract.spec)
-    columns, descriptions = _read_table(options.schema, options.table)
-    _ensure_same(output, previous, columns[0], options)
-    owner = previous.get("owner") or {"name": options.owner_name, "email": options.owner_email}
-    if None in owner.values():
-        raise NoContractError("a contract has an owner: give --owner-name and --owner-email")
-    namespaces = {contract.spec["namespace"] for contract in contracts.values()}
-    catalog, url = columns[0].table_catalog, urlsplit(database_url())
-    defaults = {
-        "spec-version": "",
-        "name": f"{name.replace('_', '-')}-contract-spec",
-        "namespace": namespaces.pop() if len(namespaces) == 1 else catalog,
-        "dataAssetResourceName": f"postgresql://{url.hostname or 'localhost'}:{url.port or 5432}/"
-        + quote(f"{catalog}.{name}"),
-        "doc": f"Data contract for the {name} table.",
-    }
+    table = get_described_tables(database, {name}).get(name)
+    if table is None:
+        raise MissingTableError(name[1], options.schema, table_names)
+    _ensure_same(output, previous, table.columns[0], options)
     version = options.spec_version or previous.get("spec-version", SPEC_VERSIONS[-1])
-    spec = generate_contract_spec(columns, descriptions, version, defaults | previous | {"owner": owner})
-    beside = list(contracts.values()) if directory == contract_directory else None
-    if mistakes := _find_mistakes(spec, path, beside):
+    words = previous or make_words(table.columns[0], contracts, database_url(), _get_choices(options))
+    spec = generate_contract_spec(table.columns, table.comments, version, words)
+    if mistakes := _find_mistakes(spec, path, contracts if is_beside else None):
         raise NoContractError("\n".join([f"{output} would be invalid:", *mistakes]))
-    return previous, spec
+    changes = find_changes(previous, spec) if previous else [f"new: {len(table.columns)} columns"]
+    if changes:
+        output.write_text(render_contract(spec), encoding="utf-8")
+    return [str(output), *(f"  {change}" for change in changes or ["nothing changed"])]
 
 
-def _read_table(table_schema: str, table_name: str) -> tuple[list[CatalogColumn], dict[str, str]]:
-    """The columns of the table, and their comments."""
-    database = PostgresDB()
-    columns = CatalogColumn.from_df(get_data_catalog(database, tables={(table_schema, table_name)}))
-    if not columns:
-        schemas = {name: schema for schema, name in get_table_names(database)}
-        nearest = get_close_matches(table_name, schemas, n=1)
-        raise NoContractError(
-            f'the database has no table "{table_name}" in schema "{table_schema}"'
-            + (f'; did you mean "{nearest[0]}" in schema "{schemas[nearest[0]]}" (--schema)?' if nearest else "")
-        )
-    comments_df = database.query(COLUMN_COMMENTS_SQL, [table_schema, table_name]).dropna()
-    return columns, dict(comments_df.itertuples(index=False, name=None))
+def _write_drafts(options: argparse.Namespace, database: PostgresDB, table_names: list[TableName]) -> list[str]:
+    """Writes drafts of the tables that have no contract, and returns the lines that say so."""
+    tables = [name for name in table_names if options.schema in (None, name[0])]
+    if not options.all:
+        tables = find_tables(options.table, options.schema, table_names)
+    elif not tables:
+        raise NoContractError(f'the database has no table in schema "{options.schema}"')
+    contracts, settings = get_data_contract_specs(may_be_none=True).values(), get_settings()
+    known = {table for table, _ in _find_known(contracts)}
+    described = get_described_tables(database, {name for name in tables if name not in known})
+    directory = settings.contracts.relative_to(settings.git_directory)
+    drafts = make_drafts(described.values(), contracts, database_url(), _get_choices(options), directory)
+    write_drafts(drafts, settings.git_directory)
+    left_alone = [name for name in tables if name not in described]
+    lines = [f"  has {'a contract' if name in known else 'no columns'}: {'.'.join(name)}" for name in left_alone]
+    lines += [f"  draft: {draft.path.name}" for draft in drafts]
+    summary = f"drafts written: {len(drafts)}; tables left alone: {len(left_alone)}"
+    return [str(directory), *(cut(line, LINE_LENGTH) for line in lines), summary]
+
+
+def _find_known(contracts: Iterable[Contract]) -> list[tuple[TableName, Path]]:
+    """The tables that have a contract, and the contract's path."""
+    return [(contract.table, contract.path) for contract in contracts if contract.spec.get("status") != "retired"]
+
+
+def _get_choices(options: argparse.Namespace) -> Choices:
+    version = options.spec_version or SPEC_VERSIONS[-1]
+    return Choices(version, options.namespace, options.owner_name, options.owner_email)
 
 
 def _ensure_same(output: Path, previous: dict[str, Any], found: CatalogColumn, options: argparse.Namespace) -> None:
     """Raises: NoContractError where `previous` is the contract of another table or owner."""
     if not previous:
         return
-    before = ".".join(previous["schema"][key] for key in TABLE_KEY)
-    after = ".".join(getattr(found, key) for key in TABLE_KEY)
+    names = [key for key in TABLE_KEY if key in previous["schema"]]
+    before = ".".join(previous["schema"][key] for key in names)
+    after = ".".join(getattr(found, key) for key in names)
     if before != after:
         raise NoContractError(
             f"{output} describes the table {before}, not {after}: write to another file with --output, "
-            "or change the names in it by hand if the table was renamed"
+            f"or change the names in it by hand if the table was renamed; {ANY_DATABASE}"
+        )
+    if options.namespace not in (None, previous["namespace"]):
+        raise NoContractError(
+            f"{output} is of the namespace {previous['namespace']}: leave out --namespace, or change it there by hand"
         )
     for key in ("name", "email"):
         if getattr(options, f"owner_{key}") not in (None, previous["owner"][key]):
@@ -248,14 +209,10 @@ def _find_mistakes(spec: dict[str, Any], path: Path, contracts: list[Contract] |
         return []
     if not path.name.endswith(NAME_ENDING) or path.name.startswith("."):
         return [f"its name is not that of a contract: give --output one that ends in {NAME_ENDING}"]
-    contract = Contract(cast(ContractSpec, spec), path, _render(spec))
+    contract = Contract(cast(ContractSpec, spec), path, render_contract(spec))
     others = [contract for contract in contracts if contract.path != path]
-    clashes = [str(problem) for problem in find_problems_between(get_settings().contracts, [*others, contract])]
+    clashes = [str(problem) for problem in find_problems_between(get_settings().git_directory, [*others, contract])]
     return [*clashes, "Name the file that is there with --output, or change that file first."] if clashes else []
-
-
-def _render(spec: dict[str, Any]) -> str:
-    return json.dumps(spec, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

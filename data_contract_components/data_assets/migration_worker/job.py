@@ -57,10 +57,8 @@ class Job:
         try:
             if self._job["before_migrations"] and not self._job["is_apply"]:
                 self._build_beginning(self._job["before_migrations"])
-            config = self._make_config()
-            with self._loading():
-                script = ScriptDirectory.from_config(config)
-            result = self._run(config, script)
+            with self._open_config() as config:
+                result = self._run(config, ScriptDirectory.from_config(config))
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a revision is anybody's code
             return {"error": self._describe(error)}
         if self._root != self._job["other_root"]:
@@ -164,6 +162,23 @@ class Job:
             cursor.execute(sql)
             connection.commit()
 
+    @contextlib.contextmanager
+    def _open_config(self) -> Iterator[Config]:
+        """The configuration; if env.py is Flask-Migrate's, that of the application, in whose context env.py runs."""
+        with self._loading():
+            config = self._make_config()
+            env_path = Path(ScriptDirectory.from_config(config).env_py_location)
+        if not re.search(r"\bcurrent_app\b", env_path.read_text(encoding="utf-8")):
+            yield config
+            return
+        # As the command `flask db` finds it: by FLASK_APP, app.py or wsgi.py.
+        application = importlib.import_module("flask.cli").ScriptInfo().load_app()
+        with application.app_context():
+            if extension := application.extensions.get("migrate"):
+                config = extension.migrate.get_config(env_path.parent, x_arg=self._job["x_arguments"])
+                set_urls(config, self._job["url"])
+            yield config
+
     def _make_config(self) -> Config:
         """The configuration as the command `alembic` reads it."""
         path = Path(self._job["config"])
@@ -188,7 +203,8 @@ class Job:
         def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             nonlocal recorder
             with self._loading():
-                steps = script._upgrade_revs("heads", heads) if script.get_heads() else []  # type: ignore[arg-type]
+                start = heads if self._job["is_apply"] else ()
+                steps = script._upgrade_revs("heads", start) if script.get_heads() else []  # type: ignore[arg-type]
             if not self._job["is_apply"]:
                 revisions.extend((step.revision.revision, self._path_of(step.revision.path)) for step in steps)
                 raise _RevisionsRead
@@ -209,7 +225,7 @@ class Job:
         url = self._job["url"]
         engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=NullPool)
         environment = EnvironmentContext(config, script, fn=get_steps, as_sql=False, destination_rev="heads", tag=None)
-        with environment, _flask_context(script.env_py_location), engine.connect() as offered_connection:
+        with environment, engine.connect() as offered_connection:
             # Some programs hand over an engine under this name, and env.py connects to it.
             offered: Any = offered_connection
             offered.connect = lambda: contextlib.nullcontext(offered_connection)
@@ -226,15 +242,6 @@ class Job:
             recorder.ensure_committed(connection)
             recorder.record_rest(connection, self._path_of(script.env_py_location))
         return recorder.trace
-
-
-def _flask_context(env_path: str) -> contextlib.AbstractContextManager[Any]:
-    """The application's context if env.py is Flask-Migrate's, which the command `flask db` runs in it."""
-    if not re.search(r"\bcurrent_app\b", Path(env_path).read_text(encoding="utf-8")):
-        return contextlib.nullcontext()
-    context: contextlib.AbstractContextManager[Any]
-    context = importlib.import_module("flask.cli").ScriptInfo().load_app().app_context()
-    return context
 
 
 def _is_of(path: str, root: str) -> bool:

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from tqdm import tqdm
+
 from data_contract_components.command import command
-from data_contract_components.contract_definition.contract_spec import Contract, get_enforcement
+from data_contract_components.contract_definition.contract_spec import Contract, find_clauses, get_enforcement
 from data_contract_components.data_assets._migrations import Migrations
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
@@ -68,18 +70,25 @@ def _scratch_database() -> Iterator[str]:
 def _print_verdicts(database: PostgresDB, contracts: dict[str, Contract], is_in_place: bool) -> list[Verdict]:
     today = datetime.datetime.now(datetime.UTC).date()
     all_verdicts: list[Verdict] = []
-    with database.transaction() as transaction:
-        transaction.query("set local lock_timeout = '5s'")
-        table_catalog = str(transaction.query("select current_database()::text as name")["name"][0])
+    [(database_name,)] = database.get_rows("select pg_catalog.current_database()::text")
+    table_catalog = None if is_in_place else database_name
+    count = sum(len(find_clauses(contract.spec)) for contract in contracts.values())
+    with tqdm(total=count, unit="clause", leave=False, disable=None) as progress:
         for contract_name, contract in contracts.items():
             enforcement = get_enforcement(contract.spec, today)
             if enforcement == "unchecked":
-                print(f"{contract_name}: retired, so nothing is noticed")
-                continue
-            mutations = ContractMutations(transaction, contract, enforcement, None if is_in_place else table_catalog)
-            verdicts = mutations.get_verdicts()
-            print(render_verdicts(contract_name, verdicts, mutations.find_unpromised()), flush=True)
-            all_verdicts += verdicts
+                text = f"{contract_name}: retired, so nothing is noticed"
+                progress.update(len(find_clauses(contract.spec)))
+            else:
+                # One transaction each: PostgreSQL's catalogs grow with what is undone, until the transaction ends.
+                with database.transaction() as transaction:
+                    transaction.get_rows("set local lock_timeout = '5s'")
+                    mutations = ContractMutations(transaction, contract, enforcement, table_catalog)
+                    verdicts = mutations.get_verdicts(progress.update)
+                    text = render_verdicts(contract_name, verdicts, mutations.find_unpromised())
+                all_verdicts += verdicts
+            with progress.external_write_mode(sys.stdout):
+                print(text, flush=True)
     return all_verdicts
 
 

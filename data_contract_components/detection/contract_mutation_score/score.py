@@ -1,7 +1,7 @@
 """Breaks each clause of a contract in an open transaction, and finds out whether the detector notices it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from data_contract_components.contract_definition.contract_spec import (
     find_clauses,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, read_sql
-from data_contract_components.detection._get_data_catalog import get_data_catalog
+from data_contract_components.detection._get_data_catalog import PreparedCatalog, get_data_catalog
 from data_contract_components.detection.contract_mutation_score.mutations import (
     NEW_NAME,
     Target,
@@ -64,18 +64,29 @@ class ContractMutations:
         self, transaction: PostgresDB, contract: Contract, enforcement: Enforcement, table_catalog: str | None = None
     ) -> None:
         schema: TableSchema = {**contract.spec["schema"]}
-        schema["table_catalog"] = table_catalog or schema["table_catalog"]
+        if table_catalog and "table_catalog" in schema:
+            schema["table_catalog"] = table_catalog
         self._contract = replace(contract, spec={**contract.spec, "schema": schema})
         self._clauses = find_clauses(contract.spec)
         self._transaction, self._enforcement = transaction, enforcement
         self._table = contract.table
-        self._before = self._find_violations()
         self._other_columns: list[str] = []
         self._targets = self._get_targets()
+        with self._undone("select"):  # so that the catalog's settings do not apply to the statements
+            self._catalog = PreparedCatalog(transaction, contract.table)
+        self._violations: dict[str, list[Violation]] = {}
+        self._before = self._find_violations()
 
-    def get_verdicts(self) -> list[Verdict]:
-        """One verdict per clause, in the contract's order. Raises: QueryError, for example without the rights."""
-        return [self._get_verdict(clause) for clause in self._clauses]
+    def get_verdicts(self, progress: Callable[[], object] = lambda: None) -> list[Verdict]:
+        """One verdict per clause, in the contract's order, with a call of `progress` after each.
+
+        Raises: QueryError, for example without the rights.
+        """
+        verdicts: list[Verdict] = []
+        for clause in self._clauses:
+            verdicts.append(self._get_verdict(clause))
+            progress()
+        return verdicts
 
     def find_unpromised(self) -> dict[str, list[str]]:
         """What can change unnoticed, as the contract does not mention it: for each key, the columns."""
@@ -122,9 +133,13 @@ class ContractMutations:
         return Verdict(clause, "cannot break", reason)
 
     def _find_violations(self, statement: str = "select") -> list[Violation]:
-        with self._undone(statement):
-            catalog_df = get_data_catalog(self._transaction, {self._table})
-        return ContractViolationDetector({"": self._contract}, catalog_df).find_violations(self._enforcement)
+        # A statement may break several clauses, and each time finds the same table.
+        if statement not in self._violations:
+            detector = ContractViolationDetector({"": self._contract})
+            with self._undone(statement):
+                detector.catalog_columns = self._catalog.get_columns()
+            self._violations[statement] = detector.find_violations(self._enforcement)
+        return self._violations[statement]
 
     def _get_targets(self) -> dict[str, Target]:
         """The table as WHOLE_TABLE, and its columns under contract; nothing where there is no such table."""
@@ -149,14 +164,14 @@ class ContractMutations:
     def _undone(self, statement: str) -> Iterator[None]:
         try:
             try:
-                self._transaction.query(f"savepoint before_mutation; {statement}")
+                self._transaction.get_rows(f"savepoint before_mutation; {statement}")
             except QueryError as error:
                 if error.sql_state and not error.sql_state.startswith(SURROUNDINGS):
                     raise RefusedError(error.reason) from error
                 raise
             yield
         finally:
-            self._transaction.query("rollback to savepoint before_mutation")
+            self._transaction.get_rows("rollback to savepoint before_mutation")
 
 
 def render_verdicts(contract_name: str, verdicts: list[Verdict], unpromised: dict[str, list[str]]) -> str:

@@ -101,5 +101,5 @@ def _subtract(violations: Collection[Violation], known: Collection[Violation]) -
 
 
 def _identify(violation: Violation) -> tuple[str, ...]:
-    table = (violation.table_catalog, violation.table_schema, violation.table_name)
+    table = (violation.table_schema, violation.table_name)
     return *table, violation.column_name, violation.key, str(violation)

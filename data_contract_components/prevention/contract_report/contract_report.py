@@ -99,6 +99,7 @@ class ReportedContract:
 class CheckedContract(ReportedContract):
     """A contract of this checkout: its content, the state of its clauses, and its violations.
 
+    `table_catalog` is None where it is for whichever database is checked.
     `enforcement`: whether a violation fails the check, is only reported, or is not looked for.
     """
 
@@ -110,7 +111,7 @@ class CheckedContract(ReportedContract):
     sunset: str | None
     enforcement: Enforcement
     consumers: tuple[Consumer, ...]
-    table_catalog: str
+    table_catalog: str | None
     clauses: tuple[ReportedClause, ...]
 
 

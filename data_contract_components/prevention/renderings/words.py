@@ -19,7 +19,6 @@ SHOWN_TABLES = 20
 # Instead of the values, if a whole column or table is missing or not allowed.
 EXPECTED_WORDS = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
-OTHER_DATABASE = "the table is there, but the contract names another database, so nothing else was compared"
 EARLIER = "Already broken in the base."
 
 
@@ -64,8 +63,6 @@ def _render_violation(violation: ReportedViolation) -> str:
     text = violation.message
     if violation.key not in ("column_name", "additionalColumns"):
         text = f"{violation.column_name}: {text}"
-    if violation.key == "table_catalog":
-        text += f"; {OTHER_DATABASE}"
     return text + _render_new_name(violation)
 
 
