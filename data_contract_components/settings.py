@@ -117,9 +117,11 @@ def _check(root: Path, git_directory: Path, table: dict[str, Any]) -> Settings:
         if path and not (root / path).resolve().is_relative_to(git_directory):
             raise SettingsError(f'{place}: {key} "{path}" is outside of {git_directory}', "Name one in the repository.")
         if path and not (root / path).exists():
-            nearest = [found.relative_to(root).as_posix() for found in root.rglob(Path(path).name)]
-            nearest += [found.relative_to(root).as_posix() for found in (root / path).parent.glob("*")]
-            raise SettingsError(f'{place}: {key} "{path}" does not exist', _name_nearest(path, nearest))
+            beside = [*root.rglob(Path(path).name), *(root / path).parent.glob("*")]
+            names = [found.relative_to(root).as_posix() for found in beside]
+            # A project may have no contract yet.
+            if key == "alembic_config" or get_close_matches(path, names):
+                raise SettingsError(f'{place}: {key} "{path}" does not exist', _name_nearest(path, names))
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     return Settings(root, git_directory, **values)
 

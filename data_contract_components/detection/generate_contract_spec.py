@@ -143,6 +143,7 @@ def _write_contract(
         raise NoContractError("\n".join([f"{output} would be invalid:", *mistakes]))
     changes = find_changes(previous, spec) if previous else [f"new: {len(table.columns)} columns"]
     if changes:
+        settings.contracts.mkdir(parents=True, exist_ok=True)
         output.write_text(render_contract(spec), encoding="utf-8")
     return [str(output), *(f"  {change}" for change in changes or ["nothing changed"])]
 
