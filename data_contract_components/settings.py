@@ -57,7 +57,8 @@ def get_settings() -> Settings:
     Raises: SettingsError.
     """
     settings = find_settings(Path.cwd())
-    if settings is None and (CHECKOUT_DIRECTORY / "pyproject.toml").exists():
+    # An installed package has neither.
+    if settings is None and any((CHECKOUT_DIRECTORY / name).exists() for name in ("pyproject.toml", CHAPTERS_CONFIG)):
         settings = find_settings(CHECKOUT_DIRECTORY)
     if settings is None:
         raise SettingsError(
