@@ -61,7 +61,7 @@ class TestForm(unittest.TestCase):
         self.assertEqual(*conditions)
 
     def test_the_workflow_of_the_documents_suits_it(self) -> None:
-        page = (ROOT / "docs/pull-requests.md").read_text()
+        page = (ROOT / "docs/own-project.md").read_text()
         (text,) = re.findall(r"(?ms)^```yaml\n(.*?)^```", page)
         (self_check, step) = yaml.safe_load(text)["jobs"]["contracts"]["steps"]
         self.assertEqual(self_check["with"]["fetch-depth"], 2)
