@@ -9,6 +9,7 @@ import unittest
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
 from tests import ROOT, SHARED_DIRECTORY
 
 # In the order in which a reader comes to them: one clone, in which each page finds what the pages before it left.
@@ -158,6 +159,7 @@ class TestOwnProject(PageTestCase):
         environment = {"PATH": f"{Path(sys.executable).parent}:{self.environment['PATH']}", "PYTHONPATH": str(ROOT)}
         self.environment |= environment
         self.shell("git init -q -b main && git add . && git commit -q -m all")
+        self.addCleanup(lambda: stop_embedded_postgres(self.clone / ".postgres"))
         self.follow(OWN_PROJECT)
 
 
