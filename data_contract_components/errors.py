@@ -50,8 +50,8 @@ class CatalogHiddenError(DataContractError):
 class StaleDatabaseError(DataContractError):
     """The database was built by other migration files than those of this checkout, so nothing was compared.
 
-    `commands` are alembic's that update the database, run in `directory`; empty if a new database is needed, which
-    `reset` makes.
+    `commands` are alembic's that update the database, run in `directory`; empty if a new database is needed. `reset`
+    says how to make one.
     """
 
     def __init__(self, problems: list[str], commands: list[str], directory: str, reset: str) -> None:
@@ -59,9 +59,9 @@ class StaleDatabaseError(DataContractError):
         lines += [f"  {problem}" for problem in problems]
         if commands:
             lines += [f"To bring it up to date, in {directory}:", *(f"  {command}" for command in commands)]
-            lines += [f"or, where that fails, in the repository's directory: {reset}"]
+            lines += [f"or, where that fails, {reset}"]
         else:
-            lines += ["To build it again, in the repository's directory:", f"  {reset}"]
+            lines += [f"To build it again, {reset}"]
         super().__init__("\n".join(lines))
         self.problems = problems
         self.commands = commands

@@ -44,6 +44,18 @@ class Settings:
     def contracts(self) -> Path:
         return self.root_directory / self.contract_directory
 
+    @property
+    def alembic_arguments(self) -> dict[str, Any]:
+        """The arguments of alembic's Config that are for this project. Raises: SettingsError."""
+        path = self.root_directory / self.alembic_config
+        toml_path = path if path.suffix == ".toml" else self.root_directory / "pyproject.toml"
+        arguments: dict[str, Any] = {"file_": None if path == toml_path else str(path)}
+        if "alembic" in _read_tool(toml_path):
+            arguments["toml_file"] = str(toml_path)  # alembic 1.16 and later read it
+        else:  # where Flask-Migrate has them
+            arguments["config_args"] = {"script_location": str(path.parent).replace("%", "%%")}
+        return arguments | {"ini_section": self.alembic_section}
+
     def at(self, git_directory: Path) -> Settings:
         """The same settings for another checkout of the repository."""
         root_directory = git_directory / self.root_directory.relative_to(self.git_directory)
@@ -86,25 +98,27 @@ def find_settings(directory: Path) -> Settings | None:
     return Settings(root, git_directory or root) if root else None
 
 
-def _read_table(path: Path) -> dict[str, Any] | None:
-    """The settings in a pyproject.toml; None where it has none."""
+def _read_tool(path: Path) -> dict[str, Any]:
+    """The table `tool` of a pyproject.toml; empty where there is none."""
     try:
-        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return {}
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", "Correct it, and try again.") from error
-    table = tool.get("data_contracts") if isinstance(tool, dict) else None
+    return tool if isinstance(tool, dict) else {}
+
+
+def _read_table(path: Path) -> dict[str, Any] | None:
+    """The settings in a pyproject.toml; None where it has none."""
+    table = _read_tool(path).get("data_contracts")
     if table is not None and not isinstance(table, dict):
         raise SettingsError(f"{path}: tool.data_contracts is not a table", f"Write {TABLE} and its keys below it.")
     return table
 
 
 def _check(root: Path, git_directory: Path, table: dict[str, Any]) -> Settings:
-    """The settings of a table, with the defaults of a project of this shape."""
-    if not (root / CHAPTERS_CONFIG).exists():
-        config = "alembic.ini" if (root / "alembic.ini").exists() else "pyproject.toml"
-        table = {"contract_directory": "contracts", "alembic_config": config} | table
+    """The settings of a table, with the defaults of a project of this shape; the paths that it names exist."""
     place = f"{root / 'pyproject.toml'}: {TABLE}"
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)[2:]}
     for key, value in table.items():
@@ -122,6 +136,9 @@ def _check(root: Path, git_directory: Path, table: dict[str, Any]) -> Settings:
             # A project may have no contract yet.
             if key == "alembic_config" or get_close_matches(path, names):
                 raise SettingsError(f'{place}: {key} "{path}" does not exist', _name_nearest(path, names))
+    if not (root / CHAPTERS_CONFIG).exists():
+        config = "alembic.ini" if (root / "alembic.ini").exists() else "pyproject.toml"
+        table = {"contract_directory": "contracts", "alembic_config": config} | table
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     return Settings(root, git_directory, **values)
 

@@ -74,7 +74,6 @@ class TestShop(ProjectTestCase):
         self.commit_to_main()
         with (self.root / "pyproject.toml").open("a") as file:
             file.write(SETTINGS)
-        (self.root / "contracts").mkdir()
         self.database = PostgresDB(os.environ["DATABASE_URL"])
         self.database.query("create database app")
         self.addCleanup(self.database.query, "drop database app with (force)")
@@ -115,6 +114,13 @@ class TestShop(ProjectTestCase):
         self.assertIn("Column 'balance' is defined in contract but missing", self.run_contract_tests())
         (self.root / "migrations/versions/d.py").unlink()
         self.assertIn("it is at revision d, which no file of this checkout has", self.run_contract_tests())
+
+    def test_every_command_works_in_a_directory_of_the_project(self) -> None:
+        self.replace("alembic.ini", "%(here)s/", "")
+        run([MIGRATE], self.root / "shop", check=True)
+        command = ["data_contract_components.detection.generate_contract_spec", "customers", "--schema", "shop"]
+        run([*command, "--owner-name", "Sales", "--owner-email", "sales@shop.org"], self.root / "shop", check=True)
+        self.assertIn("\nOK", run(CONTRACT_TESTS, self.root / "shop").stdout)
 
     def test_one_line_in_its_env_py_makes_an_edited_revision_visible(self) -> None:
         self.replace("migrations/env.py", "import asyncio\n", f"import asyncio\n\n{RECORD_IMPORT}")

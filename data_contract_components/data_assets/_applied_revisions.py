@@ -22,6 +22,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     SQL_DIRECTORY,
     PostgresDB,
     get_url_variable,
+    is_embedded,
     read_sql,
 )
 from data_contract_components.errors import QueryError, StaleDatabaseError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:  # importing alembic takes as long as the contract tests
     from alembic.runtime.migration import MigrationContext, MigrationInfo
     from alembic.script import ScriptDirectory
 
-MIGRATIONS_PATH = "data_contract_components/data_assets/db_migrations"
 MIGRATIONS_DIRECTORY = Path(__file__).resolve().parent / "db_migrations"
 DEFAULT_CONFIGS = ("alembic.ini", "pyproject.toml")
 MIGRATE = "python -m data_contract_components.data_assets.migrate_db"
@@ -181,22 +181,22 @@ def _ensure_each_revision_is_applied(transaction: PostgresDB) -> None:
 def _get_migrations_directory() -> Path:
     settings = get_settings()
     if settings.alembic_config == CHAPTERS_CONFIG:
-        return settings.root_directory / MIGRATIONS_PATH
-    from data_contract_components.data_assets._revision_files import read_script_directory
+        return settings.root_directory / Path(CHAPTERS_CONFIG).with_name("db_migrations")
+    from data_contract_components.data_assets._revision_files import get_script_directory
 
-    return Path(read_script_directory(settings).dir).resolve()
+    return get_script_directory(settings)
 
 
 def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
     """With alembic's commands as they are typed in this project."""
     settings = get_settings()
     if settings.alembic_config == CHAPTERS_CONFIG:
-        return StaleDatabaseError(problems, commands, "data_contract_components/data_assets", "make reset")
+        reset = "in the repository's directory: make reset"
+        return StaleDatabaseError(problems, commands, "data_contract_components/data_assets", reset)
     directory = "the project's directory"
-    if not os.environ.get(get_url_variable(), "").strip():
-        return StaleDatabaseError(
-            problems, [MIGRATE] if commands == [UPGRADE] else [], directory, f"rm -r .postgres; {MIGRATE}"
-        )
+    if is_embedded():
+        reset = f"in {directory}: rm -r .postgres; {MIGRATE}"
+        return StaleDatabaseError(problems, [MIGRATE] if commands == [UPGRADE] else [], directory, reset)
     options = f" -c {settings.alembic_config}" if settings.alembic_config not in DEFAULT_CONFIGS else ""
     options += f" -n {settings.alembic_section}" if settings.alembic_section != "alembic" else ""
     own = [command.replace("alembic", f"alembic{options}").replace("head", "heads") for command in commands]

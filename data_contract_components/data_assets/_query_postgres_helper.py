@@ -62,15 +62,19 @@ def get_url_variable() -> str:
     return next((name for name in names if os.environ.get(name, "").strip()), names[0])
 
 
+def is_embedded() -> bool:
+    """Whether the database is the embedded server's, as the variable has no URL."""
+    return not os.environ.get(get_url_variable(), "").strip()
+
+
 def database_url() -> str:
     """The URL of the database: that in get_url_variable(), or else the embedded server's, which then runs.
 
     A URL that libpq accepts is rewritten so that urllib finds the same parts in it as libpq does.
     Raises: SettingsError; DatabaseUnavailableError where this is no PostgreSQL URL or the server does not start.
     """
-    url = os.environ.get(get_url_variable(), "").strip()
-    if url:
-        return _write_url(_read_url(url))
+    if not is_embedded():
+        return _write_url(_read_url(os.environ[get_url_variable()].strip()))
     if sys.platform == "win32":
         reason = "it does not run on Windows itself"
         raise DatabaseUnavailableError("the embedded PostgreSQL", reason, f"Set {get_url_variable()}, or work in WSL.")

@@ -20,6 +20,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     connect,
     database_url,
     describe,
+    is_embedded,
     read_sql,
 )
 from data_contract_components.errors import DataContractError, ForeignDatabaseError, QueryError
@@ -82,7 +83,7 @@ def main() -> int:
     """0: the database is empty; 2: it could not be emptied."""
     ensure_migrations_load()
     directory = get_settings().root_directory / ".postgres"
-    if os.environ.get("DATABASE_URL", "").strip():
+    if not is_embedded():
         reset_database(database_url())
     elif directory.exists():
         stop_embedded_postgres(directory)

@@ -1,10 +1,10 @@
 """The revisions in the files of a project, read without running them: for a database that has no record of ours."""
 
 import ast
+import contextlib
 import os
-import tomllib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,28 +29,30 @@ class RevisionFile:
     labels: frozenset[str]
 
 
-def read_script_directory(settings: Settings) -> ScriptDirectory:
-    """Where alembic finds the project's revisions; none is loaded yet. Raises: SettingsError."""
-    path = settings.root_directory / settings.alembic_config
-    toml_path = path if path.suffix == ".toml" else settings.root_directory / "pyproject.toml"
-    arguments: dict[str, Any] = {}
-    if toml_path.exists() and "alembic" in tomllib.loads(toml_path.read_text(encoding="utf-8")).get("tool", {}):
-        arguments = {"toml_file": str(toml_path)}
-    config = Config(None if path == toml_path else str(path), ini_section=settings.alembic_section, **arguments)
-    if not arguments and config.get_main_option("script_location") is None:
-        config.set_main_option("script_location", str(path.parent))
-    try:
-        with warnings.catch_warnings(action="ignore"):  # alembic's own command shows them
-            return ScriptDirectory.from_config(config)
-    except CommandError as error:
-        raise SettingsError(f"alembic cannot use {path}: {error}", "Correct it, or alembic_section.") from error
+@contextlib.contextmanager
+def _open_script_directory(settings: Settings) -> Iterator[ScriptDirectory]:
+    """Alembic's view of the project, in whose directory relative paths begin. Raises: SettingsError."""
+    with contextlib.chdir(settings.root_directory):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # alembic's own command shows them
+                script = ScriptDirectory.from_config(Config(**settings.alembic_arguments))
+        except CommandError as error:
+            reason = f"alembic cannot use {settings.alembic_config}: {error}"
+            raise SettingsError(reason, "Correct it, or alembic_section.") from error
+        yield script
+
+
+def get_script_directory(settings: Settings) -> Path:
+    """The directory of env.py. Raises: SettingsError."""
+    with _open_script_directory(settings) as script:
+        return Path(script.dir).resolve()
 
 
 def read_revision_files(settings: Settings) -> list[RevisionFile]:
-    """The revisions, ordered by path; a file whose variables are not literals is left out."""
-    script = read_script_directory(settings)
-    pattern = "**/*.py" if getattr(script, "recursive_version_locations", False) else "*.py"
-    paths = sorted(path for directory in script._version_locations for path in Path(directory).glob(pattern))
+    """The revisions, ordered by path; a file whose variables are not literals is left out. Raises: SettingsError."""
+    with _open_script_directory(settings) as script:
+        pattern = "**/*.py" if getattr(script, "recursive_version_locations", False) else "*.py"
+        paths = sorted(path for directory in script._version_locations for path in Path(directory).glob(pattern))
     files = (_read_file(path, settings.root_directory) for path in paths)
     return [file for file in files if file]
 

@@ -31,7 +31,7 @@ SURROUNDINGS_SQL = read_sql(SQL_DIRECTORY / "schemas_and_extensions.sql")
 IDENTITY_SQL = """
 select datname::text, oid::bigint
 from pg_catalog.pg_database
-where datname operator(pg_catalog.=) pg_catalog.current_database()
+where datname operator(pg_catalog.=) coalesce(%s, pg_catalog.current_database())
 """
 DISCONNECT_SQL = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where datname = %s"
 
@@ -40,10 +40,8 @@ DISCONNECT_SQL = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg
 class ScratchDatabase:
     """A database that migrations are run on, its URL, and libpq's variables for it (None: unset).
 
-    `label` names it in messages.
-
-    `copied` are the schemas and extensions that were created as the checked database has them, `missing` the reasons
-    why others could not be created. `secrets` must not be printed.
+    `label` names it in messages. `copied` are the schemas and extensions that were created as the checked database has
+    them, `missing` the reasons why others could not be created. `secrets` must not be printed.
     """
 
     name: str
@@ -103,8 +101,6 @@ class ScratchDatabases:
                     cursor.execute(DISCONNECT_SQL, (template.name,))
                 cursor.execute(f"create database {name} template {template.name if template else 'template1'}")
                 self._copy_settings(cursor, name)
-                cursor.execute("select oid from pg_catalog.pg_database where datname = %s", (name,))
-                ((oid,),) = cursor.fetchall()
         except psycopg2.Error as error:
             way_out = "Fix that, and try again."
             if error.pgcode == INSUFFICIENT_PRIVILEGE:
@@ -113,7 +109,7 @@ class ScratchDatabases:
                 )
             raise ComparisonError(f"cannot create a scratch database: {str(error).strip()}", way_out) from error
         # database_url() has the database's name in the path, and nowhere else.
-        database = _describe(self._connection, name, oid, urlsplit(self._url)._replace(path=f"/{name}").geturl())
+        database = _describe(self._connection, urlsplit(self._url)._replace(path=f"/{name}").geturl(), name)
         if template:
             return replace(database, copied=template.copied, missing=template.missing)
         return self._copy_surroundings(database) if self._has_surroundings else database
@@ -162,14 +158,15 @@ class ScratchDatabases:
 
 def describe_database(url: str, label: str) -> ScratchDatabase:
     """The database of `url` itself, to run migrations on it."""
-    with closing(connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(IDENTITY_SQL)
+    with closing(connect(url)) as connection:
+        return replace(_describe(connection, url), label=label)
+
+
+def _describe(connection: psycopg2.extensions.connection, url: str, name: str | None = None) -> ScratchDatabase:
+    """The database of `url`, which has this name on the server of `connection` (None: it is that of `connection`)."""
+    with connection.cursor() as cursor:
+        cursor.execute(IDENTITY_SQL, (name,))
         ((name, oid),) = cursor.fetchall()
-        return replace(_describe(connection, name, oid, url), label=label)
-
-
-def _describe(connection: psycopg2.extensions.connection, name: str, oid: int, url: str) -> ScratchDatabase:
-    """The database `name` on the server of `connection`."""
     info = connection.info
     environment = {
         "PGHOST": info.host,

@@ -7,23 +7,19 @@ does for `alembic upgrade heads`, and a connection to another database is refuse
 """
 
 import argparse
-import os
 import sys
 
 from data_contract_components.command import command
+from data_contract_components.data_assets._applied_revisions import RELATIONS_SQL
 from data_contract_components.data_assets._migrations import Migrations
 from data_contract_components.data_assets._query_postgres_helper import (
-    SQL_DIRECTORY,
     PostgresDB,
     database_url,
     describe,
-    get_url_variable,
-    read_sql,
+    is_embedded,
 )
 from data_contract_components.data_assets._scratch_databases import describe_database
 from data_contract_components.settings import get_settings
-
-RELATIONS_SQL = read_sql(SQL_DIRECTORY / "relations.sql")
 
 
 @command("the revisions that were not complete are rolled back")
@@ -35,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="Exit status: 0 every revision is applied; 2 one could not be.",
     ).parse_args(arguments)
     url = database_url()
-    is_embedded = not os.environ.get(get_url_variable(), "").strip()
-    database = describe_database(url, "the embedded PostgreSQL" if is_embedded else describe(url))
+    database = describe_database(url, "the embedded PostgreSQL" if is_embedded() else describe(url))
     with Migrations(get_settings(), "this checkout") as migrations:
         if PostgresDB(url).query(RELATIONS_SQL).empty:
             migrations.begin_reading(database)

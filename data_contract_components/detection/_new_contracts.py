@@ -1,4 +1,4 @@
-"""What a new contract gets besides the table: its words and its file; and drafts of many tables."""
+"""What a new contract gets besides the table: its metadata and its file; and drafts of many tables."""
 
 import itertools
 import json
@@ -39,7 +39,7 @@ class Choices:
     owner_email: str | None
 
 
-def make_words(table: CatalogColumn, contracts: Collection[Contract], url: str, choices: Choices) -> dict[str, Any]:
+def make_metadata(table: CatalogColumn, contracts: Collection[Contract], url: str, choices: Choices) -> dict[str, Any]:
     """What stands above `schema` in the new contract of a table, one of whose columns is `table`.
 
     Raises: NoContractError without an owner.
@@ -83,9 +83,9 @@ def make_drafts(
     drafts: list[Contract] = []
     for table in tables:
         found = table.columns[0]
-        words = make_words(found, contracts, url, choices)
-        words |= {"name": _make_unique(words["name"], "-", names), "status": "draft"}
-        spec = cast(ContractSpec, generate_contract_spec(table.columns, table.comments, choices.spec_version, words))
+        metadata = make_metadata(found, contracts, url, choices)
+        metadata |= {"name": _make_unique(metadata["name"], "-", names), "status": "draft"}
+        spec = cast(ContractSpec, generate_contract_spec(table.columns, table.comments, choices.spec_version, metadata))
         stem = make_file_name(found.table_schema, found.table_name).removesuffix(NAME_ENDING)
         path = directory / f"{_make_unique(stem, '_', stems)}{NAME_ENDING}"
         drafts.append(Contract(spec, path, render_contract(spec)))

@@ -39,7 +39,7 @@ from data_contract_components.detection._new_contracts import (
     Choices,
     make_drafts,
     make_file_name,
-    make_words,
+    make_metadata,
     render_contract,
     write_drafts,
 )
@@ -137,13 +137,14 @@ def _write_contract(
         raise MissingTableError(name[1], options.schema, table_names)
     _ensure_same(output, previous, table.columns[0], options)
     version = options.spec_version or previous.get("spec-version", SPEC_VERSIONS[-1])
-    words = previous or make_words(table.columns[0], contracts, database_url(), _get_choices(options))
-    spec = generate_contract_spec(table.columns, table.comments, version, words)
+    metadata = previous or make_metadata(table.columns[0], contracts, database_url(), _get_choices(options))
+    spec = generate_contract_spec(table.columns, table.comments, version, metadata)
     if mistakes := _find_mistakes(spec, path, contracts if is_beside else None):
         raise NoContractError("\n".join([f"{output} would be invalid:", *mistakes]))
     changes = find_changes(previous, spec) if previous else [f"new: {len(table.columns)} columns"]
     if changes:
-        settings.contracts.mkdir(parents=True, exist_ok=True)
+        if is_beside:
+            output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(render_contract(spec), encoding="utf-8")
     return [str(output), *(f"  {change}" for change in changes or ["nothing changed"])]
 

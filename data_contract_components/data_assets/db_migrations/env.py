@@ -1,7 +1,6 @@
 """Runs the migrations in versions/ on the database of database_url(); alembic executes this file for each command."""
 
 import functools
-import os
 import sys
 from logging.config import fileConfig
 from pathlib import Path
@@ -18,7 +17,7 @@ from data_contract_components.data_assets._migration_run import (
     render_failure,
     wait_for_other_migrations,
 )
-from data_contract_components.data_assets._query_postgres_helper import connect, database_url, describe
+from data_contract_components.data_assets._query_postgres_helper import connect, database_url, describe, is_embedded
 from data_contract_components.errors import DataContractError
 
 DIALECT = "postgresql+psycopg2"
@@ -47,7 +46,7 @@ def run_migrations_online() -> None:
         connection.rollback()
         # Alembic's key for upgrade, downgrade and stamp, and for no command that only reads.
         is_migrated = "destination_rev" in migration_context.opts
-        if is_migrated and os.environ.get("DATABASE_URL", "").strip():
+        if is_migrated and not is_embedded():
             if IS_TYPED:
                 print(f"migrating {describe(url)}", file=sys.stderr)
             ensure_may_be_migrated(connection, migration_context, describe(url))

@@ -6,11 +6,8 @@ import importlib
 import os
 import re
 import subprocess
-import sys
-import tomllib
 import traceback
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +23,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from .guard import Guard, RefusedConnectionError, set_environment, set_urls
+from .modules import Modules, is_of
 from .recorder import IncompleteError, Recorder, dollar_quote, query
-
-PACKAGE = "data_contract_components"
-WORKER_DIRECTORY = str(Path(__file__).resolve().parent)
 
 
 class _RevisionsRead(BaseException):
@@ -42,13 +37,13 @@ class Job:
     def __init__(self, job: dict[str, Any]) -> None:
         self._job, self._root = job, str(job["root"])
         self._revision: Script | None = None
-        self._opened: set[str] = set()
         self._is_loading = False
+        self._modules = Modules(self._root, str(job["other_root"]))
         self._guard = Guard(job["database"], job["oid"])
 
     def answer(self) -> dict[str, Any]:
         """The result of the job, or an `error` with the reason."""
-        self._isolate_modules()
+        self._modules.isolate(self._job["directory"])
         self._guard.install()
         event.listen(Engine, "before_cursor_execute", self._make_way, retval=True)
         set_environment(self._job)
@@ -61,11 +56,9 @@ class Job:
                 result = self._run(config, ScriptDirectory.from_config(config))
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a revision is anybody's code
             return {"error": self._describe(error)}
-        if self._root != self._job["other_root"]:
-            others = [path for path in self._opened if _is_of(path, self._job["other_root"])]
-            if others:
-                way_out = "Let alembic.ini's prepend_sys_path say where the packages of the project are, with %(here)s."
-                return {"error": {"reason": f"it imports {min(others)} of another checkout", "way_out": way_out}}
+        if others := self._modules.find_others():
+            way_out = "Let alembic.ini's prepend_sys_path say where the packages of the project are, with %(here)s."
+            return {"error": {"reason": f"it imports {others[0]} of another checkout", "way_out": way_out}}
         return result
 
     def _describe(self, error: BaseException) -> dict[str, Any]:
@@ -82,9 +75,9 @@ class Job:
         for link in reversed(chain[chain.index(error) :]):
             for frame, line in traceback.walk_tb(link.__traceback__):
                 path = frame.f_code.co_filename
-                if path == self._revision.module.__file__ if self._revision else _is_of(path, self._root):
+                if path == self._revision.module.__file__ if self._revision else is_of(path, self._root):
                     places.append((path, line))
-            if isinstance(link, SyntaxError) and _is_of(link.filename or "", self._root):
+            if isinstance(link, SyntaxError) and is_of(link.filename or "", self._root):
                 places.append((str(link.filename), link.lineno or 1))
                 reason = f"{type(link).__name__}: {link.msg}"
         path, line = places[-1] if places else ("", 0)
@@ -99,37 +92,6 @@ class Job:
 
     def _path_of(self, path: str) -> str:
         return os.path.relpath(os.path.realpath(path), self._root)
-
-    def _isolate_modules(self) -> None:
-        """Modules come from this checkout and are compiled again; which are read is noted."""
-        root, other_root = self._root, self._job["other_root"]
-
-        def move(path: str) -> str:
-            return root + path[len(other_root) :] if _is_of(f"{path}/", other_root) else path
-
-        sys.path[:] = [self._job["directory"], *map(move, sys.path)]
-        if Path(root, PACKAGE).is_dir():
-            # An editable install puts a checkout on the path, whose regular packages win over root's, a namespace.
-            sys.path[1:] = [path for path in sys.path[1:] if not Path(path, PACKAGE).is_dir()]
-        for finder in sys.meta_path:  # setuptools' for an editable install that is not a directory on the path
-            module = sys.modules.get(getattr(finder, "__module__", ""))
-            mapping = getattr(module, "MAPPING", None)
-            if isinstance(mapping, dict):
-                mapping.update({name: move(path) for name, path in mapping.items()})
-        get_stats = SourceFileLoader.path_stats
-
-        def path_stats(loader: SourceFileLoader, path: Any) -> Any:
-            # Python takes a compiled file as current when its source has the same size and time.
-            if _is_of(os.path.realpath(path), root):
-                raise OSError("no compiled file is used")
-            return get_stats(loader, path)
-
-        def note(name: str, arguments: tuple[Any, ...]) -> None:
-            if name == "open" and isinstance(arguments[0], str) and arguments[0].endswith(".py"):
-                self._opened.add(os.path.realpath(arguments[0]))
-
-        SourceFileLoader.path_stats = path_stats  # type: ignore[method-assign,assignment]
-        sys.addaudithook(note)
 
     def _make_way(self, connection: Connection, _: Any, sql: str, parameters: Any, *__: Any) -> tuple[str, Any]:
         """Drops, unless in use, a copied schema or extension that the statement creates."""
@@ -181,18 +143,9 @@ class Job:
 
     def _make_config(self) -> Config:
         """The configuration as the command `alembic` reads it."""
-        path = Path(self._job["config"])
-        arguments: dict[str, Any] = {}
-        toml_path = path if path.suffix == ".toml" else Path("pyproject.toml")
-        # Alembic 1.16 and later read it.
-        if toml_path.exists() and "alembic" in tomllib.loads(toml_path.read_text(encoding="utf-8")).get("tool", {}):
-            arguments = {"toml_file": str(toml_path.resolve())}
         options = argparse.Namespace(x=self._job["x_arguments"]) if self._job["x_arguments"] else None
-        file = None if path == toml_path else str(path.resolve())
-        config = Config(file, ini_section=self._job["section"], cmd_opts=options, **arguments)
+        config = Config(cmd_opts=options, **self._job["config"])
         set_urls(config, self._job["url"])
-        if not arguments and config.get_main_option("script_location") is None:
-            config.set_main_option("script_location", str(path.parent.resolve()))  # as Flask-Migrate does
         return config
 
     def _run(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
@@ -242,11 +195,6 @@ class Job:
             recorder.ensure_committed(connection)
             recorder.record_rest(connection, self._path_of(script.env_py_location))
         return recorder.trace
-
-
-def _is_of(path: str, root: str) -> bool:
-    """Whether it is a file of the checkout itself; a virtual environment may lie in it."""
-    return path.startswith(f"{root}/") and "/site-packages/" not in path and not path.startswith(WORKER_DIRECTORY)
 
 
 def _execute_batches_at_once() -> None:

@@ -22,7 +22,7 @@ def run_migrations(
 ) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, ...]]:
     """What base and head did after the revisions that they share, and the catalogs of `tables` that they built."""
     base_database, head_database = scratch.create(), scratch.create()
-    _begin_both(base, base_database, head, head_database)
+    _prepare_both(base, base_database, head, head_database)
     shared = _count_shared(base, head)
     if shared:
         base.begin(base_database, shared)
@@ -36,7 +36,7 @@ def run_migrations(
         else:
             shared = 0
             base_database, head_database = scratch.create(), scratch.create()
-            _begin_both(base, base_database, head, head_database)
+            _prepare_both(base, base_database, head, head_database)
     if base_database is head_database:
         base_df = get_data_catalog(PostgresDB(base_database.url), tables)
         head.begin(base_database, recording=TRACED)
@@ -52,7 +52,7 @@ def run_migrations(
     return traces, tuple(get_data_catalog(PostgresDB(database.url), tables) for database in databases)
 
 
-def _begin_both(
+def _prepare_both(
     base: Migrations, base_database: ScratchDatabase, head: Migrations, head_database: ScratchDatabase
 ) -> None:
     """Both databases are what the histories begin on, and both sides know their revisions."""
