@@ -69,7 +69,8 @@ def get_settings() -> Settings:
     Raises: SettingsError.
     """
     settings = find_settings(Path.cwd())
-    if settings is None and (CHECKOUT_DIRECTORY / "pyproject.toml").exists():
+    # An installed package has neither.
+    if settings is None and any((CHECKOUT_DIRECTORY / name).exists() for name in ("pyproject.toml", CHAPTERS_CONFIG)):
         settings = find_settings(CHECKOUT_DIRECTORY)
     if settings is None:
         raise SettingsError(
@@ -130,9 +131,11 @@ def _check(root: Path, git_directory: Path, table: dict[str, Any]) -> Settings:
         if path and not (root / path).resolve().is_relative_to(git_directory):
             raise SettingsError(f'{place}: {key} "{path}" is outside of {git_directory}', "Name one in the repository.")
         if path and not (root / path).exists():
-            nearest = [found.relative_to(root).as_posix() for found in root.rglob(Path(path).name)]
-            nearest += [found.relative_to(root).as_posix() for found in (root / path).parent.glob("*")]
-            raise SettingsError(f'{place}: {key} "{path}" does not exist', _name_nearest(path, nearest))
+            beside = [*root.rglob(Path(path).name), *(root / path).parent.glob("*")]
+            names = [found.relative_to(root).as_posix() for found in beside]
+            # A project may have no contract yet.
+            if key == "alembic_config" or get_close_matches(path, names):
+                raise SettingsError(f'{place}: {key} "{path}" does not exist', _name_nearest(path, names))
     if not (root / CHAPTERS_CONFIG).exists():
         config = "alembic.ini" if (root / "alembic.ini").exists() else "pyproject.toml"
         table = {"contract_directory": "contracts", "alembic_config": config} | table

@@ -9,21 +9,21 @@ import unittest
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
 from tests import ROOT, SHARED_DIRECTORY
 
 # In the order in which a reader comes to them: one clone, in which each page finds what the pages before it left.
-PAGES = {
-    page: (ROOT / page).read_text(encoding="utf-8")
-    for page in (
-        "README.md",
-        "docs/tutorial.md",
-        "docs/contract-format.md",
-        "docs/pull-requests.md",
-        "docs/development.md",
-        "docs/architecture.md",
-        "CONTRIBUTING.md",
-    )
-}
+PAGES_OF_THE_CLONE = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/contract-format.md",
+    "docs/pull-requests.md",
+    "docs/development.md",
+    "docs/architecture.md",
+    "CONTRIBUTING.md",
+)
+OWN_PROJECT = "docs/own-project.md"
+PAGES = {page: (ROOT / page).read_text(encoding="utf-8") for page in (*PAGES_OF_THE_CLONE, OWN_PROJECT)}
 BLOCK = re.compile(r"^(?:<!-- (?P<task>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]+\]\((?!https?://)(?P<path>[^)#]*)(?:#(?P<anchor>[^)]+))?\)")
 NOT_OF_THE_PROJECT = shutil.ignore_patterns(".git", ".venv", ".postgres", "__pycache__", ".*_cache")
@@ -58,15 +58,15 @@ def normalized(text: str) -> str:
     return text.strip("\n")
 
 
-class TestPages(unittest.TestCase):
+class PageTestCase(unittest.TestCase):
+    """A reader with a home of their own, who types what a page says in `clone`."""
+
     maxDiff = None
 
     def setUp(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="docs ", suffix=" of a new user"))
         self.addCleanup(shutil.rmtree, self.directory)
         self.directory.chmod(0o755)  # as a reader's; for root, programs in a closed directory are copied at each start
-        source = self.directory / "source"
-        shutil.copytree(ROOT, source, ignore=NOT_OF_THE_PROJECT)
         self.environment = {name: value for name, value in os.environ.items() if name not in NOT_A_READERS}
         self.environment |= {
             "FORK": str(self.directory / "fork.git"),
@@ -79,10 +79,6 @@ class TestPages(unittest.TestCase):
             "GIT_COMMITTER_NAME": "A Reader",
             "GIT_COMMITTER_EMAIL": "reader@example.org",
         }
-        self.place = self.directory
-        self.shell(
-            'cd source && git init -q -b main && git add . && git commit -q -m all && git clone -q --bare . "$FORK"'
-        )
         self.place = self.directory
         self.clone = self.directory / "data-contracts"
 
@@ -102,15 +98,17 @@ class TestPages(unittest.TestCase):
         self.place = Path(place)
         self.environment["PATH"] = path
         self.status = result.returncode
-        return result.stdout.replace(f"{self.directory}/data-contracts", "/workspace")
+        return result.stdout.replace(str(self.clone), "/workspace")
 
     def edit(self, task: str, text: str, replacement: str) -> None:
         """What a reader does with an editor; the task is in a comment of the page, which is not shown."""
         name = task.split()[-1]
         path = self.clone / name if task.startswith("write to") else next(self.clone.glob(name))
-        before = path.read_text()
+        before = path.read_text() if path.exists() else ""
         if task.startswith("write to"):
             after = text
+        elif task.startswith("add to the end"):
+            after = f"{before}\n{text}"
         elif task.startswith("add to upgrade()"):
             after = before.replace("\n\n\ndef downgrade()", f"\n{text}\n\ndef downgrade()")
         elif task.startswith("replace the end"):
@@ -121,22 +119,48 @@ class TestPages(unittest.TestCase):
         self.assertNotEqual(before, after)
         path.write_text(after)
 
+    def follow(self, page: str) -> None:
+        """Does what the page says, and compares what is printed."""
+        blocks = [Block(**match.groupdict()) for match in BLOCK.finditer(PAGES[page])]
+        for block, following in itertools.pairwise([*blocks, Block(None, "", "")]):
+            if block.task:
+                self.edit(block.task, block.text, following.text)
+            if block.language == "shell":
+                output = self.shell(block.text)
+                if following.language == "text":
+                    self.assertEqual(normalized(output), normalized(following.text), f"{page}\n{block.text}")
+                else:
+                    self.assertEqual(self.status, 0, f"{page}\n{block.text}\n{output}")
+
+
+class TestPages(PageTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        shutil.copytree(ROOT, self.directory / "source", ignore=NOT_OF_THE_PROJECT)
+        self.shell(
+            'cd source && git init -q -b main && git add . && git commit -q -m all && git clone -q --bare . "$FORK"'
+        )
+
     def test_every_command_prints_what_the_page_says(self) -> None:
-        for page, text in PAGES.items():
+        for page in PAGES_OF_THE_CLONE:
             self.place = self.directory if page == "README.md" else self.clone
-            blocks = [Block(**match.groupdict()) for match in BLOCK.finditer(text)]
-            for block, following in itertools.pairwise([*blocks, Block(None, "", "")]):
-                if block.task:
-                    self.edit(block.task, block.text, following.text)
-                if block.language == "shell":
-                    output = self.shell(block.text)
-                    if following.language == "text":
-                        self.assertEqual(normalized(output), normalized(following.text), f"{page}\n{block.text}")
-                    else:
-                        self.assertEqual(self.status, 0, f"{page}\n{block.text}\n{output}")
+            self.follow(page)
         self.shell("make clean")
         self.assertFalse((self.clone / ".postgres").exists())
         self.assertFalse((self.clone / ".venv").exists())
+
+
+class TestOwnProject(PageTestCase):
+    """The page for a project of its own, whose environment has the package."""
+
+    def test_every_command_prints_what_the_page_says(self) -> None:
+        self.clone = self.place = self.directory / "shop"
+        shutil.copytree(ROOT / "tests/own_project", self.clone)
+        environment = {"PATH": f"{Path(sys.executable).parent}:{self.environment['PATH']}", "PYTHONPATH": str(ROOT)}
+        self.environment |= environment
+        self.shell("git init -q -b main && git add . && git commit -q -m all")
+        self.addCleanup(lambda: stop_embedded_postgres(self.clone / ".postgres"))
+        self.follow(OWN_PROJECT)
 
 
 class TestText(unittest.TestCase):

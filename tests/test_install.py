@@ -1,6 +1,7 @@
 """What `make` installs on a first run, and what it reports where it cannot."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,7 +86,7 @@ class TestInstall(ProjectTestCase):
         path = self.project / "pyproject.toml"
         path.write_text(path.read_text().replace("line-length = 120", "line-length = 100"))
         self.assertEqual(self.make("environment"), (0, ""))
-        path.write_text(path.read_text().replace("pandas~=", "pandas>="))
+        path.write_text(path.read_text().replace("pandas>=", "pandas>"))
         self.assertEqual(self.make("environment", "nosuch")[0], 2)
 
     def test_the_commands_run_as_scripts_from_every_directory(self) -> None:
@@ -130,5 +131,5 @@ class TestMissingPackages(ProjectTestCase):
     def test_each_package_that_the_project_depends_on_is_known(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         requirements = project["dependencies"] + project["optional-dependencies"]["render"]
-        names = {requirement.partition("~=")[0].removesuffix("-binary") for requirement in requirements}
+        names = {re.split("[<>=~]", requirement)[0].removesuffix("-binary") for requirement in requirements}
         self.assertEqual({name.replace("-", "_") for name in names}, PACKAGES)

@@ -208,6 +208,26 @@ class TestMuseum(ProjectTestCase):
             self.compare()
 
 
+class TestFlask(ProjectTestCase):
+    def test_flask_migrate_runs_in_the_context_of_the_application_with_its_configuration(self) -> None:
+        self.write("shop_app.py", read_data("flask_app.txt"))
+        self.write("migrations/alembic.ini", "[alembic]\n")
+        self.write("migrations/env.py", read_data("flask_env.txt"))
+        self.write(
+            "migrations/own_versions/a.py", render_revision("a", None, 'op.create_table("t", sa.Column("x", sa.Text))')
+        )
+        self.commit_to_main()
+        self.write(
+            "pyproject.toml",
+            '[tool.data_contracts]\nalembic_config = "migrations/alembic.ini"\n'
+            'environment = { FLASK_APP = "shop_app:create_app" }\n',
+        )
+        self.write(
+            "migrations/own_versions/b.py", render_revision("b", "a", 'op.add_column("t", sa.Column("y", sa.Text))')
+        )
+        self.assertEqual(self.find_changes(), ["t.y added migrations/own_versions/b.py:9"])
+
+
 class TestOldestVersions(ProjectTestCase):
     def test_the_oldest_sqlalchemy_and_alembic_that_pyproject_allows_run_the_migrations(self) -> None:
         dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]

@@ -39,9 +39,8 @@ TIMEOUT_SECONDS = 60
 POLL_INTERVAL_SECONDS = 0.01
 LOCK_FILES = ("users.lock", "start.lock", "server.lock", "process.lock", "stopper.lock")
 
-_user_locks: dict[Path, IO[bytes]] = {}
-# Kept, so that Popen does not warn about a process that is meant to go on.
-_children: list[subprocess.Popen[bytes]] = []
+# Descriptors, as a file that is open when Python exits is a warning in unittest's output.
+_user_locks: dict[Path, int] = {}
 
 
 def start_embedded_postgres(directory: Path, version: int = 18, binaries_directory: Path | None = None) -> str:
@@ -64,7 +63,8 @@ def start_embedded_postgres(directory: Path, version: int = 18, binaries_directo
             # Here alone, as nothing may create a file in a directory that is being removed.
             for name in LOCK_FILES:
                 (directory / name).touch()
-            _user_locks[directory] = _lock(directory / "users.lock", fcntl.LOCK_SH)
+            with _lock(directory / "users.lock", fcntl.LOCK_SH) as lock_file:
+                _user_locks[directory] = os.dup(lock_file.fileno())
         with _lock(directory / "start.lock", fcntl.LOCK_EX):
             _check_version(directory, version)
             binaries_directory = binaries_directory or find_binaries(directory, version)
@@ -179,7 +179,7 @@ def _spawn(command: list[str], **options: Any) -> None:
     process = subprocess.Popen(
         command, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, **options
     )
-    _children.append(process)
+    process.returncode = 0  # so that Popen does not warn about it
 
 
 def _is_marked_ready(directory: Path) -> bool:

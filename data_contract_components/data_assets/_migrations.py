@@ -165,10 +165,12 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
                 "sqlalchemy.url.",
             )
         if error.get("revision"):
+            way_out = "Fix it, and type the same again."
+            if label == ScratchDatabase.label:
+                way_out = "A scratch database is empty and not in --sql mode: make the revision run there."
             return ComparisonError(
                 f"revision {error['revision']} of {self.name} fails on {label}, {place}: {reason}",
-                way_out_of_missing_feature(error["reason"])
-                or "A scratch database is empty and not in --sql mode: make the revision run there.",
+                way_out_of_missing_feature(error["reason"]) or way_out,
             )
         where = f", {place}" if place else ""
         if error.get("is_loading"):

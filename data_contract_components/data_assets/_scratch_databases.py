@@ -19,7 +19,6 @@ from data_contract_components.data_assets._query_postgres_helper import (
     SQL_DIRECTORY,
     connect,
     database_url,
-    describe,
     get_url_variable,
     read_sql,
 )
@@ -157,10 +156,10 @@ class ScratchDatabases:
             print(f"scratch database {name} is still there: {str(error).strip()}", file=sys.stderr)
 
 
-def describe_database(url: str) -> ScratchDatabase:
+def describe_database(url: str, label: str) -> ScratchDatabase:
     """The database of `url` itself, to run migrations on it."""
     with closing(connect(url)) as connection:
-        return replace(_describe(connection, url), label=describe(url))
+        return replace(_describe(connection, url), label=label)
 
 
 def _describe(connection: psycopg2.extensions.connection, url: str, name: str | None = None) -> ScratchDatabase:

@@ -37,7 +37,8 @@ def ensure_applied_revisions_are_current(
             if transaction.query(RELATIONS_SQL).empty:
                 raise _make_error(["it was never migrated"], [UPGRADE])
             _ensure_each_revision_is_applied(transaction)
-            _warn("it has no record of the migrations that built it")
+            if get_settings().alembic_config == CHAPTERS_CONFIG:  # another project's env.py need not record anything
+                _warn("it has no record of the migrations that built it")
             return
         tables = [quote_table(*names) for names in records_df[["table_schema", "table_name"]].to_numpy()]
         if len(tables) > 1:
@@ -107,12 +108,12 @@ def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
 
 
 def _warn(reason: str) -> None:
-    way_out = f"To be sure, rebuild it: make reset (with {get_url_variable()}: migrate a new, empty database)"
-    if get_settings().alembic_config != CHAPTERS_CONFIG:
-        way_out = "Let env.py record them: context.configure(…, on_version_apply=record_applied_revisions)"
-    text = f"the database's origin is not known, as {reason}: later edits of migrations are not noticed."
     # unittest has printed a test's name, and no line end yet.
-    print(f"\n{text} {way_out}", file=sys.stderr)
+    print(
+        f"\nthe database's origin is not known, as {reason}: later edits of migrations are not noticed. "
+        f"To be sure, rebuild it: make reset (with {get_url_variable()}: migrate a new, empty database)",
+        file=sys.stderr,
+    )
 
 
 def find_stale_files(record: Record, heads: set[str], found: dict[str, str]) -> tuple[list[str], list[str]]:

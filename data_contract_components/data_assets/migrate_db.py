@@ -11,7 +11,12 @@ import sys
 
 from data_contract_components.command import command
 from data_contract_components.data_assets._migrations import Migrations
-from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url, describe
+from data_contract_components.data_assets._query_postgres_helper import (
+    PostgresDB,
+    database_url,
+    describe,
+    is_embedded,
+)
 from data_contract_components.data_assets._scratch_databases import describe_database
 from data_contract_components.data_assets._stale_database import RELATIONS_SQL
 from data_contract_components.settings import get_settings
@@ -26,14 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="Exit status: 0 every revision is applied; 2 one could not be.",
     ).parse_args(arguments)
     url = database_url()
-    database = describe_database(url)
+    database = describe_database(url, "the embedded PostgreSQL" if is_embedded() else describe(url))
     with Migrations(get_settings(), "this checkout") as migrations:
         if PostgresDB(url).query(RELATIONS_SQL).empty:
             migrations.begin_reading(database)
             migrations.end_reading()
         migrations.begin(database)
         migrations.end()
-    print(f"every revision is applied to {describe(url)}")
+    print(f"every revision is applied to {database.label}")
     return 0
 
 

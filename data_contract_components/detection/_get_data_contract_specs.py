@@ -1,13 +1,20 @@
-"""Step 3 of the flow: the contract files of a directory, each read once and checked to be a contract."""
+"""Step 3 of the flow: the contract files of a directory, each read once and checked to be a contract.
 
+As a command, it validates them without a database:
+python -m data_contract_components.detection._get_data_contract_specs
+"""
+
+import argparse
 import json
 import math
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
+from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import find_json_lines
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, TableName
 from data_contract_components.contract_definition.spec_problems import (
@@ -214,3 +221,28 @@ def _locate(directory: Path, contract: Contract, json_path: JsonPath, message: s
 
 def render_json_path(json_path: JsonPath) -> str:
     return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in json_path)
+
+
+@command("nothing was changed")
+def main(arguments: list[str] | None = None) -> int:
+    """0: every contract file is valid; 1: one is not; 2: the project's are not known."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_contract_components.detection._get_data_contract_specs",
+        description="Validate contract files, without a database.",
+        epilog="Exit status: 0 all are valid; 1 one is not; 2 the project's settings are missing or wrong.",
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="each by itself (default: the project's, all together)"
+    )
+    paths = parser.parse_args(arguments).files
+    problems = [problem for path in paths for problem in read_contract(Path(), path)[1]]
+    try:
+        count = len(paths or get_data_contract_specs())
+    except InvalidContractSpecError as error:
+        problems = error.problems
+    print("\n".join(map(str, problems)) or f"{count} valid contract{'s' * (count != 1)}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -134,7 +134,7 @@ class Job:
             yield config
             return
         # As the command `flask db` finds it: by FLASK_APP, app.py or wsgi.py.
-        application = importlib.import_module("flask.cli").ScriptInfo().load_app()
+        application = importlib.import_module("flask.cli").ScriptInfo(os.environ.get("FLASK_APP")).load_app()
         with application.app_context():
             if extension := application.extensions.get("migrate"):
                 config = extension.migrate.get_config(env_path.parent, x_arg=self._job["x_arguments"])

@@ -4,6 +4,8 @@ The journal has a line for each finished id, and --out is written from it. So a 
 and the same command continues it. No record stays in memory.
 """
 
+from __future__ import annotations
+
 import argparse
 import fcntl
 import json
@@ -14,17 +16,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import default_user_agent
 from tqdm import tqdm
-from urllib3 import BaseHTTPResponse
 from urllib3.util import Retry
 
 from data_contract_components.command import command
 from data_contract_components.errors import DataContractError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse  # of urllib3 2
 
 OUT_PATH = Path(__file__).with_name("met_objects.json")
 SEARCH_OUT_PATH = Path(__file__).with_name("met_object_ids.json")
