@@ -20,7 +20,7 @@ from data_contract_components.data_assets._embedded_postgres import start_embedd
 from data_contract_components.data_assets._postgres_programs import PACKAGES
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.errors import DatabaseUnavailableError, QueryError
-from tests import BINARIES, PACKAGE_DIRECTORY, ROOT, ProjectTestCase, read_data, wait_until
+from tests import BINARIES, PACKAGE_DIRECTORY, ProjectTestCase, read_data, wait_until
 
 AS_ORDINARY_USER = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 HELPER = "from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url\n"
@@ -41,11 +41,6 @@ def can_run_as_ordinary_user() -> bool:
 
 class EmbeddedPostgresTestCase(ProjectTestCase):
     prefix: tuple[str, ...] = ()
-
-    def setUp(self) -> None:
-        super().setUp()
-        # Its programs run elsewhere, and find the settings of a checkout.
-        shutil.copy(ROOT / "pyproject.toml", self.project)
 
     def start(self, program: str, prefix: Sequence[str] = (), **variables: str) -> subprocess.Popen[str]:
         environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | variables
