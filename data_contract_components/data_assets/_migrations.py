@@ -55,7 +55,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
 
     `name` is their name in messages. If it is a copy of the working tree or of a commit, `working_directory` is the
     working tree, whose modules are refused, and files that a revision writes are in directories that are then removed.
-    `begin` starts a job, and `end` waits for its result, so that two can work at the same time. Raises:
+    `begin…` starts a job, and `end…` waits for its result, so that two can work at the same time. Raises:
     ComparisonError.
     """
 
@@ -99,12 +99,14 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         self._process.communicate()
 
     def begin_reading(self, database: ScratchDatabase) -> None:
-        """Starts to build in `database`, which is new, what the history begins on, and to read the revisions."""
-        self._begin(database, is_apply=False)
+        """Starts to read the revisions; `database` is new, and gets what the history begins on."""
+        self._begin(database, is_read=True, before_migrations=self.settings.before_migrations, recording=None)
 
-    def begin(self, database: ScratchDatabase, count: int | None = None, recording: Recording | None = None) -> None:
-        """Starts to apply the next `count` revisions (None: all); `recording` says how to record what they change."""
-        self._begin(database, is_apply=True, count=count, recording=recording and dataclasses.asdict(recording))
+    def begin(self, database: ScratchDatabase, recording: Recording | None = None) -> None:
+        """Starts to apply all revisions that `database` lacks; `recording` says how to record what they change."""
+        self._begin(
+            database, is_read=False, before_migrations="", recording=recording and dataclasses.asdict(recording)
+        )
 
     def _begin(self, database: ScratchDatabase, **job: Any) -> None:
         self._database = database
@@ -117,7 +119,6 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             "x_arguments": settings.x_arguments,
             "url_variables": settings.url_variables,
             "environment": settings.environment,
-            "before_migrations": settings.before_migrations,
             "answer": str(self._answer_path),
             "database": database.name,
             "oid": str(database.oid),
@@ -125,13 +126,20 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             "libpq_environment": database.environment,
             "copied": database.copied,
         }
+        self._send(job)
+
+    def _send(self, value: Any) -> None:
         assert self._process.stdin
         with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(job), file=self._process.stdin, flush=True)
+            print(json.dumps(value), file=self._process.stdin, flush=True)
 
     def end_reading(self) -> None:
-        """Sets `paths`."""
+        """Sets `paths`; then `go_on` goes on with the same run of env.py."""
         self.paths = dict(self._end()["revisions"])
+
+    def go_on(self, count: int | None = None) -> None:
+        """Starts to apply the first `count` revisions (None: all) after they have been read."""
+        self._send(count)
 
     def end(self) -> RecordedSteps:
         answer = self._end()

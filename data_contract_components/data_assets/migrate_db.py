@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         if PostgresDB(url).query(RELATIONS_SQL).empty:
             migrations.begin_reading(database)
             migrations.end_reading()
-        migrations.begin(database)
+            migrations.go_on()
+        else:
+            migrations.begin(database)
         migrations.end()
     print(f"every revision is applied to {database.label}")
     return 0

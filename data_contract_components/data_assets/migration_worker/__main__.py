@@ -1,8 +1,9 @@
 """A program that runs the migrations of one checkout on a scratch database; _migrations.py starts it by its directory.
 
 Each line on standard input is a job, which runs in a process of its own, so that no job is affected by what another
-imported or opened. The answer is a JSON file, and the exit status of the job's process a line on standard output. The
-program ends with the process that started it.
+imported or opened. The answer is a JSON file, and the exit status of the job's process a line on standard output. A job
+that reads the revisions answers with them first, and with the line "read"; how many to apply is the next line on
+standard input. The program ends with the process that started it.
 
 The modules beside this one are loaded under another name, and import nothing of this package: here, the package's name
 stands for the code of that checkout.
@@ -12,10 +13,12 @@ import importlib
 import json
 import logging
 import os
+import select
 import sys
 import threading
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 PACKAGE = "_contracts_migration_worker"
 
@@ -35,8 +38,15 @@ def main() -> None:
         if process_id == 0:
             threading.Thread(target=_end_with_parent, args=(jobs.fileno(),), daemon=True).start()
             job = json.loads(line)
-            answer = job_class(job).answer()
-            Path(job["answer"]).write_text(json.dumps(answer, default=str), encoding="utf-8")
+            path = Path(job["answer"])
+
+            def ask(revisions: list[tuple[str, str]], path: Path = path) -> Any:
+                path.write_text(json.dumps({"revisions": revisions}), encoding="utf-8")
+                print("read", file=statuses, flush=True)
+                return json.loads(jobs.readline())
+
+            answer = job_class(job, ask).answer()
+            path.write_text(json.dumps(answer, default=str), encoding="utf-8")
             sys.stderr.flush()
             os._exit(0)
         _, status = os.waitpid(process_id, 0)
@@ -44,7 +54,9 @@ def main() -> None:
 
 
 def _end_with_parent(control: int) -> None:
-    os.read(control, 1)
+    poll = select.poll()
+    poll.register(control, 0)  # nothing but that the other end is closed
+    poll.poll()
     os._exit(1)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,19 @@ from .guard import Guard, RefusedConnectionError, set_environment, set_urls
 from .modules import Modules, is_of
 from .recorder import IncompleteError, Recorder, dollar_quote, query
 
+# Sends the revisions, each with its file, and waits for how many are to be applied (None: all).
+Ask = Callable[[list[tuple[str, str]]], int | None]
 
-class _RevisionsRead(BaseException):
+
+class _NothingToApplyError(BaseException):
     """Ends env.py, which may catch every Exception, before it changes anything."""
 
 
 class Job:
     """A job of _migrations.py: `root` is the checkout, `database` and `oid` are the scratch database's."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
-        self._job, self._root = job, str(job["root"])
+    def __init__(self, job: dict[str, Any], ask: Ask) -> None:
+        self._job, self._root, self._ask = job, str(job["root"]), ask
         self._revision: Script | None = None
         self._is_loading = False
         self._modules = Modules(self._root, str(job["other_root"]))
@@ -50,7 +53,7 @@ class Job:
         _execute_batches_at_once()
         _skip_files_of_macos()
         try:
-            if self._job["before_migrations"] and not self._job["is_apply"]:
+            if self._job["before_migrations"]:
                 self._build_beginning(self._job["before_migrations"])
             with self._open_config() as config:
                 result = self._run(config, ScriptDirectory.from_config(config))
@@ -148,25 +151,29 @@ class Job:
         set_urls(config, self._job["url"])
         return config
 
+    def _get_steps(self, script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
+        with self._loading():
+            return script._upgrade_revs("heads", heads) if script.get_heads() else []  # type: ignore[arg-type]
+
     def _run(self, config: Config, script: ScriptDirectory) -> dict[str, Any]:
-        """Reads the revisions, or applies the next `count`, and returns their trace if the job has a `recording`."""
+        """Applies the revisions, or as many as `ask` says; returns their trace if the job has a `recording`."""
         recorder: Recorder | None = None
-        revisions: list[tuple[str, str]] = []
 
         def get_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             nonlocal recorder
-            with self._loading():
-                start = heads if self._job["is_apply"] else ()
-                steps = script._upgrade_revs("heads", start) if script.get_heads() else []  # type: ignore[arg-type]
-            if not self._job["is_apply"]:
-                revisions.extend((step.revision.revision, self._path_of(step.revision.path)) for step in steps)
-                raise _RevisionsRead
+            steps, count = self._get_steps(script, heads), None
+            if self._job["is_read"]:
+                # Of a history that begins on a stamped database, too.
+                all_revisions = [step.revision for step in self._get_steps(script, ())]
+                count = self._ask([(revision.revision, self._path_of(revision.path)) for revision in all_revisions])
+                if count == 0:
+                    raise _NothingToApplyError
             connection = context.connection
             assert connection is not None
             recorder = Recorder(connection, context, heads, self._job)
             transaction = connection.get_transaction()
             context.on_version_apply_callbacks += (recorder.end,)
-            for step in steps[: self._job["count"]]:
+            for step in steps[:count]:
                 self._revision = step.revision
                 recorder.begin(step.revision, self._path_of(step.revision.path))
                 yield step
@@ -185,8 +192,8 @@ class Job:
             config.attributes["connection"] = offered
             try:
                 script.run_env()
-            except _RevisionsRead:
-                return {"revisions": revisions}
+            except _NothingToApplyError:
+                return {}
             if hasattr(offered_connection, "commit"):  # SQLAlchemy 1.4 commits by itself
                 offered_connection.commit()
         if recorder is None:

@@ -62,7 +62,7 @@ def _scratch_database() -> Iterator[str]:
         with Migrations(settings, "this checkout") as migrations:
             migrations.begin_reading(database)
             migrations.end_reading()
-            migrations.begin(database)
+            migrations.go_on()
             migrations.end()
         yield database.url
 

@@ -22,44 +22,46 @@ def run_migrations(
 ) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, ...]]:
     """What base and head did after the revisions that they share, and the catalogs of `tables` that they built."""
     base_database, head_database = scratch.create(), scratch.create()
-    _prepare_both(base, base_database, head, head_database)
-    shared = _count_shared(base, head)
-    if shared:
-        base.begin(base_database, shared)
-        head.begin(head_database, shared)
-        base.end()
-        head.end()
-        # The same revisions may import or read other files, or another env.py may run them.
-        if _read_columns(base_database) == _read_columns(head_database):
-            # One is a clone of the other, so that a table that both have has the same oid.
-            head_database = base_database if shared == len(base.paths) else scratch.create(base_database)
-        else:
-            shared = 0
-            base_database, head_database = scratch.create(), scratch.create()
-            _prepare_both(base, base_database, head, head_database)
-    if base_database is head_database:
+    shared = _apply_shared(base, base_database, head, head_database)
+    if shared and _read_columns(base_database) == _read_columns(head_database):
+        # One is a clone of the other, so that a table that both have has the same oid.
+        head_database = base_database if shared == len(base.paths) else scratch.create(base_database)
+    elif shared:  # the same revisions import or read other files, or another env.py runs them
+        base_database, head_database = scratch.create(), scratch.create()
+        _apply_shared(base, base_database, head, head_database, may_share=False)
+    base_df = get_data_catalog(PostgresDB(base_database.url), tables) if base_database is head_database else None
+    if shared == len(base.paths) == len(head.paths) and base_df is not None:
+        return (Trace(), Trace()), (base_df, base_df)
+    if base_df is None:
+        base.begin(base_database, TRACED)
+    head.begin(head_database, TRACED)
+    head_trace = Trace.from_steps(head.end())
+    base_trace = Trace(head_trace.first, [], head_trace.first)
+    if base_df is None:
+        base_trace = Trace.from_steps(base.end())
         base_df = get_data_catalog(PostgresDB(base_database.url), tables)
-        head.begin(base_database, recording=TRACED)
-        head_trace = Trace.from_steps(head.end())
-        return (Trace(head_trace.first, [], head_trace.first), head_trace), (
-            base_df,
-            get_data_catalog(PostgresDB(base_database.url), tables),
-        )
-    base.begin(base_database, recording=TRACED)
-    head.begin(head_database, recording=TRACED)
-    traces = Trace.from_steps(base.end()), Trace.from_steps(head.end())
-    databases = (base_database, head_database)
-    return traces, tuple(get_data_catalog(PostgresDB(database.url), tables) for database in databases)
+    return (base_trace, head_trace), (base_df, get_data_catalog(PostgresDB(head_database.url), tables))
 
 
-def _prepare_both(
-    base: Migrations, base_database: ScratchDatabase, head: Migrations, head_database: ScratchDatabase
-) -> None:
-    """Both databases are what the histories begin on, and both sides know their revisions."""
+def _apply_shared(
+    base: Migrations,
+    base_database: ScratchDatabase,
+    head: Migrations,
+    head_database: ScratchDatabase,
+    *,
+    may_share: bool = True,
+) -> int:
+    """How many revisions are shared; each side has built them in its database, or else what its history begins on."""
     base.begin_reading(base_database)
     head.begin_reading(head_database)
     base.end_reading()
     head.end_reading()
+    shared = _count_shared(base, head) if may_share else 0
+    base.go_on(shared)
+    head.go_on(shared)
+    base.end()
+    head.end()
+    return shared
 
 
 def _count_shared(base: Migrations, head: Migrations) -> int:
