@@ -98,6 +98,16 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
+    def apply_all(self, database: ScratchDatabase, *, is_new: bool) -> None:
+        """Every revision is applied to `database`; one that `is_new` first gets what the history begins on."""
+        if is_new:
+            self.begin_reading(database)
+            self.end_reading()
+            self.go_on()
+        else:
+            self.begin(database)
+        self.end()
+
     def begin_reading(self, database: ScratchDatabase) -> None:
         """Starts to read the revisions; `database` is new, and gets what the history begins on."""
         self._begin(database, is_read=True, before_migrations=self.settings.before_migrations, recording=None)

@@ -33,13 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     url = database_url()
     database = describe_database(url, "the embedded PostgreSQL" if is_embedded() else describe(url))
     with Migrations(get_settings(), "this checkout") as migrations:
-        if PostgresDB(url).query(RELATIONS_SQL).empty:
-            migrations.begin_reading(database)
-            migrations.end_reading()
-            migrations.go_on()
-        else:
-            migrations.begin(database)
-        migrations.end()
+        migrations.apply_all(database, is_new=PostgresDB(url).query(RELATIONS_SQL).empty)
     print(f"every revision is applied to {database.label}")
     return 0
 

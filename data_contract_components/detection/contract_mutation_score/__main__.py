@@ -60,10 +60,7 @@ def _scratch_database() -> Iterator[str]:
     with ScratchDatabases(has_surroundings=not settings.before_migrations) as scratch:
         database = scratch.create()
         with Migrations(settings, "this checkout") as migrations:
-            migrations.begin_reading(database)
-            migrations.end_reading()
-            migrations.go_on()
-            migrations.end()
+            migrations.apply_all(database, is_new=True)
         yield database.url
 
 

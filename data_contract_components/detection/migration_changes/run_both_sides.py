@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from data_contract_components.contract_definition.contract_spec import TableName
 from data_contract_components.data_assets._migrations import Migrations, Recording
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
@@ -18,7 +19,7 @@ ALL_COLUMNS = {"table_names": None, "table_schemas": None}
 
 
 def run_migrations(
-    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[tuple[str, str]]
+    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[TableName]
 ) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, ...]]:
     """What base and head did after the revisions that they share, and the catalogs of `tables` that they built."""
     base_database, head_database = scratch.create(), scratch.create()
