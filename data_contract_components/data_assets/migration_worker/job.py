@@ -133,7 +133,7 @@ class Job:
         with self._loading():
             config = self._make_config()
             env_path = Path(ScriptDirectory.from_config(config).env_py_location)
-        if not re.search(r"\bcurrent_app\b", env_path.read_text(encoding="utf-8")):
+        if not re.search(r"(?m)^\s*from flask import .*\bcurrent_app\b", env_path.read_text(encoding="utf-8")):
             yield config
             return
         # As the command `flask db` finds it: by FLASK_APP, app.py or wsgi.py.
