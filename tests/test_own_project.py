@@ -193,6 +193,16 @@ class TestMuseum(ProjectTestCase):
         (change, *_) = self.compare().changes
         self.assertEqual((render_change(change), change.place), ("objects.id changed data_type", None))
 
+    def test_the_base_may_lack_the_settings_and_the_beginning(self) -> None:
+        self.git("checkout", "-q", "-B", "main")
+        self.git("rm", "-q", "backend/dump.sql", "backend/pyproject.toml")
+        self.git("commit", "-q", "-m", "Before the check")
+        self.git("checkout", "-q", "-B", "feature")
+        self.git("checkout", "-q", "HEAD~", "backend")
+        self.assertEqual(self.find_changes(), [])
+        self.write("alembic/new/c.py", render_revision("c", "b", 'op.drop_column("objects", "title")'))
+        self.assertEqual(self.find_changes(), ["objects.title removed backend/alembic/new/c.py:9"])
+
     def test_a_command_may_build_what_the_history_begins_on(self) -> None:
         self.write(
             "build.py",

@@ -42,7 +42,7 @@ def get_data_migration_changes(
     settings = settings or get_settings()
     name = f'the base "{base}"'
     with open_base_checkout(base, settings.git_directory) as (base_commit, base_directory):
-        base_settings = _get_base_settings(settings.at(base_directory), name)
+        base_settings = _get_base_settings(settings, base_directory, name)
         base_contracts = _get_base_contracts(base_settings, name)
         head_contracts = get_data_contract_specs(settings.contracts, settings.git_directory, may_be_none=True)
         tables = get_tables(base_contracts) | get_tables(head_contracts)
@@ -64,8 +64,9 @@ def get_data_migration_changes(
     )
 
 
-def _get_base_settings(settings: Settings, name: str) -> Settings:
+def _get_base_settings(head_settings: Settings, base_directory: Path, name: str) -> Settings:
     """The base's own settings; this checkout's where the base has none yet."""
+    settings = head_settings.at(base_directory)
     try:
         own = find_settings(settings.root_directory)
     except SettingsError as error:
@@ -73,6 +74,9 @@ def _get_base_settings(settings: Settings, name: str) -> Settings:
     if own and own.root_directory == settings.root_directory.resolve():
         # The checkout has no .git of its own.
         return replace(own, root_directory=settings.root_directory, git_directory=settings.git_directory)
+    sql_path = head_settings.root_directory / settings.before_migrations
+    if sql_path.is_file() and not (settings.root_directory / settings.before_migrations).exists():
+        return replace(settings, before_migrations=str(sql_path))
     return settings
 
 
