@@ -18,7 +18,7 @@ CHECKOUT_DIRECTORY = Path(__file__).resolve().parents[1]
 CHAPTERS_CONFIG = "data_contract_components/data_assets/alembic.ini"
 CHAPTERS_CONTRACTS = "data_contract_components/contract_definition"
 SERVERS = (16, 18)
-PATHS = ("contract_directory", "alembic_config")
+PATHS = ("contract_directory", "alembic_config", "before_migrations")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Settings:
         arguments: dict[str, Any] = {"file_": None if path == toml_path else str(path)}
         if "alembic" in _read_tool(toml_path):
             arguments["toml_file"] = str(toml_path)  # alembic 1.16 and later read it
-        else:  # where Flask-Migrate has them
+        elif path.with_name("env.py").exists():  # where Flask-Migrate has them
             arguments["config_args"] = {"script_location": str(path.parent).replace("%", "%%")}
         return arguments | {"ini_section": self.alembic_section}
 
@@ -128,13 +128,15 @@ def _check(root: Path, git_directory: Path, table: dict[str, Any]) -> Settings:
             raise SettingsError(f"{place}: {key} is {value!r}", f"Write {expected}.")
     for key in PATHS:
         path = table.get(key)
+        if key == "before_migrations" and path and not path.endswith(".sql"):
+            continue  # a command
         if path and not (root / path).resolve().is_relative_to(git_directory):
             raise SettingsError(f'{place}: {key} "{path}" is outside of {git_directory}', "Name one in the repository.")
         if path and not (root / path).exists():
             beside = [*root.rglob(Path(path).name), *(root / path).parent.glob("*")]
             names = [found.relative_to(root).as_posix() for found in beside]
             # A project may have no contract yet.
-            if key == "alembic_config" or get_close_matches(path, names):
+            if key != "contract_directory" or get_close_matches(path, names):
                 raise SettingsError(f'{place}: {key} "{path}" does not exist', _name_nearest(path, names))
     if not (root / CHAPTERS_CONFIG).exists():
         config = "alembic.ini" if (root / "alembic.ini").exists() else "pyproject.toml"

@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
@@ -109,11 +110,31 @@ class TestShop(ProjectTestCase):
         self.assertIn("\nOK", output)
         self.write_drop()
         self.assertIn("versions/d.py, revision d, has not been applied", output := self.run_contract_tests())
-        self.assertIn("  alembic upgrade heads\n", output)
+        self.assertIn(f"  python -m {MIGRATE}\n", output)
         run([MIGRATE], self.root, check=True)
         self.assertIn("Column 'balance' is defined in contract but missing", self.run_contract_tests())
         (self.root / "migrations/versions/d.py").unlink()
-        self.assertIn("it is at revision d, which no file of this checkout has", self.run_contract_tests())
+        self.assertIn("it is at revision d, which no file of this checkout has", output := self.run_contract_tests())
+        self.assertNotIn("has not been applied", output)
+        self.assertIn("is at a revision that no file of this checkout has", run([MIGRATE], self.root).stdout)
+        for text, message in (
+            ("revision = (", "versions/e.py:1: '(' was never closed"),
+            ("revision = '9a4b'", "are both"),
+        ):
+            self.write("migrations/versions/e.py", text)
+            self.assertIn(message, self.run_contract_tests())
+
+    def test_the_embedded_database_is_built_again(self) -> None:
+        self.addCleanup(stop_embedded_postgres, self.root / ".postgres")
+        del os.environ["SHOP_DATABASE_URL"]
+        with (self.root / "pyproject.toml").open("a") as file:
+            file.write('environment = { SHOP_DATABASE_URL = "postgresql+asyncpg://localhost/app" }\n')
+        self.write_drop()
+        run([MIGRATE], self.root, check=True)
+        (self.root / "migrations/versions/d.py").unlink()
+        result = run([MIGRATE, "--rebuild"], self.root, check=True)
+        self.assertIn("every revision is applied to the embedded PostgreSQL", result.stdout)
+        self.assertEqual(self.find_changes(), [])
 
     def test_every_command_works_in_a_directory_of_the_project(self) -> None:
         self.replace("alembic.ini", "%(here)s/", "")
@@ -210,7 +231,7 @@ class TestMuseum(ProjectTestCase):
             "    assert os.environ['DB_NAME'] == os.environ['PGDATABASE']\n"
             "    cursor.execute('create table objects (id int)')\n",
         )
-        self.replace("pyproject.toml", '"dump.sql"', f'"{sys.executable} build.py"')
+        self.replace("pyproject.toml", '"dump.sql"', f"'\"{sys.executable}\" build.py'")
         self.write("alembic/new/c.py", render_revision("c", "b", 'op.drop_column("objects", "title")'))
         self.assertEqual(self.find_changes(), ["objects.title removed backend/alembic/new/c.py:9"])
         self.replace("pyproject.toml", "build.py", "missing.py")

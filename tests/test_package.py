@@ -170,10 +170,10 @@ class TestPackage(ShopTestCase):
         for command in COMMANDS:
             status, output = self.run_command(command, directory=self.directory)
             self.assertEqual(status, 2, command)
-            self.assertIn("has [tool.data_contracts]\nAdd it, with ", output)
+            self.assertIn("has [tool.data_contracts]\nWrite [tool.data_contracts] into ", output)
         status, output = self.run_python("-m", "unittest", TESTS, directory=self.directory)
         self.assertEqual(status, 1)
-        self.assertIn("has [tool.data_contracts]\nAdd it, with ", output)
+        self.assertIn("has [tool.data_contracts]\nWrite [tool.data_contracts] into ", output)
         self.assertIn("FAILED (errors=2)", output)
 
     def test_without_what_it_needs_it_prints_what_pip_is_to_install(self) -> None:

@@ -69,6 +69,7 @@ class TestSettings(unittest.TestCase):
             ('alembic_config = "conf/alembic.ini"', "does not exist", 'Did you mean "config/alembic.ini"?'),
             ('contract_directory = "contract"', "does not exist", 'Did you mean "contracts"?'),
             ('contract_directory = "../.."', "outside"),
+            ('before_migrations = "dump.sql"', "does not exist"),
             ('url_variables = "DB"', "url_variables is 'DB'", 'Write a list of strings: ["…"].'),
             ("url_variables = []", "url_variables is []", 'Write a list of strings: ["…"].'),
             ("environment = { A = 1 }", "environment is {'A': 1}", 'Write a table of strings: {NAME = "…"}.'),

@@ -10,6 +10,7 @@ the one to signal.
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -227,6 +228,13 @@ def _stop_after_last_user(directory: Path, stopper_lock: int) -> None:
         stop_embedded_postgres(directory)
         # Before the users' lock: the next user must not take this process for its stopper.
         os.close(stopper_lock)
+
+
+def remove_embedded_postgres(directory: Path) -> None:
+    """The server in `directory` is stopped, and its data are gone. Raises: as stop_embedded_postgres."""
+    if directory.exists():
+        stop_embedded_postgres(directory)
+        shutil.rmtree(directory)
 
 
 def stop_embedded_postgres(directory: Path) -> None:

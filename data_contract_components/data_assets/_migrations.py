@@ -185,12 +185,17 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         if error.get("revision"):
             way_out = "Fix it, and type the same again."
             if label == ScratchDatabase.label:
-                way_out = "A scratch database is empty and not in --sql mode: make the revision run there."
+                way_out = "Make it run there: the database has what the revisions before it made, and no rows."
             return ComparisonError(
                 f"revision {error['revision']} of {self.name} fails on {label}, {place}: {reason}",
                 way_out_of_missing_feature(error["reason"]) or way_out,
             )
         where = f", {place}" if place else ""
+        if error.get("is_loading") and "Can't locate revision" in reason:
+            return ComparisonError(
+                f"{label} is at a revision that no file of {self.name} has: {reason}",
+                "Check out the branch that has it, or build the database again (migrate_db --rebuild).",
+            )
         if error.get("is_loading"):
             return ComparisonError(
                 f"alembic cannot read the migrations of {self.name}{where}: {reason}",

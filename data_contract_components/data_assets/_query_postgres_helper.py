@@ -195,9 +195,7 @@ def way_out_of_missing_feature(message: str) -> str | None:
     """The way out where PostgreSQL's message says that the server was built without what is needed; else None."""
     if not _MISSING_FEATURE.search(message):
         return None
-    return (
-        f"Set {get_url_variable()} to a PostgreSQL server that has it. What the embedded one has: docs/development.md."
-    )
+    return f"Set {get_url_variable()} to a PostgreSQL server that has it."
 
 
 class PostgresDB:

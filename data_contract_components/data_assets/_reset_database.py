@@ -1,7 +1,6 @@
 """Empties the database of database_url() for `make reset`: the embedded one, or one that the migrations built."""
 
 import os
-import shutil
 import sys
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ from psycopg2.sql import SQL, Identifier
 
 from data_contract_components.command import command
 from data_contract_components.data_assets._applied_revisions import MIGRATIONS_DIRECTORY, RECORDS_SQL
-from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
+from data_contract_components.data_assets._embedded_postgres import remove_embedded_postgres
 from data_contract_components.data_assets._migration_run import load_revisions_from_source, render_failure
 from data_contract_components.data_assets._query_postgres_helper import (
     SQL_DIRECTORY,
@@ -83,12 +82,10 @@ def reset_database(url: str) -> None:
 def main() -> int:
     """0: the database is empty; 2: it could not be emptied."""
     ensure_migrations_load()
-    directory = get_settings().root_directory / ".postgres"
-    if not is_embedded():
+    if is_embedded():
+        remove_embedded_postgres(get_settings().root_directory / ".postgres")
+    else:
         reset_database(database_url())
-    elif directory.exists():
-        stop_embedded_postgres(directory)
-        shutil.rmtree(directory)
     return 0
 
 

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from data_contract_components.errors import SettingsError
+from data_contract_components.errors import DataContractError, SettingsError
 from data_contract_components.settings import Settings
 
 VARIABLES = ("revision", "down_revision", "depends_on", "branch_labels")
@@ -49,28 +49,39 @@ def get_script_directory(settings: Settings) -> Path:
 
 
 def read_revision_files(settings: Settings) -> list[RevisionFile]:
-    """The revisions, ordered by path; a file whose variables are not literals is left out. Raises: SettingsError."""
+    """The revisions, ordered by path; a file whose variables are not literals is left out.
+
+    Raises: SettingsError; DataContractError where alembic could not read the files.
+    """
     with _open_script_directory(settings) as script:
         pattern = "**/*.py" if getattr(script, "recursive_version_locations", False) else "*.py"
         paths = sorted(path for directory in script._version_locations for path in Path(directory).glob(pattern))
-    files = (_read_file(path, settings.root_directory) for path in paths)
-    return [file for file in files if file]
+    files = [file for path in paths if (file := _read_file(path, settings.root_directory))]
+    by_revision = {file.revision: file for file in files}
+    for file in files:
+        if (other := by_revision[file.revision]) is not file:
+            raise DataContractError(
+                f"{file.path} and {other.path} are both revision {file.revision}: rename one of them"
+            )
+    return files
 
 
 def _read_file(path: Path, root_directory: Path) -> RevisionFile | None:
     values: dict[str, Any] = dict.fromkeys(VARIABLES)
+    relative_path = os.path.relpath(path.resolve(), root_directory.resolve())
     try:
         for node in ast.parse(path.read_bytes()).body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                     if isinstance(target, ast.Name) and target.id in VARIABLES:
                         values[target.id] = ast.literal_eval(node.value)
-    except (OSError, SyntaxError, ValueError):
+    except SyntaxError as error:
+        raise DataContractError(f"{relative_path}:{error.lineno}: {error.msg}\nFix it, and try again.") from error
+    except (OSError, ValueError):
         return None
     if not isinstance(values["revision"], str):
         return None
     names = [frozenset([value] if isinstance(value, str) else value or ()) for value in list(values.values())[1:]]
-    relative_path = os.path.relpath(path.resolve(), root_directory.resolve())
     return RevisionFile(values["revision"], relative_path, names[0] | names[1], names[2])
 
 

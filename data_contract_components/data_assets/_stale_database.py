@@ -15,7 +15,6 @@ from data_contract_components.data_assets._query_postgres_helper import (
 from data_contract_components.errors import QueryError, StaleDatabaseError
 from data_contract_components.settings import CHAPTERS_CONFIG, get_settings
 
-DEFAULT_CONFIGS = ("alembic.ini", "pyproject.toml")
 MIGRATE = "python -m data_contract_components.data_assets.migrate_db"
 DOWNGRADE, UPGRADE = "alembic downgrade base", "alembic upgrade head"
 RELATIONS_SQL = read_sql(SQL_DIRECTORY / "relations.sql")
@@ -76,10 +75,11 @@ def _ensure_each_revision_is_applied(transaction: PostgresDB) -> None:
         return
     # Several projects may have their tables in one database: this one's is the one that misses least.
     unapplied, unknown = min(answers, key=lambda answer: (len(answer[1]), len(answer[0])))
-    problems = [f"it is at revision {revision}, which no file of this checkout has" for revision in unknown]
-    problems += [f"{file.path}, revision {file.revision}, has not been applied" for file in unapplied]
-    if problems:
-        raise _make_error(problems, [] if unknown else [UPGRADE])
+    if unknown:
+        raise _make_error([f"it is at revision {name}, which no file of this checkout has" for name in unknown], [])
+    if unapplied:
+        problems = [f"{file.path}, revision {file.revision}, has not been applied" for file in unapplied]
+        raise _make_error(problems, [UPGRADE])
 
 
 def _get_migrations_directory() -> Path:
@@ -97,14 +97,9 @@ def _make_error(problems: list[str], commands: list[str]) -> StaleDatabaseError:
     if settings.alembic_config == CHAPTERS_CONFIG:
         reset = "in the repository's directory: make reset"
         return StaleDatabaseError(problems, commands, "data_contract_components/data_assets", reset)
-    directory = "the project's directory"
-    if is_embedded():
-        reset = f"in {directory}: rm -r .postgres; {MIGRATE}"
-        return StaleDatabaseError(problems, [MIGRATE] if commands == [UPGRADE] else [], directory, reset)
-    options = f" -c {settings.alembic_config}" if settings.alembic_config not in DEFAULT_CONFIGS else ""
-    options += f" -n {settings.alembic_section}" if settings.alembic_section != "alembic" else ""
-    own = [command.replace("alembic", f"alembic{options}").replace("head", "heads") for command in commands]
-    return StaleDatabaseError(problems, own, directory, "migrate a new, empty database")
+    # Not alembic's command, as only this one is certain to migrate the checked database.
+    reset = f"{MIGRATE} --rebuild" if is_embedded() else f"empty that database, and then {MIGRATE}"
+    return StaleDatabaseError(problems, [MIGRATE] if commands == [UPGRADE] else [], "the project's directory", reset)
 
 
 def _warn(reason: str) -> None:

@@ -47,7 +47,8 @@ def get_data_contract_specs(
     root = root_directory or directory
     paths, problems = _find_files(directory, root)
     if not (paths or problems or may_be_none):
-        problems.append(SpecProblem(directory, None, None, f"holds no contract (*{NAME_ENDING})"))
+        what = "holds no contract" if directory.exists() else "does not exist, so it holds no contract"
+        problems.append(SpecProblem(directory, None, None, f"{what} (*{NAME_ENDING})"))
     contracts: list[Contract] = []
     for path in paths:
         contract, problems_of_file = read_contract(root, path)

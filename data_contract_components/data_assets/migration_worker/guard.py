@@ -106,6 +106,8 @@ def set_environment(job: dict[str, Any]) -> None:
     values = {
         name: value or "" for name, value in zip(FIELDS, map(job["libpq_environment"].get, LIBPQ_FIELDS), strict=True)
     }
+    if values["host"].startswith("/"):
+        values["host"] = ""  # the directory of a socket, which no URL can have before its port; PGHOST has it
     for name, text in job["environment"].items():
         os.environ[name] = re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
     for name, value in list(os.environ.items()):
