@@ -299,6 +299,14 @@ class TestLaterRevisions(RepositoryTestCase):
         (removed, added) = self.compare().changes
         self.assertEqual((removed.before["comment"], added.after["comment"]), ("note", "remark"))
 
+    def test_a_view_that_this_checkout_creates_again_is_not_the_one_of_the_revisions_that_are_shared(self) -> None:
+        sql = "create view images as select object_id{} from object_images"
+        self.write_revision("b", f'op.execute("{sql.format(", primary_image")}")')
+        self.commit_to_main()
+        path = self.write_revision("c", f'op.execute("drop view images; {sql.format("")}")', "b")
+        (place,) = {place_of(change) for change in self.compare().changes}
+        self.assertEqual((place.path, place.line), (path.as_posix(), self.line_of(path, "op.execute")))
+
     def test_what_a_revision_prints_is_not_in_the_output(self) -> None:
         self.write_revision("b", 'print("printed")')
         program = f"import {MODULE} as module; module.get_data_migration_changes('main')"
