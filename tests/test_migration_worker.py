@@ -237,7 +237,7 @@ class TestSurroundings(RealDatabaseTestCase):
         self.write_revision("b", 'op.execute("create extension nosuch")')
         message = self.comparison_error()
         self.assertIn('extension "nosuch" is not available', message)
-        self.assertIn("\nSet DATABASE_URL to a PostgreSQL server that has it. ", message)
+        self.assertIn("\nSet DATABASE_URL to a PostgreSQL server that has it.", message)
 
     def test_an_extension_that_cannot_be_created_is_named_if_a_revision_needs_it(self) -> None:
         self.server.query("create role plain login createdb; alter database real owner to plain")
