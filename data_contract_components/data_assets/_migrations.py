@@ -185,7 +185,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
         if error.get("revision"):
             way_out = "Fix it, and type the same again."
             if label == ScratchDatabase.label:
-                way_out = "Make it run there. The database is empty but for what earlier revisions made; --sql is not set."
+                way_out = "Make it run there: it is empty but for what earlier revisions made, and --sql is not set."
             return ComparisonError(
                 f"revision {error['revision']} of {self.name} fails on {label}, {place}: {reason}",
                 way_out_of_missing_feature(error["reason"]) or way_out,
