@@ -70,7 +70,9 @@ def _read_file(path: Path, root_directory: Path) -> RevisionFile | None:
     values: dict[str, Any] = dict.fromkeys(VARIABLES)
     relative_path = os.path.relpath(path.resolve(), root_directory.resolve())
     try:
-        for node in ast.parse(path.read_bytes()).body:
+        with warnings.catch_warnings(action="ignore"):
+            nodes = ast.parse(path.read_bytes()).body
+        for node in nodes:
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                     if isinstance(target, ast.Name) and target.id in VARIABLES:

@@ -140,7 +140,7 @@ class Job:
         application = importlib.import_module("flask.cli").ScriptInfo(os.environ.get("FLASK_APP")).load_app()
         with application.app_context():
             if extension := application.extensions.get("migrate"):
-                config = extension.migrate.get_config(env_path.parent, x_arg=self._job["x_arguments"])
+                config = extension.migrate.get_config(str(env_path.parent), x_arg=self._job["x_arguments"])
                 set_urls(config, self._job["url"])
             yield config
 
