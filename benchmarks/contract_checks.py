@@ -74,22 +74,22 @@ def add_tables(database: PostgresDB) -> None:
     database.query("analyze")
 
 
-def write_contracts(database: PostgresDB, contract_directory: Path) -> None:
+def write_contracts(database: PostgresDB, contract_directory: Path, count: int, spec_version: str) -> None:
+    """The contracts of the tables t0, t1 and so on."""
     for path in contract_directory.glob("*.json"):
         path.unlink()
     columns_of_table: dict[str, list[CatalogColumn]] = {}
-    for column in CatalogColumn.from_df(get_data_catalog(database, {("public", f"t{i}") for i in range(CONTRACTS)})):
+    for column in CatalogColumn.from_df(get_data_catalog(database, {("public", f"t{i}") for i in range(count)})):
         columns_of_table.setdefault(column.table_name, []).append(column)
     for name, columns in columns_of_table.items():
         words = {
-            "spec-version": "1.0.0",
             "name": name,
             "namespace": "benchmark",
             "dataAssetResourceName": f"postgresql://localhost:5432/many.{name}",
             "doc": "",
             "owner": {"name": "benchmark", "email": "benchmark@example.org"},
         }
-        spec = generate_contract_spec(columns, {}, "1.0.0", words)
+        spec = generate_contract_spec(columns, {}, spec_version, words)
         (contract_directory / f"{name}_contract_spec.json").write_text(json.dumps(spec, indent=2))
 
 
@@ -127,7 +127,7 @@ def measure(directory: Path, url: str) -> int:
         migrate(database_url)
     add_tables(PostgresDB(many_url))
     contract_in_many_tables(projects["one_of_many"] / contracts)
-    write_contracts(PostgresDB(many_url), projects["thousand"] / contracts)
+    write_contracts(PostgresDB(many_url), projects["thousand"] / contracts, CONTRACTS, "1.0.0")
     datacontract_path = directory / "datacontract.yaml"
     datacontract_path.write_text(DATACONTRACT.format(host=parse_qs(urlsplit(url).query)["host"][0]))
 

@@ -6,7 +6,6 @@ PostgreSQL needs at least for a broken clause, on the same machine with whatever
 
 import contextlib
 import io
-import json
 import os
 import re
 import statistics
@@ -15,10 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.contract_checks import write_contracts
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
-from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.detection.contract_mutation_score.__main__ import main as score
 
 TABLES = 78
@@ -28,22 +26,6 @@ COLUMNS_SQL = """
     id integer primary key, parent_id integer references t0 (id), name varchar(80) not null unique, tags text[],
     price numeric(10, 2), state state not null, added_at timestamp not null default current_timestamp, is_new boolean
 """
-
-
-def write_contracts(database: PostgresDB, directory: Path) -> None:
-    tables: dict[str, list[CatalogColumn]] = {}
-    for column in CatalogColumn.from_df(get_data_catalog(database)):
-        tables.setdefault(column.table_name, []).append(column)
-    for name, columns in tables.items():
-        words = {
-            "name": name,
-            "namespace": "benchmark",
-            "dataAssetResourceName": f"postgresql://localhost:5432/postgres.{name}",
-            "doc": "",
-            "owner": {"name": "benchmark", "email": "benchmark@example.org"},
-        }
-        spec = generate_contract_spec(columns, {}, "1.1.0", words)
-        (directory / f"{name}_contract_spec.json").write_text(json.dumps(spec))
 
 
 def seconds_of_change(database: PostgresDB) -> float:
@@ -62,7 +44,7 @@ def measure(url: str, directory: Path) -> int:
     database = PostgresDB(url)
     tables = "".join(f"create table t{number} ({COLUMNS_SQL});" for number in range(TABLES))
     database.query(f"create type state as enum ('a', 'b'); {tables} analyze")
-    write_contracts(database, directory)
+    write_contracts(database, directory, TABLES, "1.1.0")
     os.environ["DATABASE_URL"] = url
     output = io.StringIO()
     seconds_before = seconds_of_change(database)

@@ -17,8 +17,7 @@ POSTGRES_URL = re.compile(r"\s*postgres\w*(\+\w+)?://")
 PLACE_KEYS = ("user", "password", "passfile", "hostaddr", "dbname", "database", "service", "host", "port")
 LIBPQ_DRIVERS = ("postgres", "postgresql", "psycopg2", "psycopg", "psycopg_async", "psycopg2cffi")
 # What a setting of the environment may contain as {host} and so on, and libpq's variables that have it.
-FIELDS = ("host", "port", "user", "password", "database")
-LIBPQ_FIELDS = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
+FIELDS = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "database": "PGDATABASE"}
 IDENTITY_SQL = """
 select datname::text, oid::text
 from pg_catalog.pg_database
@@ -103,9 +102,7 @@ class Guard:
 def set_environment(job: dict[str, Any]) -> None:
     """The job's `environment` is set, every URL in it leads to the scratch database, and so do libpq's variables."""
     url = job["url"]
-    values = {
-        name: value or "" for name, value in zip(FIELDS, map(job["libpq_environment"].get, LIBPQ_FIELDS), strict=True)
-    }
+    values = {name: job["libpq_environment"][variable] or "" for name, variable in FIELDS.items()}
     if values["host"].startswith("/"):
         values["host"] = ""  # the directory of a socket, which no URL can have before its port; PGHOST has it
     for name, text in job["environment"].items():

@@ -80,6 +80,6 @@ def _read_columns(database: ScratchDatabase) -> list[str]:
     """Every column with all that is compared, as text, which is the same in databases that were built alike."""
     columns_df = PostgresDB(database.url).query(COLUMNS_SQL, ALL_COLUMNS).drop(columns=["table_catalog", "table_oid"])
     for name in ("table_parts", "column_parts"):
-        # The last field of a part is its version, which has oids.
-        columns_df[name] = [sorted(str(part[:-1]) for part in parts) for parts in columns_df[name]]
+        # Its key and its definition: the version of a part, and the name of a partition, have oids.
+        columns_df[name] = [sorted(f"{part[0]} {part[2]}" for part in parts) for parts in columns_df[name]]
     return sorted(columns_df.astype("string").fillna("").agg("\t".join, axis="columns"))
