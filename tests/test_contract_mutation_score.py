@@ -43,6 +43,15 @@ def get_verdicts(database: PostgresDB, spec: Any) -> list[Verdict]:
         return ContractMutations(transaction, Contract(spec, Path("x"), ""), "binding").get_verdicts()
 
 
+def get_state(database: PostgresDB) -> list[list[Any]]:
+    return database.query(read_data("state.sql")).to_numpy().tolist()
+
+
+def get_scratch_databases(database: PostgresDB) -> list[str]:
+    names_df = database.query("select datname::text from pg_database where datname ~ '^contracts_scratch_'")
+    return list(names_df["datname"])
+
+
 class MutationTestCase(ContractsTestCase, DatabaseTestCase):
     def score(self, *options: str, url: str = "") -> tuple[int, str]:
         """The status and the output of the command, in this process."""
@@ -54,13 +63,6 @@ class MutationTestCase(ContractsTestCase, DatabaseTestCase):
         ):
             status = main([str(self.directory), *options])
         return status, output.getvalue()
-
-    def state(self) -> list[list[Any]]:
-        return self.database.query(read_data("state.sql")).to_numpy().tolist()
-
-    def scratch_databases(self) -> list[str]:
-        names_df = self.database.query("select datname::text from pg_database where datname ~ '^contracts_scratch_'")
-        return list(names_df["datname"])
 
 
 class TestContractMutations(MutationTestCase):
@@ -135,7 +137,7 @@ class TestContractMutations(MutationTestCase):
 
 class TestContractMutationScore(MutationTestCase):
     def test_the_contracts_of_the_project_score_100_percent_and_nothing_is_left(self) -> None:
-        before = self.state()
+        before = get_state(self.database)
         result = run([MODULE], ROOT, self.url)
         self.assertEqual(result.returncode, 0, result.stdout)
         lines = result.stdout.splitlines()
@@ -145,7 +147,7 @@ class TestContractMutationScore(MutationTestCase):
         self.assertIn("    column_default: object_id, primary_image, additional_images, created_at", lines)
         self.assertEqual(lines[-1], "mutation score: 25 of 25 noticed, 100 %")
         self.assertLessEqual(max(map(len, lines)), LINE_LENGTH)
-        self.assertEqual((self.scratch_databases(), self.state()), ([], before))
+        self.assertEqual((get_scratch_databases(self.database), get_state(self.database)), ([], before))
 
     def test_a_terminal_shows_the_progress(self) -> None:
         self.write("a", generate(self.database, "object_tags"))
@@ -182,10 +184,10 @@ class TestContractMutationScore(MutationTestCase):
         self.database.query("insert into object_images (object_id, primary_image) values (1, 'a'), (2, null)")
         spec = generate(self.database, "object_images", "1.0.0")
         self.write("a", spec)
-        before = self.state()
+        before = get_state(self.database)
         status, output = self.score("--in-place")
         self.assertEqual((status, output.splitlines()[-1][-5:]), (0, "100 %"), output)
-        self.assertEqual(self.state(), before)
+        self.assertEqual(get_state(self.database), before)
         spec["schema"]["table_catalog"] = "another"
         self.write("a", spec)
         status, output = self.score("--in-place")
@@ -205,35 +207,39 @@ class TestContractMutationScore(MutationTestCase):
         status, output = self.score("--in-place", url=url)
         self.assertEqual(status, 2)
         self.assertIn("SQL state 42501", output)
-        self.assertEqual(self.scratch_databases(), [])
+        self.assertEqual(get_scratch_databases(self.database), [])
 
     def test_nothing_is_left_when_it_is_interrupted(self) -> None:
         for table in TABLES:
             self.write(table, generate(self.database, table))
-        before = self.state()
-        mutating_sql = f"{SESSIONS_SQL} and query ~ 'before_mutation'"
+        url = start_server(self, BINARIES["18"])
+        server = PostgresDB(url)
+        run(["alembic", "upgrade", "head"], ROOT / "data_contract_components/data_assets", url, check=True)
+        before = get_state(server)
+        # Each mutation lasts a second there, so that it cannot be missed.
+        PostgresDB(urlsplit(url)._replace(path="/template1").geturl()).query(read_data("slow_mutations.sql"))
         for number, sql in (
             (signal.SIGINT, "select 1 from pg_database where datname ~ '^contracts_scratch_'"),
-            (signal.SIGTERM, mutating_sql),
+            (signal.SIGTERM, f"{SESSIONS_SQL} and query ~ 'before_mutation'"),
         ):
             with self.subTest(number.name):
                 process = subprocess.Popen(
                     [sys.executable, "-m", MODULE, str(self.directory)],
                     cwd=ROOT,
-                    env=os.environ | {"DATABASE_URL": self.url},
+                    env=os.environ | {"DATABASE_URL": url},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     text=True,
                 )
                 self.addCleanup(process.kill)
-                wait_until(lambda sql=sql: len(self.database.query(sql)) > 0)  # type: ignore[misc]
+                wait_until(lambda sql=sql: len(server.query(sql)) > 0)  # type: ignore[misc]
                 process.send_signal(number)
                 while process.poll() is None:
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(timeout=10)
                     # Again where it goes on: an exception that comes while another object is taken down is lost.
-                    if len(self.database.query(SESSIONS_SQL)):
+                    if len(server.query(SESSIONS_SQL)):
                         process.send_signal(number)
                 output = process.communicate()[0]
                 self.assertEqual((process.returncode, output.splitlines()[-1]), (130, "stopped; nothing was changed"))
-                self.assertEqual((self.scratch_databases(), self.state()), ([], before))
+                self.assertEqual((get_scratch_databases(server), get_state(server)), ([], before))
