@@ -41,6 +41,10 @@ def find_json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
                 path.append(0 if token == "[" else None)
 
 
+def render_json_path(json_path: tuple[str | int, ...]) -> str:
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in json_path)
+
+
 def render_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from data_contract_components.contract_definition._json_text import find_json_lines
+from data_contract_components.contract_definition._sql_text import Statement
 from data_contract_components.errors import DataContractError
 
 JsonPath = tuple[str | int, ...]
@@ -34,6 +35,8 @@ class Consumer(TypedDict):
     role: Literal["reader", "writer"]
     reason: str
     columns: NotRequired[list[str]]
+    queries: NotRequired[list[str]]
+    rows: NotRequired[str]
 
 
 class Column(TypedDict):
@@ -83,12 +86,30 @@ def get_enforcement(spec: ContractSpec, today: datetime.date) -> Enforcement:
 
 
 @dataclass(frozen=True)
+class ConsumerQuery:
+    """A statement that a consumer runs: the one in the file at `path`, which is relative as its contract's is.
+
+    `name` is the path in the contract. `rows` are what it needs in other tables, as SQL.
+    """
+
+    consumer: str
+    role: Literal["reader", "writer"]
+    json_path: JsonPath
+    name: str
+    path: Path
+    text: str
+    statement: Statement
+    rows: str | None = None
+
+
+@dataclass(frozen=True)
 class Contract:
     """A contract and its file as it was read; `path` is relative, in the project's contracts as git names it."""
 
     spec: ContractSpec
     path: Path
     text: str
+    queries: tuple[ConsumerQuery, ...] = ()
 
     @property
     def table(self) -> TableName:

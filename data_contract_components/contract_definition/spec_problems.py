@@ -18,6 +18,7 @@ SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
 SPEC_VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 # How a contract is moved up: each version has every key of those before it.
 NEWEST_VERSION = f'"spec-version": "{SPEC_VERSIONS[-1]}"'
+LATER_KEY = f'"{{}}" is a key of a later spec-version: write {NEWEST_VERSION}'
 # The way out where a contract names another database than the checked one.
 ANY_DATABASE = f'if any database will do, leave "table_catalog" out, with {NEWEST_VERSION}'
 
@@ -64,6 +65,8 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
             for key in error.kind.unexpected:
                 problems.append(((*path, key), _render_unknown_key(key, error)))
+        elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
+            problems.append((path, LATER_KEY.format(path[-1])))
         elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
             problems.append((path, _render_missing_key(error.kind.property, error)))
         elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf) and path[-1] == "data_type":
@@ -113,7 +116,7 @@ def _find_part(error: jsonschema_rs.ValidationError, version: str | None = None)
 
 def _render_unknown_key(key: str, error: jsonschema_rs.ValidationError) -> str:
     if key in _find_part(error, SPEC_VERSIONS[-1])["properties"]:
-        return f'"{key}" is a key of a later spec-version: write {NEWEST_VERSION}'
+        return LATER_KEY.format(key)
     known_keys = list(_find_part(error)["properties"])
     if nearest := get_close_matches(key, known_keys, n=1):
         return f'unknown key "{key}"; did you mean "{nearest[0]}"?'

@@ -11,11 +11,13 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition._json_text import find_json_lines
+from data_contract_components.contract_definition._json_text import find_json_lines, render_json_path
+from data_contract_components.contract_definition.consumer_queries import read_queries
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, TableName
 from data_contract_components.contract_definition.spec_problems import (
     InvalidContractSpecError,
@@ -133,8 +135,13 @@ def get_tables(contracts: Mapping[str, Contract]) -> set[TableName]:
     return {contract.table for contract in contracts.values()}
 
 
-def read_contract(directory: Path, path: Path) -> tuple[Contract | None, list[SpecProblem]]:
-    """The contract in the file `path` below `directory`, or everything that is wrong with it."""
+def read_contract(
+    directory: Path, path: Path, repository: Path | None = None
+) -> tuple[Contract | None, list[SpecProblem]]:
+    """The contract in the file `path` below `directory`, or everything that is wrong with it.
+
+    It names no files outside of `repository`, by default `directory`.
+    """
     mistakes: list[str] = []
 
     def refuse_constant(name: str) -> str:
@@ -173,6 +180,9 @@ def read_contract(directory: Path, path: Path) -> tuple[Contract | None, list[Sp
         problems += _find_duplicate_keys(json_path for json_path, _ in find_json_lines(text))
     all_problems = [SpecProblem(file, None, None, mistake) for mistake in mistakes if mistake]
     all_problems += [_locate(directory, contract, *problem) for problem in problems]
+    if not all_problems:
+        queries, all_problems = read_queries(directory, contract, repository or directory)
+        contract = replace(contract, queries=queries)
     return None if all_problems else contract, all_problems
 
 
@@ -220,8 +230,10 @@ def _locate(directory: Path, contract: Contract, json_path: JsonPath, message: s
     return SpecProblem(directory / contract.path, line, render_json_path(json_path), message)
 
 
-def render_json_path(json_path: JsonPath) -> str:
-    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in json_path)
+def _find_repository(path: Path) -> Path:
+    """The root of the git repository that `path` is in; its folder where there is none."""
+    above = path.resolve().parents
+    return next((folder for folder in above if (folder / ".git").exists()), above[0])
 
 
 @command("nothing was changed")
@@ -236,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
         "files", nargs="*", type=Path, metavar="FILE", help="each by itself (default: the project's, all together)"
     )
     paths = parser.parse_args(arguments).files
-    problems = [problem for path in paths for problem in read_contract(Path(), path)[1]]
+    problems = [problem for path in paths for problem in read_contract(Path(), path, _find_repository(path))[1]]
     try:
         count = len(paths or get_data_contract_specs())
     except InvalidContractSpecError as error:

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,14 +14,17 @@ from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
     Contract,
     Enforcement,
+    JsonPath,
     TableName,
     get_enforcement,
 )
 from data_contract_components.contract_definition.spec_problems import ANY_DATABASE
+from data_contract_components.detection._consumer_queries import QueryKey, Verdict, find_failed_query, get_key
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
 from data_contract_components.detection._current_state import CurrentState
 from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, CatalogColumn
 from data_contract_components.detection._get_data_contract_specs import get_table_key
+from data_contract_components.detection.failed_query import FailedQuery
 
 # The keys of a contract's column, in the order in which they are compared.
 COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
@@ -52,7 +55,8 @@ class Violation:
 
     `key` is one of COMPARED_KEYS, "column_name" (the column is missing) or "additionalColumns" (the contract does not
     list it); for the WHOLE_TABLE, "table_type" or "table_catalog". `reason` is why what is declared does not count, or
-    what follows from another database.
+    what follows from another database. A consumer's `query` has the key "queries" and, in place of a column's name, its
+    own; `json_path` is then where the contract names it.
     """
 
     contract_name: str
@@ -63,8 +67,13 @@ class Violation:
     expected: Any
     found: Any
     reason: str | None = None
+    json_path: JsonPath | None = None
+    query: FailedQuery | None = None
 
     def __str__(self) -> str:
+        if self.query:
+            state = f" (SQL state {self.query.sql_state})" if self.query.sql_state else ""
+            return f"Query {self.column_name} of {self.query.consumer} fails: {self.found}{state}"
         if self.key == "column_name":
             return f"Column '{self.expected}' is defined in contract but missing from data catalog"
         if self.key == "additionalColumns":
@@ -111,7 +120,7 @@ class ContractViolationDetector(ContractDetector):
                 "contract_name": violation.contract_name,
                 "table_name": violation.table_name,
                 "column_name": violation.column_name,
-                "violations": str(violation),
+                "violations": str(violation) + _render_place(violation.query),
             }
             for violation in self.find_violations("binding")
         ]
@@ -129,12 +138,20 @@ class ContractViolationDetector(ContractDetector):
             violation
             for contract_name, contract in self.contracts.items()
             if get_enforcement(contract.spec, self.today) in enforcements
-            for violation in _find_violations(contract_name, contract, columns[contract_name], tables)
+            for violation in _find_violations(contract_name, contract, columns[contract_name], tables, self.verdicts)
         ]
 
 
+def _render_place(query: FailedQuery | None) -> str:
+    return f", {query.path}:{query.line}:{query.column}" if query else ""
+
+
 def _find_violations(
-    contract_name: str, contract: Contract, columns: list[ContractColumn], tables: Tables
+    contract_name: str,
+    contract: Contract,
+    columns: list[ContractColumn],
+    tables: Tables,
+    verdicts: Mapping[QueryKey, Verdict],
 ) -> Iterator[Violation]:
     schema = contract.spec["schema"]
     violation = partial(Violation, contract_name, *contract.table)
@@ -160,6 +177,10 @@ def _find_violations(
         for column_name in table:
             if column_name not in schema["properties"]:
                 yield violation(column_name, "additionalColumns", None, column_name)
+    for query in contract.queries:
+        if (verdict := verdicts.get(get_key(query))) and (refusal := verdict.refusal):
+            failed = find_failed_query(query, refusal)
+            yield violation(query.name, "queries", None, refusal.message, None, query.json_path, failed)
 
 
 def _is_kept(key: str, expected: Any, found: Any) -> bool:

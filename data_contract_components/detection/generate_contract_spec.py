@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition._json_text import render_json
+from data_contract_components.contract_definition._json_text import render_json, render_json_path
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, TableName
 from data_contract_components.contract_definition.spec_problems import (
     ANY_DATABASE,
@@ -32,7 +32,6 @@ from data_contract_components.detection._get_data_contract_specs import (
     find_problems_between,
     get_data_contract_specs,
     read_contract,
-    render_json_path,
 )
 from data_contract_components.detection._new_contracts import (
     Choices,

@@ -135,7 +135,7 @@ class ContractMutations:
     def _find_violations(self, statement: str = "select") -> list[Violation]:
         # A statement may break several clauses, and each time finds the same table.
         if statement not in self._violations:
-            detector = ContractViolationDetector({"": self._contract})
+            detector = ContractViolationDetector({"": self._contract}, verdicts={})
             with self._undone(statement):
                 detector.catalog_columns = self._catalog.get_columns()
             self._violations[statement] = detector.find_violations(self._enforcement)

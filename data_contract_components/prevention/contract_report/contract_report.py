@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from data_contract_components.contract_definition.contract_spec import Enforcement
+from data_contract_components.detection.failed_query import FailedQuery
 from data_contract_components.detection.migration_changes.changes import ContractChange, Line, Place, SchemaChange
 from data_contract_components.errors import DataContractError
 
@@ -60,7 +61,7 @@ class ReportedViolation:
 
     `line` is None where the contract's file has no such line: it was deleted, or the base added it. `cause` is the call
     of a migration that broke it, `renamed_to` the new name of the column or table. `is_earlier`: the base breaks the
-    clause too.
+    clause too. A consumer's `query` that fails has its name in place of a column's.
     """
 
     column_name: str
@@ -73,6 +74,7 @@ class ReportedViolation:
     renamed_to: str | None = None
     is_rename_certain: bool = False
     is_earlier: bool = False
+    query: FailedQuery | None = None
 
 
 @dataclass(frozen=True)

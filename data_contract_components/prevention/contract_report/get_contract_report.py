@@ -59,7 +59,9 @@ def _shorten_paths(text: str) -> str:
 
 def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: datetime.date) -> ContractReport:
     """The report of what was read; if no contract is enforced, the contracts could not be checked."""
-    violations = group_by_contract(ContractViolationDetector(*state, today).find_violations("binding", "reported"))
+    violations = group_by_contract(
+        ContractViolationDetector(*state, today=today).find_violations("binding", "reported")
+    )
     found_tables = set(state.catalog_df[["table_schema", "table_name"]].itertuples(index=False, name=None))
     contracts = tuple(
         _make_contract(
@@ -91,7 +93,7 @@ def group_by_contract(violations: Iterable[Violation]) -> dict[str, list[Violati
 
 def make_violation(violation: Violation, line: int | None) -> ReportedViolation:
     values = (violation.expected, violation.found)
-    return ReportedViolation(violation.column_name, violation.key, *values, str(violation), line)
+    return ReportedViolation(violation.column_name, violation.key, *values, str(violation), line, query=violation.query)
 
 
 def make_owner(owner: OwnerSpec) -> Owner:
@@ -150,7 +152,7 @@ def _make_contract(
             for clause in clauses
         ),
         violations=tuple(
-            make_violation(violation, lines[json_paths[violation.column_name, violation.key]])
+            make_violation(violation, lines[violation.json_path or json_paths[violation.column_name, violation.key]])
             for violation in violations
         ),
     )

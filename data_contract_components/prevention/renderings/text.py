@@ -51,6 +51,10 @@ def _render_findings(contract: ReportedContract) -> list[str]:
     lines = []
     for finding in words.find_findings(contract):
         lines.append(f"  {finding.text}")
+        if query := finding.violation.query:
+            lines += [f"      {line}" for line in words.quote_line(query)]
+            lines += [f"    hint: {query.hint}"] if query.hint else []
+            lines.append(f"    fails in {words.render_place(query.path, query.line)}, column {query.column}")
         if finding.line:
             lines.append(f"    {words.render_line_label(contract)} {words.render_place(contract.path, finding.line)}")
         if finding.violation.is_earlier:

@@ -1,10 +1,11 @@
 """Step 8 of the flow: the words that all renderings of a report share."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
+from data_contract_components.detection.failed_query import FailedQuery
 from data_contract_components.detection.migration_changes.changes import SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
@@ -17,8 +18,15 @@ from data_contract_components.prevention.contract_report.contract_report import 
 
 SHOWN_TABLES = 20
 # Instead of the values, if a whole column or table is missing or not allowed.
-EXPECTED_WORDS = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
+EXPECTED_WORDS = {
+    "column_name": "present",
+    "table_name": "present",
+    "additionalColumns": "absent",
+    "queries": "accepted",
+}
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
+# Of a query's line.
+QUOTED_CHARACTERS = 72
 EARLIER = "Already broken in the base."
 
 
@@ -44,7 +52,12 @@ def find_findings(contract: ReportedContract) -> list[Finding]:
     if contract.is_table_missing and violations and violations[0].key == "column_name":
         text = f"Table '{contract.table}' is defined in contract but missing from data catalog"
         text += _render_new_name(violations[0])
-        return [Finding(WHOLE_TABLE, "table_name", contract.table_name, None, contract.line, text, violations[0])]
+        missing = Finding(WHOLE_TABLE, "table_name", contract.table_name, None, contract.line, text, violations[0])
+        return [missing, *_find_findings(violation for violation in violations if violation.query)]
+    return _find_findings(violations)
+
+
+def _find_findings(violations: Iterable[ReportedViolation]) -> list[Finding]:
     return [
         Finding(
             violation.column_name,
@@ -61,7 +74,7 @@ def find_findings(contract: ReportedContract) -> list[Finding]:
 
 def _render_violation(violation: ReportedViolation) -> str:
     text = violation.message
-    if violation.key not in ("column_name", "additionalColumns"):
+    if violation.key not in ("column_name", "additionalColumns", "queries"):
         text = f"{violation.column_name}: {text}"
     return text + _render_new_name(violation)
 
@@ -73,6 +86,13 @@ def _render_new_name(violation: ReportedViolation) -> str:
 
 def count(things: Collection[object], noun: str) -> str:
     return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def quote_line(query: FailedQuery) -> list[str]:
+    """The line of the query that PostgreSQL names, and below it a mark at the place; a long line from near there."""
+    start = max(0, query.column - 1 - QUOTED_CHARACTERS // 2)
+    text = query.source_line[start : start + QUOTED_CHARACTERS].replace("\t", " ")
+    return [f"{'…' if start else ''}{text}", f"{' ' * (query.column - 1 - start + bool(start))}^"]
 
 
 def render_place(path: str, line: int | None) -> str:
