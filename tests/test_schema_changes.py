@@ -247,7 +247,7 @@ def to_facts(facts: dict[str, Any]) -> dict[str, Any]:
 
 class TestFindSchemaChanges(unittest.TestCase):
     def find_changes(self, scratch: ScratchDatabases, base: Migrations, head: Migrations) -> list[SchemaChange]:
-        traces, _ = run_migrations(scratch, base, head, ())
+        traces, _ = run_migrations(scratch, base, head, lambda _: None)
         return find_schema_changes(*traces, head.paths, {})
 
     def test_the_changes_turn_the_base_into_the_head_and_each_of_them_is_needed(self) -> None:

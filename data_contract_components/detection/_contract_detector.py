@@ -3,37 +3,37 @@
 import argparse
 import datetime
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from data_contract_components.contract_definition.contract_spec import Contract
-from data_contract_components.detection._consumer_queries import QueryKey, Verdict, find_queries, judge_queries
+from data_contract_components.detection._consumer_queries import ConsumerState, get_consumer_state
 from data_contract_components.detection._current_state import CurrentState, read_current_state
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 
 
 class ContractDetector:
-    """Contracts, catalog and verdicts on queries; those of the project and its database where they are not given.
+    """Contracts, catalog and what the database says of consumers; the project's where they are not given.
 
-    Who gives a catalog and no verdicts asks for no queries. `today` decides whether a deprecated contract still binds;
-    None is the day in UTC.
+    With a catalog alone, consumers are not looked at. `today` decides whether a deprecated contract still binds; None
+    is the day in UTC.
     """
 
     def __init__(
         self,
         contracts: dict[str, Contract] | None = None,
         catalog_df: pd.DataFrame | None = None,
-        verdicts: Mapping[QueryKey, Verdict] | None = None,
+        consumer_state: ConsumerState | None = None,
         today: datetime.date | None = None,
     ) -> None:
         self.contracts = get_data_contract_specs() if contracts is None else contracts
         self.today = today or datetime.datetime.now(datetime.UTC).date()
         if catalog_df is not None:
             self.catalog_df = catalog_df
-        if catalog_df is not None or verdicts is not None:
-            self.verdicts = verdicts or {}
+        if catalog_df is not None or consumer_state is not None:
+            self.consumer_state = consumer_state or ConsumerState()
 
     @functools.cached_property
     def catalog_df(self) -> pd.DataFrame:
@@ -41,9 +41,9 @@ class ContractDetector:
         return get_data_catalog(tables=get_tables(self.contracts))
 
     @functools.cached_property
-    def verdicts(self) -> Mapping[QueryKey, Verdict]:
-        """What PostgreSQL says of the consumers' queries, asked when it is first needed."""
-        return judge_queries(find_queries(self.contracts))
+    def consumer_state(self) -> ConsumerState:
+        """What the database says of the consumers, asked when it is first needed."""
+        return get_consumer_state(self.contracts)
 
 
 def run_detector(

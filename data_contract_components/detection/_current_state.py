@@ -1,23 +1,22 @@
 """What is checked: the contracts, and the catalog of the database that the migrations built."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
 from data_contract_components.contract_definition.contract_spec import Contract, ensure_a_contract_binds
 from data_contract_components.data_assets._stale_database import ensure_applied_revisions_are_current
-from data_contract_components.detection._consumer_queries import QueryKey, Verdict, find_queries, judge_queries
+from data_contract_components.detection._consumer_queries import ConsumerState, get_consumer_state
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 
 
 class CurrentState(NamedTuple):
-    """The contracts by name, the catalog of their tables, and what PostgreSQL says of their consumers' queries."""
+    """The contracts by name, the catalog of their tables, and what the database says of their consumers."""
 
     contracts: dict[str, Contract]
     catalog_df: pd.DataFrame
-    verdicts: Mapping[QueryKey, Verdict]
+    consumer_state: ConsumerState
 
 
 def read_current_state(*, may_none_bind: bool = False) -> CurrentState:
@@ -31,4 +30,4 @@ def read_current_state(*, may_none_bind: bool = False) -> CurrentState:
         ensure_a_contract_binds(contracts)
     ensure_applied_revisions_are_current()
     catalog_df = get_data_catalog(tables=get_tables(contracts))
-    return CurrentState(contracts, catalog_df, judge_queries(find_queries(contracts)))
+    return CurrentState(contracts, catalog_df, get_consumer_state(contracts))

@@ -10,11 +10,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_spec import Contract
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.data_assets._migrations import Migrations
-from data_contract_components.data_assets._scratch_databases import ScratchDatabases
+from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
+from data_contract_components.detection._consumer_queries import ConsumerState
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs, get_tables
 from data_contract_components.detection.contract_violation_detector import render_finding
@@ -22,6 +26,7 @@ from data_contract_components.detection.migration_changes.changes import LOOSENE
 from data_contract_components.detection.migration_changes.checkouts import open_base_checkout, open_head_checkout
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison, Side, compare_sides
 from data_contract_components.detection.migration_changes.run_both_sides import run_migrations
+from data_contract_components.detection.migration_changes.scratch_verdicts import get_scratch_state
 from data_contract_components.errors import ComparisonError, DataContractError, SettingsError
 from data_contract_components.escaping import escape, escape_controls
 from data_contract_components.settings import Settings, find_settings, get_settings
@@ -52,14 +57,24 @@ def get_data_migration_changes(
             Migrations(base_settings, name, settings.git_directory) as base_migrations,
             Migrations(settings.at(head_directory), "this checkout", settings.git_directory) as head_migrations,
         ):
-            traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
-    # The contracts name the checked database.
-    catalogs = tuple(catalog_df.assign(table_catalog=scratch.checked_database) for catalog_df in catalogs)
+
+            def read(database: ScratchDatabase) -> tuple[pd.DataFrame, ConsumerState]:
+                catalog_df = get_data_catalog(PostgresDB(database.url), tables)
+                # The contracts name the checked database.
+                catalog_df = catalog_df.assign(table_catalog=scratch.checked_database)
+                return catalog_df, get_scratch_state(base_contracts, head_contracts, database=database)
+
+            traces, states = run_migrations(scratch, base_migrations, head_migrations, read)
+            new_texts = {
+                revision: (path, (head_directory / path).read_text(encoding="utf-8", errors="replace"))
+                for revision, path in head_migrations.paths.items()
+                if revision not in base_migrations.paths
+            }
     return compare_sides(
         base,
         base_commit,
-        Side(base_contracts, traces[0], catalogs[0], base_migrations.paths),
-        Side(head_contracts, traces[1], catalogs[1], head_migrations.paths),
+        Side(base_contracts, traces[0], *states[0], base_migrations.paths),
+        Side(head_contracts, traces[1], *states[1], head_migrations.paths, new_texts),
         get_data_catalog(tables=tables) if has_checked_database else None,
     )
 

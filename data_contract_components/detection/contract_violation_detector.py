@@ -2,16 +2,17 @@
 
 import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition._json_text import render_value
+from data_contract_components.contract_definition._json_text import render_difference, render_value
 from data_contract_components.contract_definition.contract_spec import (
     ELEMENT_PREFIX,
     WHOLE_TABLE,
+    ConsumerQuery,
     Contract,
     Enforcement,
     JsonPath,
@@ -19,12 +20,13 @@ from data_contract_components.contract_definition.contract_spec import (
     get_enforcement,
 )
 from data_contract_components.contract_definition.spec_problems import ANY_DATABASE
-from data_contract_components.detection._consumer_queries import QueryKey, Verdict, find_failed_query, get_key
+from data_contract_components.detection._consumer_queries import ConsumerState, Refusal, find_failed_query, get_key
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
 from data_contract_components.detection._current_state import CurrentState
 from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, CatalogColumn
 from data_contract_components.detection._get_data_contract_specs import get_table_key
 from data_contract_components.detection.failed_query import FailedQuery
+from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 
 # The keys of a contract's column, in the order in which they are compared.
 COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
@@ -55,8 +57,11 @@ class Violation:
 
     `key` is one of COMPARED_KEYS, "column_name" (the column is missing) or "additionalColumns" (the contract does not
     list it); for the WHOLE_TABLE, "table_type" or "table_catalog". `reason` is why what is declared does not count, or
-    what follows from another database. A consumer's `query` has the key "queries" and, in place of a column's name, its
-    own; `json_path` is then where the contract names it.
+    what follows from another database.
+
+    A consumer's `query` that is refused has the key "queries", one that gives other columns "resultColumns", and both
+    have its name in place of a column's; a column that a writer does not write as it has to has the key "consumers".
+    `json_path` is then where the contract has it. Only the comparison with the base knows the `cause`.
     """
 
     contract_name: str
@@ -69,11 +74,17 @@ class Violation:
     reason: str | None = None
     json_path: JsonPath | None = None
     query: FailedQuery | None = None
+    cause: SchemaChange | Place | None = None
 
     def __str__(self) -> str:
+        if self.key == "resultColumns" and self.query:
+            words = render_difference(self.expected, self.found)
+            return f"Result of query {self.column_name} of {self.query.consumer} {words}"
         if self.query:
             state = f" (SQL state {self.query.sql_state})" if self.query.sql_state else ""
             return f"Query {self.column_name} of {self.query.consumer} fails: {self.found}{state}"
+        if self.key == "consumers":
+            return str(self.found)
         if self.key == "column_name":
             return f"Column '{self.expected}' is defined in contract but missing from data catalog"
         if self.key == "additionalColumns":
@@ -138,7 +149,9 @@ class ContractViolationDetector(ContractDetector):
             violation
             for contract_name, contract in self.contracts.items()
             if get_enforcement(contract.spec, self.today) in enforcements
-            for violation in _find_violations(contract_name, contract, columns[contract_name], tables, self.verdicts)
+            for violation in _find_violations(
+                contract_name, contract, columns[contract_name], tables, self.consumer_state
+            )
         ]
 
 
@@ -151,7 +164,7 @@ def _find_violations(
     contract: Contract,
     columns: list[ContractColumn],
     tables: Tables,
-    verdicts: Mapping[QueryKey, Verdict],
+    consumer_state: ConsumerState,
 ) -> Iterator[Violation]:
     schema = contract.spec["schema"]
     violation = partial(Violation, contract_name, *contract.table)
@@ -177,10 +190,36 @@ def _find_violations(
         for column_name in table:
             if column_name not in schema["properties"]:
                 yield violation(column_name, "additionalColumns", None, column_name)
+    yield from _find_writer_violations(violation, contract, table, consumer_state)
     for query in contract.queries:
-        if (verdict := verdicts.get(get_key(query))) and (refusal := verdict.refusal):
-            failed = find_failed_query(query, refusal)
-            yield violation(query.name, "queries", None, refusal.message, None, query.json_path, failed)
+        if (verdict := consumer_state.verdicts.get(get_key(query))) and (refusal := verdict.refusal):
+            yield make_query_violation(contract_name, contract, query, refusal)
+
+
+def _find_writer_violations(
+    violation: Callable[..., Violation], contract: Contract, table: dict[str, CatalogColumn], state: ConsumerState
+) -> Iterator[Violation]:
+    """What a writer without queries cannot write, or does not, though it has to."""
+    automatic = state.automatic_columns.get(contract.table, {})
+    for index, consumer in enumerate(contract.spec.get("consumers", [])):
+        if consumer["role"] == "reader" or "queries" in consumer:
+            continue
+        place, who = ("consumers", index), f"writer {consumer['name']}"
+        written = consumer.get("columns", contract.spec["schema"]["properties"])
+        for name, column in table.items():
+            if not column.is_nullable and name not in automatic and name not in written:
+                words = f"{who} does not write it, and it is NOT NULL and has no default"
+                yield violation(name, "consumers", None, words, None, place)
+        for number, name in enumerate(consumer.get("columns", [])):
+            if automatic.get(name) or (name in table and not table[name].is_updatable):
+                words = f"{who} writes it, and it is {'generated always' if automatic.get(name) else 'not updatable'}"
+                yield violation(name, "consumers", None, words, None, (*place, "columns", number))
+
+
+def make_query_violation(contract_name: str, contract: Contract, query: ConsumerQuery, refusal: Refusal) -> Violation:
+    failed = find_failed_query(query, refusal)
+    name, place = query.name, query.json_path
+    return Violation(contract_name, *contract.table, name, "queries", None, refusal.message, None, place, failed)
 
 
 def _is_kept(key: str, expected: Any, found: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The type of a query that fails, for violations and for the report. Needs only Python's standard library."""
+"""The types of queries that fail or cannot be tried, also for the report. Needs only Python's standard library."""
 
 from dataclasses import dataclass
 
@@ -20,3 +20,13 @@ class FailedQuery:
     source_line: str
     sql_state: str | None = None
     hint: str | None = None
+
+
+@dataclass(frozen=True)
+class UntriedQuery:
+    """A writer's query of which it is not known whether it still works, and why not; `name` is its path."""
+
+    contract_name: str
+    consumer: str
+    name: str
+    reason: str

@@ -20,6 +20,7 @@ from data_contract_components.contract_definition.contract_spec import (
     find_clauses,
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, read_sql
+from data_contract_components.detection._consumer_queries import ConsumerState
 from data_contract_components.detection._get_data_catalog import PreparedCatalog, get_data_catalog
 from data_contract_components.detection.contract_mutation_score.mutations import (
     NEW_NAME,
@@ -135,7 +136,7 @@ class ContractMutations:
     def _find_violations(self, statement: str = "select") -> list[Violation]:
         # A statement may break several clauses, and each time finds the same table.
         if statement not in self._violations:
-            detector = ContractViolationDetector({"": self._contract}, verdicts={})
+            detector = ContractViolationDetector({"": self._contract}, consumer_state=ConsumerState())
             with self._undone(statement):
                 detector.catalog_columns = self._catalog.get_columns()
             self._violations[statement] = detector.find_violations(self._enforcement)

@@ -1,12 +1,15 @@
 """What a pull request changes: contracts, traces and catalogs of both sides become one comparison; pure."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+import datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import Contract, Owner, TableName
+from data_contract_components.contract_definition.contract_spec import Contract, Owner, TableName, get_enforcement
+from data_contract_components.detection._consumer_queries import ConsumerState, Verdict, get_key
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
+from data_contract_components.detection.failed_query import UntriedQuery
 from data_contract_components.detection.migration_changes.changes import ContractChange, Loosened, SchemaChange
 from data_contract_components.detection.migration_changes.contract_changes import (
     find_contract_changes,
@@ -14,6 +17,13 @@ from data_contract_components.detection.migration_changes.contract_changes impor
     with_stronger_clauses,
 )
 from data_contract_components.detection.migration_changes.migration_trace import Trace
+from data_contract_components.detection.migration_changes.query_changes import (
+    Verdicts,
+    find_query_cause,
+    find_query_changes,
+    find_read_columns,
+    find_untried_queries,
+)
 from data_contract_components.detection.migration_changes.schema_changes import find_schema_changes
 
 
@@ -21,13 +31,16 @@ from data_contract_components.detection.migration_changes.schema_changes import 
 class Side:
     """One of the two compared states: its contracts, what its migrations did, and the catalog that they built.
 
-    `paths` are the files of its revisions, from the repository's root, by revision.
+    `paths` are the files of its revisions, from the repository's root, by revision; `new_texts` are path and text of
+    those that the other side does not have.
     """
 
     contracts: dict[str, Contract]
     trace: Trace
     catalog_df: pd.DataFrame
+    consumer_state: ConsumerState
     paths: dict[str, str]
+    new_texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class MigrationComparison:
     `broken_promises` are violations of the base's contracts by this checkout's migrations or by the checked database.
     They leave out what the base breaks already, and what this checkout's own contracts report. All are clauses of
     contracts that are enforced. `owners` are those of the base's contracts; `head_names` are their present names.
+    `untried_queries` and `read_columns`, the columns that queries read of a contract's table, are of this checkout's
+    contracts.
     """
 
     base: str
@@ -49,6 +64,8 @@ class MigrationComparison:
     broken_promises: tuple[Violation, ...]
     owners: dict[str, Owner] = field(default_factory=dict)
     head_names: dict[str, str] = field(default_factory=dict)
+    untried_queries: tuple[UntriedQuery, ...] = ()
+    read_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def fails(self, loosened: Loosened = "fail") -> bool:
         """Whether the check fails: a contract is broken, or (unless "report") was loosened and its promise broken."""
@@ -62,36 +79,77 @@ def compare_sides(
 
     Promises count as broken also where the checked database breaks them, whose catalog is `checked_df`.
     """
+    today = datetime.datetime.now(datetime.UTC).date()
     head_names = match_contracts(base.contracts, head.contracts)
     promised_contracts = base.contracts | {
         name: with_stronger_clauses(base.contracts[name], head.contracts[head_name])
         for name, head_name in head_names.items()
     }
-    base_violations = _find_violations(base.contracts, base.catalog_df)
-    head_violations = _find_violations(head.contracts, head.catalog_df)
-    promised_violations = _find_violations(promised_contracts, head.catalog_df)
+    changes = tuple(find_schema_changes(base.trace, head.trace, head.paths, _find_contract_names(base, head)))
+    verdicts = (base.consumer_state.verdicts, head.consumer_state.verdicts)
+    known = {get_key(query) for contract in base.contracts.values() for query in contract.queries}
+
+    def find_violations(contracts: dict[str, Contract], side: Side) -> list[Violation]:
+        return _find_violations(contracts, side.catalog_df, side.consumer_state)
+
+    def find_head_violations(contracts: dict[str, Contract]) -> list[Violation]:
+        binding = {name: c for name, c in contracts.items() if get_enforcement(c.spec, today) == "binding"}
+        violations = [*find_violations(contracts, head), *find_query_changes(binding, known, *verdicts)]
+        return [_add_cause(violation, contracts, changes, head, *verdicts) for violation in violations]
+
+    base_violations = find_violations(base.contracts, base)
+    head_violations = find_head_violations(head.contracts)
+    promised_violations = find_head_violations(promised_contracts)
     if checked_df is not None:
         known_violations = [*promised_violations, *_find_violations(head.contracts, checked_df)]
         promised_violations += _subtract(_find_violations(promised_contracts, checked_df), known_violations)
     new_violations = _subtract(head_violations, base_violations)
-    contract_names: dict[TableName, set[str]] = {}
-    for name, contract in [*base.contracts.items(), *head.contracts.items()]:
-        contract_names.setdefault(contract.table, set()).add(name)
     return MigrationComparison(
         base_ref,
         base_commit,
-        tuple(find_schema_changes(base.trace, head.trace, head.paths, contract_names)),
+        changes,
         tuple(find_contract_changes(base.contracts, head.contracts)),
         violations=new_violations,
         earlier_violations=_subtract(head_violations, new_violations),
         broken_promises=_subtract(promised_violations, [*head_violations, *base_violations]),
         owners={name: contract.spec["owner"] for name, contract in base.contracts.items()},
         head_names=head_names,
+        untried_queries=tuple(find_untried_queries(head.contracts, *verdicts)),
+        read_columns=find_read_columns(head.contracts, head.consumer_state.verdicts),
     )
 
 
-def _find_violations(contracts: dict[str, Contract], catalog_df: pd.DataFrame) -> list[Violation]:
-    return ContractViolationDetector(contracts, catalog_df).find_violations("binding")
+def _find_contract_names(base: Side, head: Side) -> dict[TableName, set[str]]:
+    """The contracts of either side, by table."""
+    names: dict[TableName, set[str]] = {}
+    for name, contract in [*base.contracts.items(), *head.contracts.items()]:
+        names.setdefault(contract.table, set()).add(name)
+    return names
+
+
+def _find_violations(
+    contracts: dict[str, Contract], catalog_df: pd.DataFrame, consumer_state: ConsumerState | None = None
+) -> list[Violation]:
+    return ContractViolationDetector(contracts, catalog_df, consumer_state).find_violations("binding")
+
+
+def _add_cause(
+    violation: Violation,
+    contracts: dict[str, Contract],
+    changes: Collection[SchemaChange],
+    head: Side,
+    before: Verdicts,
+    after: Verdicts,
+) -> Violation:
+    """A query's violation with what changed the query."""
+    if violation.query is None:
+        return violation
+    contract = contracts[violation.contract_name]
+    query = next(query for query in contract.queries if query.json_path == violation.json_path)
+    key = get_key(query)
+    refusal = after[key].refusal or after[key].failure
+    cause = find_query_cause(changes, head.new_texts, query, contract.table, before.get(key, Verdict()), refusal)
+    return replace(violation, cause=cause)
 
 
 def _subtract(violations: Collection[Violation], known: Collection[Violation]) -> tuple[Violation, ...]:

@@ -40,12 +40,30 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
         if after.path != before.path:
             change = ClauseChange((), before.path.as_posix(), after.path.as_posix(), "metadata")
             changes.append(make(head_name, after.path, 1, change))
-        for change in find_clause_changes(before.spec, after.spec):
+        for change in [*find_clause_changes(before.spec, after.spec), *_find_query_changes(before, after)]:
             changes.append(make(head_name, after.path, after.find_line(change.json_path), change))
     for name in set(head) - set(head_names.values()):
         change = ClauseChange((), None, head[name].spec["schema"]["table_name"], "added")
         changes.append(_make_change(head[name], name, head[name].path, 1, change))
     return sorted(changes, key=lambda change: change.contract_name)
+
+
+def _find_query_changes(before: Contract, after: Contract) -> Iterator[ClauseChange]:
+    """The consumers' queries that are new or gone, or have another text or other rows."""
+    queries = {(query.consumer, query.name): query for query in after.queries}
+    known = {(query.consumer, query.name) for query in before.queries}
+    for query in before.queries:
+        new = queries.get((query.consumer, query.name))
+        if new is None:
+            yield ClauseChange(query.json_path, query.text, None, "removed")
+        elif new.text != query.text:
+            # Whether the new one asks for less, nobody can say.
+            yield ClauseChange(new.json_path, query.text, new.text, "loosened")
+        elif new.rows != query.rows:
+            yield ClauseChange((*new.json_path[:2], "rows"), query.rows, new.rows, "loosened")
+    for name, query in queries.items():
+        if name not in known:
+            yield ClauseChange(query.json_path, None, query.text, "added")
 
 
 def _make_change(owned: Contract, name: str, path: Path, line: int | None, change: ClauseChange) -> ContractChange:

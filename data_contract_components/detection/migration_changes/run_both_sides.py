@@ -1,16 +1,13 @@
 """Runs the migrations of both compared sides on scratch databases, and records only what they do not share."""
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-import pandas as pd
-
-from data_contract_components.contract_definition.contract_spec import TableName
 from data_contract_components.data_assets._migrations import Migrations, Recording
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase, ScratchDatabases
-from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection.migration_changes.migration_trace import COLUMNS_SQL, VERSIONS_SQL, Trace
 
 # As the parameter of a prepared statement.
@@ -18,10 +15,13 @@ TRACED = Recording(COLUMNS_SQL % {"table_names": "$1", "table_schemas": "null"},
 ALL_COLUMNS = {"table_names": None, "table_schemas": None}
 
 
+State = TypeVar("State")
+
+
 def run_migrations(
-    scratch: ScratchDatabases, base: Migrations, head: Migrations, tables: Collection[TableName]
-) -> tuple[tuple[Trace, Trace], tuple[pd.DataFrame, ...]]:
-    """What base and head did after the revisions that they share, and the catalogs of `tables` that they built."""
+    scratch: ScratchDatabases, base: Migrations, head: Migrations, read: Callable[[ScratchDatabase], State]
+) -> tuple[tuple[Trace, Trace], tuple[State, State]]:
+    """What base and head did after the revisions that they share, and what `read` gives of the databases they built."""
     base_database, head_database = scratch.create(), scratch.create()
     shared = _apply_shared(base, base_database, head, head_database)
     if shared and _read_columns(base_database) == _read_columns(head_database):
@@ -30,18 +30,18 @@ def run_migrations(
     elif shared:  # the same revisions import or read other files, or another env.py runs them
         base_database, head_database = scratch.create(), scratch.create()
         _apply_shared(base, base_database, head, head_database, may_share=False)
-    base_df = get_data_catalog(PostgresDB(base_database.url), tables) if base_database is head_database else None
-    if shared == len(base.paths) == len(head.paths) and base_df is not None:
-        return (Trace(), Trace()), (base_df, base_df)
-    if base_df is None:
+    base_state = read(base_database) if base_database is head_database else None
+    if shared == len(base.paths) == len(head.paths) and base_state is not None:
+        return (Trace(), Trace()), (base_state, base_state)
+    if base_state is None:
         base.begin(base_database, TRACED)
     head.begin(head_database, TRACED)
     head_trace = Trace.from_steps(head.end())
     base_trace = Trace(head_trace.first, [], head_trace.first)
-    if base_df is None:
+    if base_state is None:
         base_trace = Trace.from_steps(base.end())
-        base_df = get_data_catalog(PostgresDB(base_database.url), tables)
-    return (base_trace, head_trace), (base_df, get_data_catalog(PostgresDB(head_database.url), tables))
+        base_state = read(base_database)
+    return (base_trace, head_trace), (base_state, read(head_database))
 
 
 def _apply_shared(

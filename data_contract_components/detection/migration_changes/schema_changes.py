@@ -49,10 +49,15 @@ def find_schema_changes(
 def find_cause(
     changes: Iterable[SchemaChange], table_schema: str, table_name: str, column_name: str, key: str
 ) -> SchemaChange | None:
-    """The change that broke a contract's `key` of a column: of the key, else of the column, else of the table."""
+    """The change that broke a contract's `key` of a column: of the key, else of the column, else of the table.
+
+    "consumers" stands for each key of a column, as a writer may stumble over any.
+    """
     of_table = [c for c in changes if (c.table_schema, c.table_name) == (table_schema, table_name)]
     gone = ("removed", "renamed")
-    of_key = (c for c in of_table if c.change == "changed" and (c.column_name, c.key) == (column_name, key))
+    of_key = (
+        c for c in of_table if c.change == "changed" and c.column_name == column_name and key in (c.key, "consumers")
+    )
     of_column = (c for c in of_table if c.column_name == column_name and c.change != "changed")
     whole_table = (c for c in of_table if c.column_name is None and (c.change in gone or c.key == key))
     return next((change for found in (of_key, of_column, whole_table) for change in found), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from data_contract_components.contract_definition.contract_spec import Enforcement
-from data_contract_components.detection.failed_query import FailedQuery
+from data_contract_components.detection.failed_query import FailedQuery, UntriedQuery
 from data_contract_components.detection.migration_changes.changes import ContractChange, Line, Place, SchemaChange
 from data_contract_components.errors import DataContractError
 
@@ -104,6 +104,8 @@ class CheckedContract(ReportedContract):
 
     `table_catalog` is None where it is for whichever database is checked.
     `enforcement`: whether a violation fails the check, is only reported, or is not looked for.
+    Only a comparison with the base knows `read_columns`, those of the table that some consumer's query reads (None: no
+    query reads the table), and the writers' queries that could not be tried.
     """
 
     name: str
@@ -115,6 +117,23 @@ class CheckedContract(ReportedContract):
     consumers: tuple[Consumer, ...]
     table_catalog: str | None
     clauses: tuple[ReportedClause, ...]
+    read_columns: tuple[str, ...] | None = None
+    untried_queries: tuple[UntriedQuery, ...] = ()
+
+    @property
+    def promised_columns(self) -> list[str]:
+        return [clause.column_name for clause in self.clauses if clause.key == "column_name"]
+
+    @property
+    def relied_on_columns(self) -> list[str]:
+        """The columns that queries read, and that the contract does not promise."""
+        return [name for name in self.read_columns or () if name not in self.promised_columns]
+
+    @property
+    def unread_columns(self) -> list[str]:
+        """The columns that the contract promises, and that no query reads."""
+        read = self.read_columns
+        return [] if read is None else [name for name in self.promised_columns if name not in read]
 
 
 @dataclass(frozen=True)

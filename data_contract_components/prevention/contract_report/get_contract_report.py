@@ -127,6 +127,11 @@ def _make_contract(
             return "missing"
         return "broken" if (column_name, key) in broken else "kept"
 
+    def find_query_state(name: str) -> ClauseState:
+        if enforcement == "unchecked" or is_other_database:
+            return "unchecked"
+        return "broken" if (name, "queries") in broken else "kept"
+
     return CheckedContract(
         contract_name=contract.path.stem,
         path=contract.path.as_posix(),
@@ -150,6 +155,10 @@ def _make_contract(
                 find_state(clause.column_name, clause.key),
             )
             for clause in clauses
+        )
+        + tuple(
+            ReportedClause(query.name, "queries", query.consumer, lines[query.json_path], find_query_state(query.name))
+            for query in contract.queries
         ),
         violations=tuple(
             make_violation(violation, lines[violation.json_path or json_paths[violation.column_name, violation.key]])

@@ -1,15 +1,16 @@
 """Adds to the report what changed since the base: the cause of each violation, and the broken promises."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from data_contract_components.command import render_error
+from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.detection.migration_changes.changes import Loosened, SchemaChange
+from data_contract_components.detection.migration_changes.changes import Loosened, Place, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.detection.migration_changes.schema_changes import find_cause
 from data_contract_components.prevention.contract_report.contract_report import (
@@ -56,15 +57,22 @@ def _add_comparison(report: ContractReport, comparison: MigrationComparison, loo
     earlier = {
         (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
     }
+    causes = {_identify(violation): violation.cause for violation in comparison.violations}
     promises = tuple(
-        _add_causes(_make_broken_promise(comparison, name, violations), comparison.changes)
+        _add_causes(
+            _make_broken_promise(comparison, name, violations),
+            comparison.changes,
+            {_identify(violation): violation.cause for violation in violations},
+        )
         for name, violations in group_by_contract(comparison.broken_promises).items()
     )
-    is_failed = bool(promises) and loosened == "fail" and report.outcome == "passed"
+    contracts = tuple(_add_query_changes(contract, comparison) for contract in report.contracts)
+    is_broken = any(contract.violations for contract in contracts if contract.enforcement == "binding")
+    is_failed = is_broken or (bool(promises) and loosened == "fail")
     return replace(
         report,
-        outcome="violations" if is_failed else report.outcome,
-        contracts=tuple(_add_causes(contract, comparison.changes, earlier) for contract in report.contracts),
+        outcome="violations" if is_failed and report.outcome == "passed" else report.outcome,
+        contracts=tuple(_add_causes(contract, comparison.changes, causes, earlier) for contract in contracts),
         comparison=Comparison(
             comparison.base,
             comparison.base_commit,
@@ -75,14 +83,52 @@ def _add_comparison(report: ContractReport, comparison: MigrationComparison, loo
     )
 
 
-def _add_causes(contract: C, changes: Sequence[SchemaChange], earlier: Collection[tuple[str, str, str]] = ()) -> C:
+def _identify(violation: Violation) -> tuple[str, str, str]:
+    return violation.contract_name, violation.column_name, violation.key
+
+
+def _add_query_changes(contract: CheckedContract, comparison: MigrationComparison) -> CheckedContract:
+    """The contract with what is only seen by comparing: its queries that do something else than in the base."""
+    known = {(violation.column_name, violation.key) for violation in contract.violations}
+    new = [
+        violation
+        for violation in comparison.violations
+        if violation.query
+        and violation.contract_name == contract.contract_name
+        and (violation.column_name, violation.key) not in known
+    ]
+    lines = {clause.column_name: clause.line for clause in contract.clauses if clause.key == "queries"}
+    broken = {violation.column_name for violation in new}
+    return replace(
+        contract,
+        violations=contract.violations + tuple(make_violation(v, lines[v.column_name]) for v in new),
+        clauses=tuple(
+            replace(clause, state="broken") if clause.key == "queries" and clause.column_name in broken else clause
+            for clause in contract.clauses
+        ),
+        read_columns=comparison.read_columns.get(contract.contract_name),
+        untried_queries=tuple(q for q in comparison.untried_queries if q.contract_name == contract.contract_name),
+    )
+
+
+def _add_causes(
+    contract: C,
+    changes: Sequence[SchemaChange],
+    query_causes: Mapping[tuple[str, str, str], SchemaChange | Place | None],
+    earlier: Collection[tuple[str, str, str]] = (),
+) -> C:
     """Each violation with the call that broke the clause, and with the new name of its column or table."""
     table_schema, table_name = contract.table_schema, contract.table_name
 
     def add_cause(violation: ReportedViolation) -> ReportedViolation:
-        if (contract.contract_name, violation.column_name, violation.key) in earlier:
+        clause = (contract.contract_name, violation.column_name, violation.key)
+        if clause in earlier:
             return replace(violation, is_earlier=True)
-        change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
+        change = query_causes.get(clause)
+        if isinstance(change, Place):
+            return replace(violation, cause=change)
+        if change is None:
+            change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
         if change is None or change.place is None:
             return violation
         if change.change != "renamed":
@@ -111,8 +157,10 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
         )
         return next(inside, contract_changes[0]).place.line
 
-    def find_clause_line(column_name: str, key: str) -> int | None:
-        column = f"$.schema.properties.{column_name}"
+    def find_clause_line(violation: Violation) -> int | None:
+        if violation.json_path:
+            return find_line(render_json_path(violation.json_path), "$.consumers")
+        column, key = f"$.schema.properties.{violation.column_name}", violation.key
         element_key = key.removeprefix(ELEMENT_PREFIX)
         return find_line(f"{column}.constraints.{key}", f"{column}.array_element.{element_key}", column)
 
@@ -129,9 +177,6 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
             and (change.table_schema, change.table_name) == (table_schema, table_name)
             for change in comparison.changes
         ),
-        violations=tuple(
-            make_violation(violation, find_clause_line(violation.column_name, violation.key))
-            for violation in violations
-        ),
+        violations=tuple(make_violation(violation, find_clause_line(violation)) for violation in violations),
         is_deleted=head_name is None,
     )

@@ -1,0 +1,145 @@
+"""What PostgreSQL says of the consumers' queries in a scratch database, where they can be tried and nothing is lost."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import psycopg2
+from psycopg2.extensions import cursor
+
+from data_contract_components.contract_definition.contract_spec import ConsumerQuery, Contract
+from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE
+from data_contract_components.data_assets._scratch_databases import ScratchDatabase
+from data_contract_components.detection._consumer_queries import (
+    ConsumerState,
+    Verdict,
+    find_queries,
+    get_automatic_columns,
+    is_undecided,
+    judge_queries,
+    make_name,
+    make_refusal,
+    prepare,
+)
+
+PARAMETER_TYPES_SQL = "select parameter_types::text[] from pg_catalog.pg_prepared_statements where name = %s"
+VIEW_COLUMNS_SQL = """
+select attname || ' ' || pg_catalog.format_type(atttypid, atttypmod)
+from pg_catalog.pg_attribute
+where attrelid = %s::pg_catalog.regclass
+order by attnum
+"""
+# What a view uses, its rule depends on.
+VIEW_READS_SQL = """
+select distinct pg_namespace.nspname::text, pg_class.relname::text, pg_attribute.attname::text
+from pg_catalog.pg_rewrite
+join pg_catalog.pg_depend
+    on pg_depend.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass and pg_depend.objid = pg_rewrite.oid
+join pg_catalog.pg_class
+    on pg_depend.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and pg_class.oid = pg_depend.refobjid
+join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+left join pg_catalog.pg_attribute
+    on pg_attribute.attrelid = pg_class.oid and pg_attribute.attnum = pg_depend.refobjsubid
+    and pg_depend.refobjsubid <> 0
+where pg_rewrite.ev_class = %(view)s::pg_catalog.regclass and pg_class.oid <> pg_rewrite.ev_class
+order by 1, 2, 3
+"""
+IS_SUPERUSER_SQL = "select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) current_user"
+
+
+def get_scratch_state(*contracts: Mapping[str, Contract], database: ScratchDatabase) -> ConsumerState:
+    """What the database says, after its migrations. Readers' queries are not run, and everything is rolled back.
+
+    Raises: UndecidedQueryError; QueryError; DatabaseUnavailableError.
+    """
+    create_role = cache(_create_role)
+
+    def judge(open_cursor: cursor, query: ConsumerQuery) -> Verdict:
+        return _judge(open_cursor, query, create_role)
+
+    verdicts = judge_queries(find_queries(*contracts), database.url, judge, may_write=True)
+    return ConsumerState(verdicts, get_automatic_columns(*contracts, url=database.url))
+
+
+def _create_role(open_cursor: cursor) -> str | None:
+    """A role that may read and write everything and is no superuser, until this transaction is rolled back.
+
+    None where the current role is none either: the writers' queries then run as itself.
+    """
+    open_cursor.execute(IS_SUPERUSER_SQL)
+    if not open_cursor.fetchall()[0][0]:
+        return None
+    role = make_name()
+    open_cursor.execute(f"create role {role} in role pg_read_all_data, pg_write_all_data")
+    return role
+
+
+def _judge(open_cursor: cursor, query: ConsumerQuery, create_role: Callable[[cursor], str | None]) -> Verdict:
+    name = make_name()
+    refusal = prepare(open_cursor, query, name)
+    if refusal:
+        return Verdict(refusal)
+    open_cursor.execute(PARAMETER_TYPES_SQL, (name,))
+    ((types,),) = open_cursor.fetchall()
+    try:
+        if query.role == "reader":
+            return _analyse(open_cursor, query.statement.render(lambda number: f"cast(null as {types[number - 1]})"))
+        if types:
+            return Verdict(not_tried="its parameters have no values")
+        return _try(open_cursor, query, name, create_role(open_cursor))
+    finally:
+        open_cursor.execute(f"deallocate {name}")
+
+
+def _analyse(open_cursor: cursor, sql: str) -> Verdict:
+    """The result's columns, and what the query reads, by way of a view."""
+    view = make_name()
+    names: list[str] = []
+    open_cursor.execute("savepoint consumer_query")
+    try:
+        try:
+            open_cursor.execute(f"create temporary view {view} as {sql}")
+        except psycopg2.errors.DuplicateColumn:
+            open_cursor.execute("rollback to savepoint consumer_query")
+            # A view has no two columns of one name, and a result may have.
+            open_cursor.execute(f"declare {view} no scroll cursor for {sql}")
+            open_cursor.execute(f"fetch 0 from {view}")
+            names = [column.name for column in open_cursor.description or ()]
+            aliases = ", ".join(f"column_{number}" for number in range(len(names)))
+            open_cursor.execute(f"create temporary view {view} ({aliases}) as {sql}")
+        open_cursor.execute(VIEW_COLUMNS_SQL, (f"pg_temp.{view}",))
+        columns = tuple(text for (text,) in open_cursor.fetchall())
+        if names:
+            columns = tuple(f"{name} {text.partition(' ')[2]}" for name, text in zip(names, columns, strict=True))
+        open_cursor.execute(VIEW_READS_SQL, {"view": f"pg_temp.{view}"})
+        return Verdict(columns=columns, reads=frozenset(open_cursor.fetchall()))
+    except psycopg2.Error as error:
+        if error.pgcode is None:
+            raise
+        # No view can be made of it, as of one that changes rows in a WITH.
+        return Verdict()
+    finally:
+        open_cursor.execute("rollback to savepoint consumer_query")
+
+
+def _try(open_cursor: cursor, query: ConsumerQuery, name: str, role: str | None) -> Verdict:
+    """The verdict of running a writer's query, with the constraints that are deferred."""
+    open_cursor.execute("savepoint consumer_query")
+    try:
+        if role:
+            open_cursor.execute(f"set local role {role}")
+        if query.rows:
+            try:
+                open_cursor.execute(query.rows)
+            except psycopg2.Error as error:
+                return Verdict(not_tried=f"the rows that it needs are refused: {error.diag.message_primary or error}")
+        open_cursor.execute(f"execute {name}")
+        open_cursor.execute("set constraints all immediate")
+        return Verdict()
+    except psycopg2.Error as error:
+        if error.pgcode is None:
+            raise
+        if is_undecided(error.pgcode) and error.pgcode != INSUFFICIENT_PRIVILEGE:  # which a policy of rows gives, too
+            return Verdict(not_tried=f"{error.diag.message_primary} (SQL state {error.pgcode})")
+        return Verdict(failure=make_refusal(query, error))
+    finally:
+        open_cursor.execute("rollback to savepoint consumer_query")
