@@ -1,8 +1,9 @@
 """The text of an .sql file: where its statements end, which of their words are parameters. The rest is PostgreSQL's."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # As in PostgreSQL's scan.l, with standard_conforming_strings on. What does not end, ends with the file.
 _E_STRING = r"'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)"
@@ -41,12 +42,22 @@ class _Token:
 class Statement:
     """One statement; `start` and its pieces are offsets in the file. A piece is text, or the number of a parameter.
 
-    `kind` is its first word, behind WITH the one that does something.
+    `kind` is its first word, behind WITH the one that does something. Parameters up to `last_number` have their number
+    in the file.
     """
 
     kind: str
     start: int
     pieces: tuple[tuple[int, str | int], ...]
+    last_number: int = 0
+
+    def separate(self) -> "Statement":
+        """The same with another parameter wherever one with a name stands: a client puts in a literal there."""
+        numbers = itertools.count(self.last_number + 1)
+        pieces = (
+            (start, next(numbers) if isinstance(p, int) and p > self.last_number else p) for start, p in self.pieces
+        )
+        return replace(self, pieces=tuple(pieces))
 
     def render(self, render_parameter: Callable[[int], str] = "${}".format) -> str:
         return "".join(_render_piece(piece, render_parameter) for _, piece in self.pieces)
@@ -131,7 +142,7 @@ def _make_statement(tokens: list[_Token]) -> Statement:
         else:
             pieces.append((token.start, piece))
         previous = previous if token.kind == "blank" else token.text.upper()
-    return Statement(_find_kind(tokens), tokens[0].start, tuple(pieces))
+    return Statement(_find_kind(tokens), tokens[0].start, tuple(pieces), last)
 
 
 def _find_kind(tokens: list[_Token]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import cursor
 
+from data_contract_components.contract_definition._sql_text import Statement
 from data_contract_components.contract_definition.consumer_queries import find_line_and_column
 from data_contract_components.contract_definition.contract_spec import ConsumerQuery, Contract, TableName
 from data_contract_components.data_assets._query_postgres_helper import (
@@ -32,6 +33,7 @@ set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s';
 set local standard_conforming_strings = on
 """
 INDETERMINATE_DATATYPE = "42P18"
+UNKNOWN_TYPE = (INDETERMINATE_DATATYPE, "42P08")
 # Of these SQL states, or classes of them, nothing follows for the query: rights, locks, time, memory, disk.
 UNDECIDED = (INSUFFICIENT_PRIVILEGE, "55P03", "40", "53", "54", "57", "58", "XX")
 # Text and rows, which together decide what PostgreSQL says.
@@ -162,7 +164,7 @@ def get_automatic_columns(
 
 def _judge(open_cursor: cursor, query: ConsumerQuery) -> Verdict:
     name = make_name()
-    refusal = prepare(open_cursor, query, name)
+    _, refusal = prepare(open_cursor, query, name)
     if refusal is None:
         open_cursor.execute(f"deallocate {name}")
     return Verdict(refusal)
@@ -173,23 +175,31 @@ def make_name() -> str:
     return f"contracts_{secrets.token_hex(6)}"
 
 
-def prepare(open_cursor: cursor, query: ConsumerQuery, name: str) -> Refusal | None:
-    """Why PostgreSQL does not prepare the query under this name, if so.
+def prepare(open_cursor: cursor, query: ConsumerQuery, name: str) -> tuple[Statement, Refusal | None]:
+    """The statement that PostgreSQL has prepared under this name, or the one that it refuses, and why.
 
     Raises: QueryError, UndecidedQueryError.
     """
+    statement, refusal = query.statement, _prepare(open_cursor, query, query.statement, name)
+    # One parameter in two places needs one type, and a literal that a client puts in there does not.
+    if refusal and refusal.sql_state in UNKNOWN_TYPE and (separate := statement.separate()) != statement:
+        return separate, _prepare(open_cursor, query, separate, name)
+    return statement, refusal
+
+
+def _prepare(open_cursor: cursor, query: ConsumerQuery, statement: Statement, name: str) -> Refusal | None:
     texts: set[int] = set()
     while True:
-        # A client puts in a literal where PostgreSQL does not know the parameter's type, and that is text.
+        # Where nothing gives a parameter a type, a literal would be text.
         types = ["text" if number in texts else "unknown" for number in range(1, max(texts, default=0) + 1)]
         head = f"prepare {name}{'(' + ', '.join(types) + ')' if types else ''} as "
         open_cursor.execute("savepoint consumer_query")
         try:
-            open_cursor.execute(head + query.statement.render())
+            open_cursor.execute(head + statement.render())
             open_cursor.execute("release savepoint consumer_query")
             return None
         except psycopg2.Error as error:
-            refusal = make_refusal(query, error, len(head))
+            refusal = make_refusal(error, statement, len(head))
             if is_undecided(refusal.sql_state):
                 raise UndecidedQueryError(query, refusal.sql_state, refusal.message) from error
         open_cursor.execute("rollback to savepoint consumer_query")
@@ -199,8 +209,8 @@ def prepare(open_cursor: cursor, query: ConsumerQuery, name: str) -> Refusal | N
         texts.add(int(parameter[1]))
 
 
-def make_refusal(query: ConsumerQuery, error: psycopg2.Error, head: int = 0) -> Refusal:
-    """The refusal in an error of a statement that has `head` characters before the query.
+def make_refusal(error: psycopg2.Error, statement: Statement, head: int = 0) -> Refusal:
+    """The refusal in an error of a statement that has `head` characters before the query's.
 
     Raises: QueryError where it is none of PostgreSQL's.
     """
@@ -213,7 +223,7 @@ def make_refusal(query: ConsumerQuery, error: psycopg2.Error, head: int = 0) -> 
         error.pgcode,
         message,
         diagnostics.message_hint,
-        query.statement.find_offset(max(position, 0)),
+        statement.find_offset(max(position, 0)),
         diagnostics.schema_name,
         diagnostics.table_name,
         diagnostics.column_name,

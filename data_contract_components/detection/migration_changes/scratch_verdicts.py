@@ -1,7 +1,6 @@
 """What PostgreSQL says of the consumers' queries in a scratch database, where they can be tried and nothing is lost."""
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 
 import psycopg2
 from psycopg2.extensions import cursor
@@ -51,41 +50,24 @@ def get_scratch_state(*contracts: Mapping[str, Contract], database: ScratchDatab
 
     Raises: UndecidedQueryError; QueryError; DatabaseUnavailableError.
     """
-    create_role = cache(_create_role)
-
-    def judge(open_cursor: cursor, query: ConsumerQuery) -> Verdict:
-        return _judge(open_cursor, query, create_role)
-
-    verdicts = judge_queries(find_queries(*contracts), database.url, judge, may_write=True)
+    verdicts = judge_queries(find_queries(*contracts), database.url, judge_in_scratch_database, may_write=True)
     return ConsumerState(verdicts, get_automatic_columns(*contracts, url=database.url))
 
 
-def _create_role(open_cursor: cursor) -> str | None:
-    """A role that may read and write everything and is no superuser, until this transaction is rolled back.
-
-    None where the current role is none either: the writers' queries then run as itself.
-    """
-    open_cursor.execute(IS_SUPERUSER_SQL)
-    if not open_cursor.fetchall()[0][0]:
-        return None
-    role = make_name()
-    open_cursor.execute(f"create role {role} in role pg_read_all_data, pg_write_all_data")
-    return role
-
-
-def _judge(open_cursor: cursor, query: ConsumerQuery, create_role: Callable[[cursor], str | None]) -> Verdict:
+def judge_in_scratch_database(open_cursor: cursor, query: ConsumerQuery) -> Verdict:
+    """The verdict in an open transaction, which is as before afterwards."""
     name = make_name()
-    refusal = prepare(open_cursor, query, name)
+    statement, refusal = prepare(open_cursor, query, name)
     if refusal:
         return Verdict(refusal)
     open_cursor.execute(PARAMETER_TYPES_SQL, (name,))
     ((types,),) = open_cursor.fetchall()
     try:
         if query.role == "reader":
-            return _analyse(open_cursor, query.statement.render(lambda number: f"cast(null as {types[number - 1]})"))
+            return _analyse(open_cursor, statement.render(lambda number: f"cast(null as {types[number - 1]})"))
         if types:
             return Verdict(not_tried="its parameters have no values")
-        return _try(open_cursor, query, name, create_role(open_cursor))
+        return _try(open_cursor, query, name)
     finally:
         open_cursor.execute(f"deallocate {name}")
 
@@ -121,12 +103,11 @@ def _analyse(open_cursor: cursor, sql: str) -> Verdict:
         open_cursor.execute("rollback to savepoint consumer_query")
 
 
-def _try(open_cursor: cursor, query: ConsumerQuery, name: str, role: str | None) -> Verdict:
+def _try(open_cursor: cursor, query: ConsumerQuery, name: str) -> Verdict:
     """The verdict of running a writer's query, with the constraints that are deferred."""
     open_cursor.execute("savepoint consumer_query")
     try:
-        if role:
-            open_cursor.execute(f"set local role {role}")
+        _leave_superuser(open_cursor)
         if query.rows:
             try:
                 open_cursor.execute(query.rows)
@@ -140,6 +121,20 @@ def _try(open_cursor: cursor, query: ConsumerQuery, name: str, role: str | None)
             raise
         if is_undecided(error.pgcode) and error.pgcode != INSUFFICIENT_PRIVILEGE:  # which a policy of rows gives, too
             return Verdict(not_tried=f"{error.diag.message_primary} (SQL state {error.pgcode})")
-        return Verdict(failure=make_refusal(query, error))
+        return Verdict(failure=make_refusal(error, query.statement))
     finally:
         open_cursor.execute("rollback to savepoint consumer_query")
+
+
+def _leave_superuser(open_cursor: cursor) -> None:
+    """Until the savepoint is rolled back, the role is none that may do everything: one that may read and write rows.
+
+    The role is created for that, and nobody else ever sees it. Where the current role is no superuser, it stays.
+    """
+    open_cursor.execute(IS_SUPERUSER_SQL)
+    ((is_superuser,),) = open_cursor.fetchall()
+    if is_superuser:
+        role = make_name()
+        # Within the savepoint of one query, as it locks the other two roles.
+        open_cursor.execute(f"create role {role} in role pg_read_all_data, pg_write_all_data")
+        open_cursor.execute(f"set local role {role}")
