@@ -7,10 +7,12 @@ report, which needs Python only, and Jinja2 for the HTML page.
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from data_contract_components.command import command, render_error, write_escaped
 from data_contract_components.detection.migration_changes.changes import LOOSENED
+from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     ContractReport,
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     report_path = get_settings().root_directory / REPORT_NAME
     for path in (report_path, report_path.with_suffix(".html")):
         path.unlink(missing_ok=True)
-    report = _check(options)
+    report = _add_source(_check(options))
     report_path.write_text(to_json(report), encoding="utf-8")
     print(render_text(report), end="")
     return EXIT_STATUS[report.outcome]
@@ -82,6 +84,15 @@ def _check(options: argparse.Namespace) -> ContractReport:
     except Exception as error:  # noqa: BLE001 - the report has the reason
         return ContractReport(COULD_NOT_CHECK, render_error(error))
     return report if options.base is None else add_changes(report, options.base, options.loosened)
+
+
+def _add_source(report: ContractReport) -> ContractReport:
+    try:
+        from data_contract_components.prevention.contract_report.report_source import get_report_source
+
+        return replace(report, source=get_report_source(os.environ))
+    except DataContractError:
+        return report  # a package is missing, which is the report's error
 
 
 def _render_file(options: argparse.Namespace) -> int:

@@ -63,12 +63,12 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
     found = {kind: [case for case in cases if case.situation == kind] for kind in ("promised", "not known", "earlier")}
     weaker = find_weaker_promises(report)
     groups = [
-        NextSteps("a migration breaks what is promised", _find_steps_of_breaking(breaking) if breaking else ()),
+        NextSteps("a migration breaks a promise", _find_steps_of_breaking(breaking) if breaking else ()),
         NextSteps("the migration is missing", _find_steps_of_promised(found["promised"], report)),
-        NextSteps("a contract was loosened, and is broken", _find_steps_of_loosened(report)),
+        NextSteps("the table breaks what a contract no longer promises", _find_steps_of_loosened(report)),
         NextSteps("a contract promises less", _find_steps_of_weaker(weaker)),
         NextSteps("the cause is not known", _find_steps_of_unknown(found["not known"], report)),
-        NextSteps("already broken in the base", _find_steps_of_earlier(found["earlier"])),
+        NextSteps("a contract is already broken in the base", _find_steps_of_earlier(found["earlier"])),
     ]
     return [group for group in groups if group.steps]
 

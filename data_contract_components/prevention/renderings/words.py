@@ -22,7 +22,10 @@ EXPECTED_WORDS = {"column_name": "present", "table_name": "present", "additional
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
 EARLIER = "Already broken in the base."
 NOT_BUILT = "Promised, not built yet: the migration is missing."
-NOT_COMPARED = "What changed in migrations and contracts was not looked at; --base main compares with the branch main."
+NOT_COMPARED = (
+    "not compared: what changed in migrations and contracts was not looked at; to compare with the branch main, add "
+    "--base main"
+)
 # How a clause came to be broken. "promised": the contract came first. "not known": nothing was compared, or no change
 # explains it. "loosened": a promise of the base.
 Situation = Literal["renamed", "dropped", "changed", "not allowed", "promised", "loosened", "not known", "earlier"]
@@ -106,7 +109,7 @@ def render_outcome(report: ContractReport) -> str:
     if report.broken_promises:
         text += f"; {count(report.broken_promises, 'contract')} loosened and broken"
     elif loosened:
-        text += f"; {count(loosened, 'contract')} loosened: ask the owner"
+        text += f"; {count(loosened, 'contract')} promising less: ask the owner"
     if report.conclusion == "could not compare":
         return f"could not compare: {text}, but what changed since the base is not known"
     return f"{report.outcome}: {text}"
