@@ -109,7 +109,7 @@ def render_outcome(report: ContractReport) -> str:
     if report.broken_promises:
         text += f"; {count(report.broken_promises, 'contract')} loosened and broken"
     elif loosened:
-        text += f"; {count(loosened, 'contract')} promising less: ask the owner"
+        text += f"; {len(loosened)} promise{'s' if len(loosened) == 1 else ''} less than in the base: ask the owner"
     if report.conclusion == "could not compare":
         return f"could not compare: {text}, but what changed since the base is not known"
     return f"{report.outcome}: {text}"
