@@ -2,12 +2,12 @@
 
 import datetime
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import database_url, describe, is_embedded
-from data_contract_components.errors import DatabaseUnavailableError
+from data_contract_components.detection.migration_changes.git_commands import git_output
+from data_contract_components.errors import ComparisonError, DatabaseUnavailableError
 from data_contract_components.prevention.contract_report.contract_report import ReportSource
 from data_contract_components.settings import get_settings
 
@@ -34,12 +34,9 @@ def get_report_source(environment: Mapping[str, str], head: str | None = None) -
 def _ask_git(directory: Path, *arguments: str) -> str | None:
     """What git answers; None where it is not installed, or the directory is not of a repository or has no such ref."""
     try:
-        # In a container, the directory may have another owner.
-        command = ["git", "-c", "safe.directory=*", *arguments]
-        answer = subprocess.run(command, cwd=directory, capture_output=True, text=True, errors="replace")
-    except FileNotFoundError:
+        return git_output(directory, *arguments).decode(errors="replace").strip()
+    except ComparisonError:
         return None
-    return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
 def _describe_database() -> str | None:
