@@ -125,7 +125,8 @@ def to_html(value: object) -> Markup:
 
 def breakable(value: object) -> Markup:
     """A value as HTML between tags, whose lines end after an underscore rather than within a word."""
-    return Markup(str(to_html(value)).replace("_", "_<wbr>"))
+    # Hidden, as a screen reader would read a blank there.
+    return Markup(str(to_html(value)).replace("_", '_<wbr aria-hidden="true">'))
 
 
 def _render_content_security_policy() -> str:

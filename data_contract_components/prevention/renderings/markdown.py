@@ -94,7 +94,8 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
     changes = _render_comparison(report, report.comparison, run) if report.comparison else []
     if not report.is_checked:
         reason = _render_log_part(report.error or "no reason given")
-        return NOT_CHECKED_HEAD, [reason, *changes, *reported], [NOT_CHECKED]
+        place = [_render_place(report.place, run)] if report.place else []
+        return NOT_CHECKED_HEAD, [reason, *place, *changes, *reported], [NOT_CHECKED]
     parts = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "binding"]
     parts += [*changes, *reported]
     steps = _render_next_steps(report)
@@ -221,6 +222,11 @@ def _render_found(finding: words.Finding) -> str:
     if name := finding.violation.renamed_to:
         text += f", {'' if finding.violation.is_rename_certain else 'seems '}renamed to {code(name)}"
     return text
+
+
+def _render_place(place: Place, run: Run | None) -> str:
+    text = f"In {_link(words.render_place(place.path, place.line), place.path, place.line, run)}"
+    return f"{text}, revision {code(place.revision)}" if place.revision else text
 
 
 def _render_call(place: Place | None, run: Run | None) -> str:
