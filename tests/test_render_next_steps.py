@@ -142,7 +142,7 @@ class TestNextSteps(unittest.TestCase):
                 "Keep the name of object_images.primary_image, and add image beside it.",
                 "Keep object_images.additional_images, and put the change beside it, into a new column, or a new table "
                 "with a contract of its own.",
-                "When all consumers have moved, remove the old one from the contract, and then from the database.",
+                "When all consumers have moved, remove the old part from the contract, and then from the database.",
                 "Or change the contract together: when the owner and the consumers agree, change it in a pull request "
                 "of its own, and merge that one first.",
             ],
