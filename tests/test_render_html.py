@@ -224,7 +224,7 @@ class TestPage(unittest.TestCase):
             self.assertGreater(len(steps), 3)
             self.assertEqual([step for step in steps if step not in text], [])
             messages = [
-                fenced.partition("\nThe check:")[0] for fenced in re.findall(r"```text\n(To: [^`]*)```", comment)
+                fenced.partition("\n\nThe check:")[0] for fenced in re.findall(r"```text\n(To: [^`]*)```", comment)
             ]
             self.assertGreater(len(messages), 0)
             self.assertEqual([message for message in messages if message not in text], [])

@@ -179,6 +179,8 @@ class TestNextSteps(unittest.TestCase):
                     self.assertNotIn("would break", text)
                     self.assertNotIn("consumers have moved", text)
                 self.assertIn("Not built yet: ", page)
+                verdict = "is promised, not built yet: the migration is missing:"
+                self.assertIn(verdict, render_annotations(report))
                 self.assertIn("not built yet\n", render_text(report).splitlines(keepends=True)[0])
 
     def test_what_a_branch_adds_and_drops_or_changes_again_is_not_contract_first(self) -> None:
