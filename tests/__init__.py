@@ -16,7 +16,7 @@ import termios
 import time
 import types
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -27,6 +27,7 @@ import psycopg2
 
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
+from data_contract_components.settings import get_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPONENTS = "data_contract_components"
@@ -130,6 +131,17 @@ def copy_repository(directory: Path) -> None:
     shutil.copytree(ROOT, directory, ignore=NOT_OF_THE_PROJECT)
     shutil.rmtree(directory / COMPONENTS)
     shutil.copytree(museum_project() / COMPONENTS, directory / COMPONENTS, ignore=NOT_OF_THE_PROJECT)
+
+
+@contextlib.contextmanager
+def settings_of(directory: Path) -> Iterator[None]:
+    """The settings of this process are those of `directory`, as if it had been started there."""
+    with contextlib.chdir(directory):
+        get_settings.cache_clear()
+        try:
+            yield
+        finally:
+            get_settings.cache_clear()
 
 
 def url_of_database(name: str) -> str:

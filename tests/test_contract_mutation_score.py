@@ -26,7 +26,17 @@ from data_contract_components.detection.contract_mutation_score.score import (
     render_score,
 )
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
-from tests import BINARIES, DatabaseTestCase, museum_project, read_data, run, run_on_terminal, start_server, wait_until
+from tests import (
+    BINARIES,
+    DatabaseTestCase,
+    museum_project,
+    read_data,
+    run,
+    run_on_terminal,
+    settings_of,
+    start_server,
+    wait_until,
+)
 from tests.contracts import ContractsTestCase, chapters_head
 
 MODULE = "data_contract_components.detection.contract_mutation_score"
@@ -57,6 +67,7 @@ class MutationTestCase(ContractsTestCase, DatabaseTestCase):
         """The status and the output of the command, in this process."""
         output = io.StringIO()
         with (
+            settings_of(museum_project()),
             mock.patch.dict(os.environ, DATABASE_URL=url or self.url),
             contextlib.redirect_stdout(output),
             contextlib.redirect_stderr(output),
