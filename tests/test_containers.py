@@ -122,6 +122,42 @@ class TestTest(ContainerTestCase):
         self.assertEqual((status, log.splitlines()[-1]), (2, "RuntimeError: a broken migration"), log)
 
 
+class TestAttached(unittest.TestCase):
+    """What the dev container says when somebody opens it, without a container."""
+
+    def setUp(self) -> None:
+        self.home = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (self.home / "etl").mkdir()
+
+    def attach(self, opened: str, **environment: str) -> tuple[int, str]:
+        result = subprocess.run(
+            ["sh", str(ROOT / ".ci/attached"), opened],
+            env={"PATH": os.environ["PATH"], "HOME": str(self.home)} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return result.returncode, result.stdout
+
+    def test_it_says_that_the_database_is_filled_or_why_it_is_not(self) -> None:
+        status, output = self.attach("/one/clone", CLONE="/one/clone")
+        self.assertEqual((status, output.split(".")[0]), (0, "The database has the sample records"))
+        (self.home / "etl/failed").write_text("a broken migration\n")
+        self.assertEqual(self.attach("/one/clone", CLONE="/one/clone"), (0, "a broken migration\n"))
+
+    def test_it_fails_in_the_container_of_another_clone(self) -> None:
+        status, output = self.attach("/two/clone", CLONE="/one/clone")
+        self.assertEqual(
+            (status, output.splitlines()[0].split(":")[0]), (1, "This container belongs to another clone, /one/clone")
+        )
+        self.assertIn("into /two/clone/.env", output)
+
+    def test_it_does_not_fail_where_the_clone_is_not_known(self) -> None:
+        self.assertEqual(self.attach("/two/clone")[0], 0)
+        self.assertEqual(self.attach("/two/clone", CLONE="/one/clone", CODESPACES="true")[0], 0)
+        self.assertEqual(self.attach("${localWorkspaceFolder}", CLONE="/one/clone")[0], 0)
+
+
 @unittest.skipUnless(COMPOSE and DEVCONTAINER, "COMPOSE and DEVCONTAINER do not say how to run containers")
 class TestDevContainer(unittest.TestCase):
     def setUp(self) -> None:
@@ -187,7 +223,7 @@ class TestDevContainer(unittest.TestCase):
         self.up(first)
         result = self.devcontainer("up", second)
         self.assertNotEqual(result.returncode, 0)
-        self.assertIn(f"This container belongs to another clone, {first}:", result.stdout)
+        self.assertIn(f"This container belongs to another clone, {first}: both directories", result.stdout)
         with (second / ".env").open("w") as file:
             file.write(f"COMPOSE_PROJECT_NAME=another-name-{os.getpid()}\n")
         self.up(second)
