@@ -16,8 +16,8 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from tests import ROOT
-from tests.test_docs import BLOCK, NOT_OF_THE_PROJECT, PAGES
+from tests import ROOT, copy_repository, museum_project
+from tests.test_docs import BLOCK, PAGES
 
 COMPOSE = shlex.split(os.environ.get("COMPOSE", ""))
 DEVCONTAINER = shlex.split(os.environ.get("DEVCONTAINER", ""))
@@ -32,7 +32,7 @@ class ContainerTestCase(unittest.TestCase):
         self.project = Path(tempfile.mkdtemp(prefix="containers-")) / "project"
         self.addCleanup(shutil.rmtree, self.project.parent)
         self.project.parent.chmod(0o755)
-        shutil.copytree(ROOT, self.project, ignore=NOT_OF_THE_PROJECT)
+        copy_repository(self.project)
         self.files = self.list_files()
         self.addCleanup(self.compose, "down", "--volumes", "--rmi=local")
 
@@ -82,7 +82,7 @@ class TestSandbox(ContainerTestCase):
         shell = "bash -ic pwd 2> /dev/null"
         self.assertIn("RuntimeError: a broken migration\n", self.execute(shell))
         path = self.project / MIGRATION
-        path.write_text((ROOT / MIGRATION).read_text())
+        path.write_text((museum_project() / MIGRATION).read_text())
         self.execute("make seed && rm ~/etl/failed")
         self.assertEqual(self.execute(shell), "/workspace\n")
 
@@ -168,7 +168,7 @@ class TestDevContainer(unittest.TestCase):
 
     def make_clone(self, path: str) -> Path:
         clone = self.directory / path
-        shutil.copytree(ROOT, clone, ignore=NOT_OF_THE_PROJECT)
+        copy_repository(clone)
         script = """
             git init -q -b main && git config user.name A && git config user.email a@example.org
             git add . && git commit -q -m all

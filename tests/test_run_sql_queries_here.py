@@ -8,7 +8,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from tests import BINARIES, ROOT, run, start_server
+from tests import BINARIES, ROOT, museum_project, run, start_server
 
 NOTEBOOK_PATH = ROOT / "run_sql_queries_here.ipynb"
 DEPARTMENTS_SQL = "select department, count(*) from object_gallery_info group by 1"
@@ -31,13 +31,13 @@ class TestNotebook(unittest.TestCase):
         # A server of its own, as the contract names the database, too.
         self.url = start_server(self, BINARIES["18"])
         self.database = PostgresDB(self.url)
-        run(["alembic", "upgrade", "head"], ROOT, self.url, check=True)
+        run(["alembic", "upgrade", "head"], museum_project(), self.url, check=True)
 
     def execute(self, cells: int | None = None, *, allow_errors: bool = False) -> list[str]:
         """What each of the first `cells` shows last, if it has code: its picture, its HTML, or else its text."""
         notebook = read_notebook()
         notebook.cells = notebook.cells[:cells]
-        resources = {"metadata": {"path": ROOT}}
+        resources = {"metadata": {"path": museum_project()}}
         client = NotebookClient(notebook, timeout=120, resources=resources, allow_errors=allow_errors)
         with mock.patch.dict(os.environ, DATABASE_URL=self.url):
             client.execute()
@@ -51,7 +51,7 @@ class TestNotebook(unittest.TestCase):
         ]
 
     def test_every_cell_runs_on_the_sample_data(self) -> None:
-        run(["data_contract_components.data_assets.seed_db"], ROOT, self.url, check=True)
+        run(["data_contract_components.data_assets.seed_db"], museum_project(), self.url, check=True)
         ready, departments, centuries, worked, yours, tables, clauses, kept, broken = self.execute()
         self.assertEqual(ready, "Ready: 8 tables.\n")
         # matplotlib draws text as glyphs, and has the text in a comment.
@@ -73,7 +73,7 @@ class TestNotebook(unittest.TestCase):
         )
 
     def test_a_broken_clause_is_shown_beside_what_is_found(self) -> None:
-        run(["data_contract_components.data_assets.seed_db"], ROOT, self.url, check=True)
+        run(["data_contract_components.data_assets.seed_db"], museum_project(), self.url, check=True)
         self.database.query("alter table object_images drop additional_images, alter primary_image type varchar(200)")
         clauses, broken = self.execute(allow_errors=True)[-3:-1]
         self.assertIn("<td>text</td>\n      <td>character varying</td>\n      <td>broken</td>", clauses)
