@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
-from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
+from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
 from data_contract_components.detection.failed_query import FailedQuery
-from data_contract_components.detection.migration_changes.changes import SchemaChange
+from data_contract_components.detection.migration_changes.changes import ContractChange, SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
     CheckedContract,
+    Comparison,
     ContractReport,
     Owner,
     ReportedContract,
@@ -28,6 +29,16 @@ FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalCol
 # Of a query's line.
 QUOTED_CHARACTERS = 72
 EARLIER = "Already broken in the base."
+NOT_BUILT = "Promised, not built yet: the migration is missing."
+NOT_COMPARED = (
+    "not compared: what changed in migrations and contracts was not looked at; to compare with the branch main, add "
+    "--base main"
+)
+# How a clause came to be broken. "promised": the contract came first. "not known": nothing was compared, or no change
+# explains it. "loosened": a promise of the base.
+Situation = Literal["renamed", "dropped", "changed", "not allowed", "promised", "loosened", "not known", "earlier"]
+# Changes at these paths of a contract concern each of its clauses.
+WHOLE_CONTRACT = ("$", "$.status", "$.sunset", "$.schema.table_catalog", "$.schema.table_schema", "$.schema.table_name")
 
 
 @dataclass(frozen=True)
@@ -103,11 +114,86 @@ def render_owner(owner: Owner) -> str:
     return f"{owner.name}, {owner.email}"
 
 
-def render_verdict(contract: ReportedContract) -> str:
+def render_outcome(report: ContractReport) -> str:
+    """The outcome and its counts, without a reason."""
+    if not report.is_checked:
+        return "could not check"
+    binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
+    broken = [contract for contract in binding if contract.violations]
+    not_built = [contract for contract in broken if is_not_built(contract, report.comparison)]
+    counts = {"broken": len(broken) - len(not_built), "not built yet": len(not_built)}
+    text = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    total = count(binding, "contract")
+    text = text.replace(" ", f" of {total} ", 1) if text else f"{total} kept"
+    loosened = {change.contract_name for change in report.weaker_promises}
+    if report.broken_promises:
+        text += f"; {count(report.broken_promises, 'contract')} loosened and broken"
+    elif loosened:
+        text += f"; {len(loosened)} promise{'s' if len(loosened) == 1 else ''} less than in the base: ask the owner"
+    if report.conclusion == "could not compare":
+        return f"could not compare: {text}, but what changed since the base is not known"
+    return f"{report.outcome}: {text}"
+
+
+def find_situations(contract: ReportedContract, comparison: Comparison | None) -> dict[tuple[str, str], Situation]:
+    """How each violation of the contract came about, by its column and key."""
+    changes = [
+        change
+        for change in (comparison.contract_changes if comparison else ())
+        if change.contract_name == contract.contract_name and change.kind in ("added", "tightened", "loosened")
+    ]
+    return {
+        (violation.column_name, violation.key): _find_situation(contract, violation, changes)
+        for violation in contract.violations
+    }
+
+
+def _find_situation(
+    contract: ReportedContract, violation: ReportedViolation, changes: Iterable[ContractChange]
+) -> Situation:
+    """`changes` are those by which this checkout's contract came to promise what it does."""
+    if isinstance(contract, BrokenPromise):
+        return "loosened"
+    if violation.is_earlier:
+        return "earlier"
+    if violation.renamed_to:
+        return "renamed"
+    kinds = {change.kind for change in changes if _concerns(change.json_path, violation)}
+    is_missing = violation.key == "column_name"
+    # What was added by this checkout, and was not dropped by it, was never there.
+    if kinds and (violation.cause is None or ("added" in kinds and not is_missing)):
+        return "promised"
+    if violation.cause is None:
+        return "not known"
+    return "dropped" if is_missing else "not allowed" if violation.key == "additionalColumns" else "changed"
+
+
+def _concerns(json_path: str, violation: ReportedViolation) -> bool:
+    """Whether the broken clause is at that path of the contract, or below it."""
+    column, key = f"$.schema.properties.{violation.column_name}", violation.key
+    element_key = key.removeprefix(ELEMENT_PREFIX)
+    clauses: tuple[str, ...] = (
+        f"{column}.constraints.{key}",
+        f"{column}.array_element.{element_key}",
+        f"$.schema.{key}",
+    )
+    if key == "column_name":
+        clauses = (column,)
+    return json_path in WHOLE_CONTRACT or any(f"{clause}.".startswith(f"{json_path}.") for clause in clauses)
+
+
+def is_not_built(contract: ReportedContract, comparison: Comparison | None) -> bool:
+    """Whether all that is wrong with the contract is that it came before the migration."""
+    return set(find_situations(contract, comparison).values()) == {"promised"}
+
+
+def render_verdict(contract: ReportedContract, comparison: Comparison | None = None) -> str:
     """What is wrong with the contract: the rest of a sentence that begins with its name."""
     if isinstance(contract, BrokenPromise):
         return f"was {'deleted' if contract.is_deleted else 'loosened'}; the database breaks the old promise"
-    return f"is broken, but not enforced ({render_status(contract)})" if is_not_enforced(contract) else "is broken"
+    if is_not_enforced(contract):
+        return f"is broken, but not enforced ({render_status(contract)})"
+    return "is promised, not built yet: the migration is missing" if is_not_built(contract, comparison) else "is broken"
 
 
 def is_not_enforced(contract: ReportedContract) -> TypeGuard[CheckedContract]:
