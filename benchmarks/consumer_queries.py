@@ -62,7 +62,12 @@ def seconds(call: Callable[[], object]) -> float:
 
 def check(root: Path) -> Callable[[], object]:
     command = [sys.executable, "-m", "data_contract_components.prevention.report"]
-    return lambda: subprocess.run(command, cwd=root, check=True, capture_output=True)
+
+    def run() -> None:
+        process = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        assert process.returncode == 0, process.stdout + process.stderr
+
+    return run
 
 
 def compare(root: Path) -> Callable[[], object]:

@@ -51,6 +51,10 @@ class Statement:
     pieces: tuple[tuple[int, str | int], ...]
     last_number: int = 0
 
+    @property
+    def has_parameters(self) -> bool:
+        return any(isinstance(piece, int) for _, piece in self.pieces)
+
     def separate(self) -> "Statement":
         """The same with another parameter wherever one with a name stands: a client puts in a literal there."""
         numbers = itertools.count(self.last_number + 1)

@@ -7,6 +7,7 @@ from data_contract_components.contract_definition._json_text import render_json_
 from data_contract_components.contract_definition._sql_text import (
     READING_KINDS,
     WRITING_KINDS,
+    Statement,
     find_statements,
 )
 from data_contract_components.contract_definition.contract_spec import (
@@ -46,20 +47,17 @@ def read_queries(
     for index, consumer in enumerate(contract.spec.get("consumers", [])):
         rows = None
         if "rows" in consumer and (rows := read(consumer["rows"], ("consumers", index, "rows"))) is not None:
-            problems += _find_problems(directory / contract.path.parent / consumer["rows"], rows, WRITING_KINDS)
+            path = directory / contract.path.parent / consumer["rows"]
+            problems += _find_problems(path, rows, find_statements(rows), WRITING_KINDS)
         for number, name in enumerate(consumer.get("queries", [])):
             place = ("consumers", index, "queries", number)
             path = contract.path.parent / name
             if (text := read(name, place)) is None:
                 continue
-            kinds = KINDS[consumer["role"]]
-            found = list(_find_problems(directory / path, text, kinds, is_query=True))
-            problems += found
-            if not found:
-                (statement,) = find_statements(text)
-                queries.append(
-                    ConsumerQuery(consumer["name"], consumer["role"], place, name, path, text, statement, rows)
-                )
+            statements = find_statements(text)
+            problems += _find_problems(directory / path, text, statements, KINDS[consumer["role"]], is_query=True)
+            names = (consumer["name"], consumer["role"])
+            queries += (ConsumerQuery(*names, place, name, path, text, first, rows) for first in statements[:1])
     return tuple(queries), problems
 
 
@@ -85,11 +83,12 @@ def _read_text(file: Path, path: str, repository: Path) -> str:
     return text
 
 
-def _find_problems(path: Path, text: str, kinds: tuple[str, ...], *, is_query: bool = False) -> Iterator[SpecProblem]:
+def _find_problems(
+    path: Path, text: str, statements: list[Statement], kinds: tuple[str, ...], *, is_query: bool = False
+) -> Iterator[SpecProblem]:
     """Where the file does not have statements of these kinds, a query's exactly one."""
     *others, last = kinds
     what = f"{', '.join(others)} or {last}"
-    statements = find_statements(text)
     if not statements:
         yield SpecProblem(path, 1, None, f"has no statement: write one, {what}")
     for statement in statements:

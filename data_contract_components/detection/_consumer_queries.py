@@ -2,8 +2,8 @@
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,7 @@ set local statement_timeout = '{STATEMENT_TIMEOUT_SECONDS}s';
 set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s';
 set local standard_conforming_strings = on
 """
+SAVEPOINT_SQL, ROLLBACK_SQL = "savepoint consumer_query", "rollback to savepoint consumer_query"
 INDETERMINATE_DATATYPE = "42P18"
 UNKNOWN_TYPE = (INDETERMINATE_DATATYPE, "42P08")
 # Of these SQL states, or classes of them, nothing follows for the query: rights, locks, time, memory, disk.
@@ -163,11 +164,8 @@ def get_automatic_columns(
 
 
 def _judge(open_cursor: cursor, query: ConsumerQuery) -> Verdict:
-    name = make_name()
-    _, refusal = prepare(open_cursor, query, name)
-    if refusal is None:
-        open_cursor.execute(f"deallocate {name}")
-    return Verdict(refusal)
+    with prepared(open_cursor, query) as (_, _, refusal):
+        return Verdict(refusal)
 
 
 def make_name() -> str:
@@ -175,16 +173,21 @@ def make_name() -> str:
     return f"contracts_{secrets.token_hex(6)}"
 
 
-def prepare(open_cursor: cursor, query: ConsumerQuery, name: str) -> tuple[Statement, Refusal | None]:
-    """The statement that PostgreSQL has prepared under this name, or the one that it refuses, and why.
+@contextmanager
+def prepared(open_cursor: cursor, query: ConsumerQuery) -> Iterator[tuple[str, Statement, Refusal | None]]:
+    """A savepoint with the query as a prepared statement: its name and text, or why PostgreSQL refuses it.
 
-    Raises: QueryError, UndecidedQueryError.
+    Afterwards, the transaction is as before. Raises: QueryError, UndecidedQueryError.
     """
-    statement, refusal = query.statement, _prepare(open_cursor, query, query.statement, name)
+    name, statement = make_name(), query.statement
+    refusal = _prepare(open_cursor, query, statement, name)
     # One parameter in two places needs one type, and a literal that a client puts in there does not.
     if refusal and refusal.sql_state in UNKNOWN_TYPE and (separate := statement.separate()) != statement:
-        return separate, _prepare(open_cursor, query, separate, name)
-    return statement, refusal
+        statement, refusal = separate, _prepare(open_cursor, query, separate, name)
+    try:
+        yield name, statement, refusal
+    finally:
+        open_cursor.execute(f"{ROLLBACK_SQL}; deallocate {name}" if refusal is None else ROLLBACK_SQL)
 
 
 def _prepare(open_cursor: cursor, query: ConsumerQuery, statement: Statement, name: str) -> Refusal | None:
@@ -192,17 +195,15 @@ def _prepare(open_cursor: cursor, query: ConsumerQuery, statement: Statement, na
     while True:
         # Where nothing gives a parameter a type, a literal would be text.
         types = ["text" if number in texts else "unknown" for number in range(1, max(texts, default=0) + 1)]
-        head = f"prepare {name}{'(' + ', '.join(types) + ')' if types else ''} as "
-        open_cursor.execute("savepoint consumer_query")
+        head = f"{SAVEPOINT_SQL}; prepare {name}{'(' + ', '.join(types) + ')' if types else ''} as "
         try:
             open_cursor.execute(head + statement.render())
-            open_cursor.execute("release savepoint consumer_query")
             return None
         except psycopg2.Error as error:
             refusal = make_refusal(error, statement, len(head))
             if is_undecided(refusal.sql_state):
                 raise UndecidedQueryError(query, refusal.sql_state, refusal.message) from error
-        open_cursor.execute("rollback to savepoint consumer_query")
+        open_cursor.execute(ROLLBACK_SQL)
         parameter = re.search(r"\$(\d+)", refusal.message) if refusal.sql_state == INDETERMINATE_DATATYPE else None
         if parameter is None or int(parameter[1]) in texts:
             return refusal

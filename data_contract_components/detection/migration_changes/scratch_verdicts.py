@@ -9,6 +9,7 @@ from data_contract_components.contract_definition.contract_spec import ConsumerQ
 from data_contract_components.data_assets._query_postgres_helper import INSUFFICIENT_PRIVILEGE
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase
 from data_contract_components.detection._consumer_queries import (
+    ROLLBACK_SQL,
     ConsumerState,
     Verdict,
     find_queries,
@@ -17,19 +18,17 @@ from data_contract_components.detection._consumer_queries import (
     judge_queries,
     make_name,
     make_refusal,
-    prepare,
+    prepared,
 )
 
 PARAMETER_TYPES_SQL = "select parameter_types::text[] from pg_catalog.pg_prepared_statements where name = %s"
-VIEW_COLUMNS_SQL = """
-select attname || ' ' || pg_catalog.format_type(atttypid, atttypmod)
+# The view's columns, and then what its rule depends on, which is what the view reads.
+VIEW_SQL = """
+select null, null, attname || ' ' || pg_catalog.format_type(atttypid, atttypmod), attnum
 from pg_catalog.pg_attribute
-where attrelid = %s::pg_catalog.regclass
-order by attnum
-"""
-# What a view uses, its rule depends on.
-VIEW_READS_SQL = """
-select distinct pg_namespace.nspname::text, pg_class.relname::text, pg_attribute.attname::text
+where attrelid = %(view)s::pg_catalog.regclass
+union all
+select distinct pg_namespace.nspname::text, pg_class.relname::text, pg_attribute.attname::text, null::smallint
 from pg_catalog.pg_rewrite
 join pg_catalog.pg_depend
     on pg_depend.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass and pg_depend.objid = pg_rewrite.oid
@@ -40,7 +39,7 @@ left join pg_catalog.pg_attribute
     on pg_attribute.attrelid = pg_class.oid and pg_attribute.attnum = pg_depend.refobjsubid
     and pg_depend.refobjsubid <> 0
 where pg_rewrite.ev_class = %(view)s::pg_catalog.regclass and pg_class.oid <> pg_rewrite.ev_class
-order by 1, 2, 3
+order by 4, 1, 2, 3
 """
 IS_SUPERUSER_SQL = "select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) current_user"
 
@@ -56,56 +55,50 @@ def get_scratch_state(*contracts: Mapping[str, Contract], database: ScratchDatab
 
 def judge_in_scratch_database(open_cursor: cursor, query: ConsumerQuery) -> Verdict:
     """The verdict in an open transaction, which is as before afterwards."""
-    name = make_name()
-    statement, refusal = prepare(open_cursor, query, name)
-    if refusal:
-        return Verdict(refusal)
-    open_cursor.execute(PARAMETER_TYPES_SQL, (name,))
-    ((types,),) = open_cursor.fetchall()
-    try:
+    with prepared(open_cursor, query) as (name, statement, refusal):
+        if refusal:
+            return Verdict(refusal)
+        types: list[str] = []
+        if statement.has_parameters:
+            open_cursor.execute(PARAMETER_TYPES_SQL, (name,))
+            ((types,),) = open_cursor.fetchall()
         if query.role == "reader":
             return _analyse(open_cursor, statement.render(lambda number: f"cast(null as {types[number - 1]})"))
         if types:
             return Verdict(not_tried="its parameters have no values")
         return _try(open_cursor, query, name)
-    finally:
-        open_cursor.execute(f"deallocate {name}")
 
 
 def _analyse(open_cursor: cursor, sql: str) -> Verdict:
     """The result's columns, and what the query reads, by way of a view."""
     view = make_name()
     names: list[str] = []
-    open_cursor.execute("savepoint consumer_query")
     try:
         try:
             open_cursor.execute(f"create temporary view {view} as {sql}")
         except psycopg2.errors.DuplicateColumn:
-            open_cursor.execute("rollback to savepoint consumer_query")
+            open_cursor.execute(ROLLBACK_SQL)
             # A view has no two columns of one name, and a result may have.
             open_cursor.execute(f"declare {view} no scroll cursor for {sql}")
             open_cursor.execute(f"fetch 0 from {view}")
             names = [column.name for column in open_cursor.description or ()]
             aliases = ", ".join(f"column_{number}" for number in range(len(names)))
             open_cursor.execute(f"create temporary view {view} ({aliases}) as {sql}")
-        open_cursor.execute(VIEW_COLUMNS_SQL, (f"pg_temp.{view}",))
-        columns = tuple(text for (text,) in open_cursor.fetchall())
-        if names:
-            columns = tuple(f"{name} {text.partition(' ')[2]}" for name, text in zip(names, columns, strict=True))
-        open_cursor.execute(VIEW_READS_SQL, {"view": f"pg_temp.{view}"})
-        return Verdict(columns=columns, reads=frozenset(open_cursor.fetchall()))
+        open_cursor.execute(VIEW_SQL, {"view": f"pg_temp.{view}"})
     except psycopg2.Error as error:
         if error.pgcode is None:
             raise
         # No view can be made of it, as of one that changes rows in a WITH.
         return Verdict()
-    finally:
-        open_cursor.execute("rollback to savepoint consumer_query")
+    rows = open_cursor.fetchall()
+    columns = [text for *_, text, number in rows if number is not None]
+    if names:
+        columns = [f"{name} {text.partition(' ')[2]}" for name, text in zip(names, columns, strict=True)]
+    return Verdict(columns=tuple(columns), reads=frozenset(tuple(row[:3]) for row in rows if row[3] is None))
 
 
 def _try(open_cursor: cursor, query: ConsumerQuery, name: str) -> Verdict:
     """The verdict of running a writer's query, with the constraints that are deferred."""
-    open_cursor.execute("savepoint consumer_query")
     try:
         _leave_superuser(open_cursor)
         if query.rows:
@@ -122,8 +115,6 @@ def _try(open_cursor: cursor, query: ConsumerQuery, name: str) -> Verdict:
         if is_undecided(error.pgcode) and error.pgcode != INSUFFICIENT_PRIVILEGE:  # which a policy of rows gives, too
             return Verdict(not_tried=f"{error.diag.message_primary} (SQL state {error.pgcode})")
         return Verdict(failure=make_refusal(error, query.statement))
-    finally:
-        open_cursor.execute("rollback to savepoint consumer_query")
 
 
 def _leave_superuser(open_cursor: cursor) -> None:
