@@ -11,7 +11,7 @@ _NEXT_LINE = r"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]+|--[^\n\r]*[\n\r]
 _NAME = r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*"
 _TOKEN = re.compile(
     rf"""
-    (?P<blank> \s+ | --[^\n\r]* | /\* )
+    (?P<blank> [ \t\n\r\f\v]+ | --[^\n\r]* | /\* )
     | (?P<text> [eE]{_E_STRING}(?:{_NEXT_LINE}{_E_STRING})* | '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z) )
     | (?P<dollar> \$(?:{_NAME})?\$ )
     | \$(?P<number> \d+ )
