@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from data_contract_components.detection.failed_query import FailedQuery, UntriedQuery
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
@@ -110,5 +111,10 @@ def filled(report: ContractReport, text: str) -> ContractReport:
 
 def report_with(text: str) -> ContractReport:
     """The example with a comparison, filled with `text`."""
-    violations = (example_violation(renamed_to="a name"),)
-    return filled(replace(example_report(violations=violations), comparison=example_comparison()), text)
+    query = FailedQuery("a consumer", "a path", 7, 2, "a line", "a state", "a hint")
+    report = example_report(
+        violations=(example_violation(renamed_to="a name"), example_violation(key="queries", query=query)),
+        read_columns=("a column",),
+        untried_queries=(UntriedQuery("a contract", "a consumer", "a path", "a reason"),),
+    )
+    return filled(replace(report, comparison=example_comparison()), text)

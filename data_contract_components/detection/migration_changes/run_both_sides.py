@@ -30,15 +30,17 @@ def run_migrations(
     elif shared:  # the same revisions import or read other files, or another env.py runs them
         base_database, head_database = scratch.create(), scratch.create()
         _apply_shared(base, base_database, head, head_database, may_share=False)
-    base_state = read(base_database) if base_database is head_database else None
-    if shared == len(base.paths) == len(head.paths) and base_state is not None:
-        return (Trace(), Trace()), (base_state, base_state)
-    if base_state is None:
+    is_base_built = base_database is head_database
+    if is_base_built:
+        base_state = read(base_database)
+        if shared == len(head.paths):
+            return (Trace(), Trace()), (base_state, base_state)
+    else:
         base.begin(base_database, TRACED)
     head.begin(head_database, TRACED)
     head_trace = Trace.from_steps(head.end())
     base_trace = Trace(head_trace.first, [], head_trace.first)
-    if base_state is None:
+    if not is_base_built:
         base_trace = Trace.from_steps(base.end())
         base_state = read(base_database)
     return (base_trace, head_trace), (base_state, read(head_database))

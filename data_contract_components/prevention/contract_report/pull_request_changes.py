@@ -98,12 +98,12 @@ def _add_query_changes(contract: CheckedContract, comparison: MigrationCompariso
         and (violation.column_name, violation.key) not in known
     ]
     lines = {clause.column_name: clause.line for clause in contract.clauses if clause.key == "queries"}
-    broken = {violation.column_name for violation in new}
+    refused = {violation.column_name for violation in new if violation.key == "queries"}
     return replace(
         contract,
         violations=contract.violations + tuple(make_violation(v, lines[v.column_name]) for v in new),
         clauses=tuple(
-            replace(clause, state="broken") if clause.key == "queries" and clause.column_name in broken else clause
+            replace(clause, state="broken") if clause.key == "queries" and clause.column_name in refused else clause
             for clause in contract.clauses
         ),
         read_columns=comparison.read_columns.get(contract.contract_name),

@@ -66,7 +66,11 @@ def _find_texts(
         level = "error" if is_binding and not first.is_earlier else "warning"
         owner = words.render_owner(contract.owner)
         lines = [f"{contract.contract_name} (owner: {owner}) {words.render_verdict(contract, report.comparison)}:"]
-        lines += [finding.text for finding in findings]
+        for finding in findings:
+            lines.append(finding.text)
+            if query := finding.violation.query:
+                lines += [f"in {words.render_query_place(query)}:", *words.quote_query(query)]
+                lines += [f"hint: {query.hint}"] if query.hint else []
         lines += [words.EARLIER] if first.is_earlier else []
         title = "Data contract not enforced" if words.is_not_enforced(contract) else "Data contract violation"
         places = [("broken by", first.cause), (words.render_line_label(contract), clause_place)]

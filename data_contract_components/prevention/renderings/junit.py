@@ -124,6 +124,9 @@ def _with_findings(case: _Case, result: Result, findings: Sequence[words.Finding
             f"found: {words.FOUND_WORDS.get(finding.key) or render_value(finding.found)}",
             f"{words.render_line_label(contract)} {words.render_place(contract.path, finding.line)}",
         ]
+        if query := finding.violation.query:
+            lines += [f"in {words.render_query_place(query)}", *words.quote_query(query)]
+            lines += [f"hint: {query.hint}"] if query.hint else []
         if cause := finding.violation.cause:
             lines.append(f"broken by {words.render_place(cause.path, cause.line)}, revision {cause.revision}")
         lines += [words.EARLIER] if finding.violation.is_earlier else []

@@ -97,7 +97,9 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
         place = [_render_place(report.place, run)] if report.place else []
         return NOT_CHECKED_HEAD, [reason, *place, *changes, *reported], [NOT_CHECKED]
     parts = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "binding"]
-    parts += [*changes, *reported]
+    notes = (f"{contract.table}, {note}" for contract in report.contracts for note in words.find_query_notes(contract))
+    parts += [*changes, _render_list("Queries, failing nothing", notes), *reported]
+    parts = [part for part in parts if part]
     steps = _render_next_steps(report)
     match report.conclusion:
         case "violations":
@@ -140,6 +142,7 @@ def _render_contract(contract: CheckedContract | BrokenPromise, report: Contract
         f"Owner: **{escape(contract.owner.name)}**, {_render_contacts(contract.owner)}",
         words.NOT_BUILT if is_not_built else "",
         _render_table(contract, words.find_findings(contract), run),
+        *(_render_query(finding, run) for finding in words.find_findings(contract)[:SHOWN_ROWS]),
         _render_consumers(contract.consumers) if isinstance(contract, CheckedContract) else "",
         _render_message(message),
     ]
@@ -214,6 +217,17 @@ def _render_table(contract: ReportedContract, findings: list[words.Finding], run
     lines = [f"| {' | '.join(row)} |" for row in rows]
     if len(findings) > SHOWN_ROWS:
         lines.append(f"\n… and {len(findings) - SHOWN_ROWS} more of this contract.")
+    return "\n".join(lines)
+
+
+def _render_query(finding: words.Finding, run: Run | None) -> str:
+    """The line of a query that fails, its consumer and PostgreSQL's hint."""
+    query = finding.violation.query
+    if query is None:
+        return ""
+    place = _link(words.render_query_place(query), query.path, query.line, run)
+    lines = [f"{escape(finding.text)}. In {place}:", "", fence(escape_controls("\n".join(words.quote_query(query))))]
+    lines += ["", f"Hint: {escape(query.hint)}"] if query.hint else []
     return "\n".join(lines)
 
 

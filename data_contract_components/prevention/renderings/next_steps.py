@@ -43,7 +43,9 @@ class _Case:
 
     @property
     def name(self) -> str:
-        """Of the table, or of the column with its table."""
+        """Of the table, or of the column with its table; of a query, what it uses."""
+        if self.finding.violation.query:
+            return cut(f"what {self.finding.column_name} uses")
         if self.finding.column_name == WHOLE_TABLE:
             return cut(self.contract.table)
         return cut(f"{self.contract.table_name}.{self.finding.column_name}")

@@ -25,6 +25,10 @@ def render_text(report: ContractReport) -> str:
     for contract in report.contracts:
         if contract.violations:
             lines += ["", *_render_contract(contract, report.comparison)]
+    for contract in report.contracts:
+        if notes := words.find_query_notes(contract):
+            lines += ["", *_wrap(f"queries of {contract.table}, which fail nothing:", "", "  ")]
+            lines += (line for note in notes for line in _wrap(note, "  ", "    "))
     if report.comparison:
         lines += ["", *_render_comparison(report.comparison)]
     elif report.is_checked:
@@ -55,9 +59,9 @@ def _render_contract(contract: ReportedContract, comparison: Comparison | None) 
     for finding in words.find_findings(contract):
         lines += _wrap(finding.text, "  ", "    ")
         if query := finding.violation.query:
-            lines += [f"      {line}" for line in words.quote_line(query)]
+            lines += [f"      {line}" for line in words.quote_query(query)]
             lines += _wrap(f"hint: {query.hint}", "    ") if query.hint else []
-            lines.append(f"    fails in {words.render_place(query.path, query.line)}, column {query.column}")
+            lines.append(f"    in {words.render_query_place(query)}")
         if finding.line:
             lines.append(f"    {words.render_line_label(contract)} {words.render_place(contract.path, finding.line)}")
         if finding.violation.is_earlier:

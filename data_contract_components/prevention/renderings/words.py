@@ -24,6 +24,7 @@ EXPECTED_WORDS = {
     "table_name": "present",
     "additionalColumns": "absent",
     "queries": "accepted",
+    "consumers": "accepted",
 }
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
 # Of a query's line.
@@ -85,7 +86,7 @@ def _find_findings(violations: Iterable[ReportedViolation]) -> list[Finding]:
 
 def _render_violation(violation: ReportedViolation) -> str:
     text = violation.message
-    if violation.key not in ("column_name", "additionalColumns", "queries"):
+    if violation.key not in ("column_name", "additionalColumns") and violation.query is None:
         text = f"{violation.column_name}: {text}"
     return text + _render_new_name(violation)
 
@@ -99,11 +100,27 @@ def count(things: Collection[object], noun: str) -> str:
     return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
 
 
-def quote_line(query: FailedQuery) -> list[str]:
-    """The line of the query that PostgreSQL names, and below it a mark at the place; a long line from near there."""
+def quote_query(query: FailedQuery) -> list[str]:
+    """The line of the query that PostgreSQL names, and below it a mark at the place; of a long line, what is near."""
     start = max(0, query.column - 1 - QUOTED_CHARACTERS // 2)
     text = query.source_line[start : start + QUOTED_CHARACTERS].replace("\t", " ")
     return [f"{'…' if start else ''}{text}", f"{' ' * (query.column - 1 - start + bool(start))}^"]
+
+
+def render_query_place(query: FailedQuery) -> str:
+    return f"{render_place(query.path, query.line)}, column {query.column}"
+
+
+def find_query_notes(contract: CheckedContract) -> list[str]:
+    """What the queries show besides violations; it fails nothing."""
+    columns = {
+        "relied on, not promised": contract.relied_on_columns,
+        "promised, not read by any query": contract.unread_columns,
+    }
+    notes = [f"{title}: {', '.join(names)}" for title, names in columns.items() if names]
+    return notes + [
+        f"could not try query {query.name} of {query.consumer}: {query.reason}" for query in contract.untried_queries
+    ]
 
 
 def render_place(path: str, line: int | None) -> str:
@@ -156,6 +173,9 @@ def _find_situation(
         return "loosened"
     if violation.is_earlier:
         return "earlier"
+    if violation.query:
+        is_new = any(c.kind == "added" and c.place.line == violation.line for c in changes)
+        return "promised" if is_new else "changed" if violation.cause else "not known"
     if violation.renamed_to:
         return "renamed"
     kinds = {change.kind for change in changes if _concerns(change.json_path, violation)}
@@ -218,9 +238,13 @@ def find_harmless_changes(report: ContractReport) -> list[tuple[SchemaChange, st
         table = (contract.table_schema, contract.table_name)
         broken |= {(*table, violation.column_name) for violation in contract.violations}
         broken |= {(*table, None)} if contract.is_table_missing else set()
+    queries = [v for c in (*report.contracts, *report.broken_promises) for v in c.violations if v.query]
+    causes = {violation.cause for violation in queries}
     changes = report.comparison.changes if report.comparison else ()
     harmless = []
     for change in changes:
+        if change.place in causes:
+            continue
         if change.contract_names and (change.table_schema, change.table_name, change.column_name) not in broken:
             names = [owners[name] for name in change.contract_names if name in owners]
             harmless.append((change, f"{change} (owner: {', '.join(names)})" if names else str(change)))
