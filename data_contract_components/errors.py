@@ -89,3 +89,13 @@ class ComparisonError(DataContractError):
         super().__init__(f"{reason}\n{way_out}")
         self.reason = reason
         self.way_out = way_out
+
+
+class MigrationError(ComparisonError):
+    """A revision failed, or migrations could not be read; `path`, from the repository's root, and `line` are where."""
+
+    def __init__(self, reason: str, way_out: str, path: str, line: int | None, revision: str | None) -> None:
+        super().__init__(reason, way_out)
+        self.path = path
+        self.line = line
+        self.revision = revision

@@ -14,8 +14,10 @@ import jsonschema_rs
 from data_contract_components.prevention.contract_report import contract_report, get_contract_report
 from data_contract_components.prevention.contract_report.contract_report import (
     VALUE_LEVELS,
+    ChangedFile,
     ContractReport,
     FileProblem,
+    LineRange,
     MalformedReportError,
     Owner,
     from_json,
@@ -42,6 +44,8 @@ def full_report() -> ContractReport:
         example_report(violations=(violation,)),
         problems=(FileProblem("a.json", 1, "$: is not valid JSON"),),
         comparison=example_comparison(),
+        place=CAUSE,
+        diff=(ChangedFile("a.json", (LineRange(1, 2),)),),
     )
 
 
@@ -130,7 +134,7 @@ class TestFromJson(unittest.TestCase):
             ("contracts", {}, "expected an array"),
             ("contracts.0", HOSTILE, "expected an object"),
             ("contracts.0.line", HOSTILE, "expected an integer"),
-            ("contracts.0.line", None, "expected an integer"),
+            ("diff.0.lines.0.first", None, "expected an integer"),
             ("contracts.0.line", True, "expected an integer"),
             ("contracts.0.line", 1.5, "expected an integer"),
             ("contracts.0.line", 0, "expected at least 1"),

@@ -133,7 +133,10 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         status, output = self.report()
         self.assertEqual((status, "contract_report.json" in output), (2, True))
         self.assertEqual(self.report("--format", "html")[0], 2)
-        self.assertIn("--base is for a check", self.report("--from", "contract_report.json", "--base", "main")[1])
+        self.assertIn(
+            "--base, --migrate and --not-checked are for a check",
+            self.report("--from", "contract_report.json", "--base", "main")[1],
+        )
 
     def test_a_comparison_that_fails_is_not_passed_and_hides_no_violation(self) -> None:
         for base, reason in (("nosuch", "git finds no repository"), ("", "git finds no repository")):

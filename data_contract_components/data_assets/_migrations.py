@@ -18,7 +18,7 @@ from typing import Any
 from data_contract_components.data_assets._query_postgres_helper import way_out_of_missing_feature
 from data_contract_components.data_assets._scratch_databases import ScratchDatabase
 from data_contract_components.data_assets._temporary_directory import open_temporary_directory
-from data_contract_components.errors import ComparisonError
+from data_contract_components.errors import ComparisonError, MigrationError
 from data_contract_components.settings import Settings
 
 WORKER_DIRECTORY = Path(__file__).with_name("migration_worker")
@@ -167,7 +167,11 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             ) from error
         self._answer_path.unlink()
         if "error" in answer:
-            raise self._as_comparison_error(answer["error"])
+            failure, details = self._as_comparison_error(answer["error"]), answer["error"]
+            if details.get("path"):
+                place = (details["path"], details["line"] or None, details["revision"])
+                raise MigrationError(failure.reason, failure.way_out, *place)
+            raise failure
         return answer
 
     def _as_comparison_error(self, error: dict[str, Any]) -> ComparisonError:

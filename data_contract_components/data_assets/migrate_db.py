@@ -39,12 +39,17 @@ def main(arguments: list[str] | None = None) -> int:
                 f"--rebuild is for the embedded PostgreSQL, and {get_url_variable()} is set: empty that database"
             )
         remove_embedded_postgres(get_settings().root_directory / ".postgres")
+    print(f"every revision is applied to {migrate()}")
+    return 0
+
+
+def migrate() -> str:
+    """The name of the checked database, after every revision is applied to it. Raises: DataContractError."""
     url = database_url()
     database = describe_database(url, "the embedded PostgreSQL" if is_embedded() else describe(url))
     with Migrations(get_settings(), "this checkout") as migrations:
         migrations.apply_all(database, is_new=PostgresDB(url).query(RELATIONS_SQL).empty)
-    print(f"every revision is applied to {database.label}")
-    return 0
+    return database.label
 
 
 if __name__ == "__main__":

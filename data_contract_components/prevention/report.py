@@ -6,11 +6,14 @@ report, which needs Python only, and Jinja2 for the HTML page.
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
 from data_contract_components.command import command, render_error, write_escaped
-from data_contract_components.detection.migration_changes.changes import LOOSENED
+from data_contract_components.detection.migration_changes.changes import LOOSENED, Place
+from data_contract_components.errors import DataContractError, MigrationError, SettingsError
+from data_contract_components.escaping import hide_passwords
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     ContractReport,
@@ -18,6 +21,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     from_json,
     to_json,
 )
+from data_contract_components.prevention.contract_report.pull_request_diff import PullRequestDiff
 from data_contract_components.prevention.github.workflow_run import get_run
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.markdown import render_summary
@@ -26,6 +30,10 @@ from data_contract_components.settings import get_settings
 
 REPORT_NAME = "contract_report.json"
 EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
+# What the programs of a workflow write before or in the line that says what is wrong.
+ERROR_LINE = re.compile(r"\berror\b|\bfail|unhealthy|denied|no such|not found", re.IGNORECASE)
+BUILD_STEP = re.compile(r"^#\d+ (?:\d+\.\d+ )?")  # docker's, before each line
+ERROR_LINES = 5
 FORMATS = ("text", "annotations", "summary", "html")
 
 
@@ -46,22 +54,29 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="{fail,report}",
         help="with --base: whether a contract that is loosened together with its table fails (default: fail)",
     )
+    parser.add_argument("--head", metavar="REF", help="with --base: the commit that is merged into it; lines are its")
+    parser.add_argument("--migrate", action="store_true", help="apply the migrations to the database first")
+    parser.add_argument(
+        "--not-checked", metavar="REASON", help="check nothing; the report has the reason, and the errors in --log"
+    )
     parser.add_argument("--from", type=Path, dest="source", metavar="FILE", help="render this report, check nothing")
     parser.add_argument("--format", choices=FORMATS, default="text", help="with --from (default: text)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="with --from (default: standard output)")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="with --from: the tests' output, for the summary")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="the tests' output for the summary, or what failed")
     options = parser.parse_args(arguments)
-    if options.source and options.base is not None:
-        parser.error("--base is for a check; --from renders the report of an earlier check")
+    if options.source and (options.base is not None or options.migrate or options.not_checked is not None):
+        parser.error("--base, --migrate and --not-checked are for a check; --from renders an earlier report")
     if options.source:
         return _render_file(options)
-    if options.format != "text" or options.output or options.log:
+    if options.format != "text" or options.output or (options.log and options.not_checked is None):
         parser.error("--format, --output and --log need --from")
+    if options.head is not None and options.base is None:
+        parser.error("--head needs --base")
     # First, so that a run that crashes leaves no report of an earlier one.
-    report_path = get_settings().root_directory / REPORT_NAME
+    report_path = _get_directory() / REPORT_NAME
     for path in (report_path, report_path.with_suffix(".html")):
         path.unlink(missing_ok=True)
-    report = _check(options)
+    report = _check(options) if options.not_checked is None else _make_report_of_failure(options)
     report_path.write_text(to_json(report), encoding="utf-8")
     print(render_text(report), end="")
     return EXIT_STATUS[report.outcome]
@@ -75,13 +90,41 @@ def _check(options: argparse.Namespace) -> ContractReport:
         )
     try:
         # Here, as a report is rendered also where nothing is installed.
+        from data_contract_components.data_assets.migrate_db import migrate
         from data_contract_components.prevention.contract_report.get_contract_report import get_contract_report
         from data_contract_components.prevention.contract_report.pull_request_changes import add_changes
-
-        report = get_contract_report()
     except Exception as error:  # noqa: BLE001 - the report has the reason
         return ContractReport(COULD_NOT_CHECK, render_error(error))
-    return report if options.base is None else add_changes(report, options.base, options.loosened)
+    try:
+        get_settings()
+        if options.migrate:
+            migrate()
+        report = get_contract_report()
+    except Exception as error:  # noqa: BLE001 - the report has the reason
+        place = Place(error.path, error.line, error.revision) if isinstance(error, MigrationError) else None
+        report = ContractReport(COULD_NOT_CHECK, render_error(error), place)
+    return report if options.base is None else add_changes(report, options.base, options.loosened, options.head)
+
+
+def _get_directory() -> Path:
+    """The directory for the report; where the settings are wrong, which the report says, the current one."""
+    try:
+        return get_settings().root_directory
+    except SettingsError:
+        return Path.cwd()
+
+
+def _make_report_of_failure(options: argparse.Namespace) -> ContractReport:
+    """A report with the reason for which nothing was checked, and the last lines of the log that name an error."""
+    log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
+    lines = [BUILD_STEP.sub("", line).strip() for line in log.splitlines() if ERROR_LINE.search(line)]
+    text = "\n".join([options.not_checked, *list(dict.fromkeys(lines))[-ERROR_LINES:]])
+    report = ContractReport(COULD_NOT_CHECK, hide_passwords(text))
+    try:
+        diff = options.base is not None and PullRequestDiff(get_settings().git_directory, options.base, options.head)
+        return diff.move(report) if diff else report
+    except DataContractError:  # the reason is known, and only its place in the diff is not
+        return report
 
 
 def _render_file(options: argparse.Namespace) -> int:

@@ -50,7 +50,7 @@ class ReportedClause:
     column_name: str
     key: str
     expected: Any
-    line: Line
+    line: Line | None
     state: ClauseState
 
 
@@ -58,8 +58,9 @@ class ReportedClause:
 class ReportedViolation:
     """One broken clause.
 
-    `line` is None if the contract's file was deleted. `cause` is the call of a migration that broke it,
-    `renamed_to` the new name of the column or table. `is_earlier`: the base breaks the clause too.
+    `line` is None where the contract's file has no such line: it was deleted, or the base added it. `cause` is the call
+    of a migration that broke it, `renamed_to` the new name of the column or table. `is_earlier`: the base breaks the
+    clause too.
     """
 
     column_name: str
@@ -103,7 +104,6 @@ class CheckedContract(ReportedContract):
     `enforcement`: whether a violation fails the check, is only reported, or is not looked for.
     """
 
-    line: Line
     name: str
     namespace: str
     doc: str
@@ -146,8 +146,24 @@ class FileProblem:
     """One thing that is wrong in a contract file."""
 
     path: str
-    line: Line
+    line: Line | None
     message: str
+
+
+@dataclass(frozen=True)
+class LineRange:
+    """Lines of a file, `first` and `last` included."""
+
+    first: Line
+    last: Line
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """The lines of a file that the pull request changed; where it only deleted some, the line before them."""
+
+    path: str
+    lines: tuple[LineRange, ...]
 
 
 @dataclass(frozen=True)
@@ -160,14 +176,20 @@ class Table:
 
 @dataclass(frozen=True)
 class ContractReport:
-    """The result of one check; `error` is why the contracts could not be checked."""
+    """The result of one check; `error` is why the contracts could not be checked, and `place` where that is.
+
+    `diff` are the first file that the pull request changed, and those of its files that this report names; None if
+    there was no base to compare with. All lines are those of the pull request's last commit.
+    """
 
     outcome: Outcome
     error: str | None = None
+    place: Place | None = None
     problems: tuple[FileProblem, ...] = ()
     contracts: tuple[CheckedContract, ...] = ()
     tables_without_contract: tuple[Table, ...] = ()
     comparison: Comparison | None = None
+    diff: tuple[ChangedFile, ...] | None = None
 
     @property
     def is_checked(self) -> bool:

@@ -48,7 +48,7 @@ def get_contract_report() -> ContractReport:
             FileProblem(_shorten_paths(str(problem.path)), problem.line or 1, problem.text)
             for problem in (error.problems if isinstance(error, InvalidContractSpecError) else ())
         )
-        return ContractReport(COULD_NOT_CHECK, _shorten_paths(str(error)), problems)
+        return ContractReport(COULD_NOT_CHECK, _shorten_paths(str(error)), problems=problems)
     return make_report(state, table_names, datetime.datetime.now(datetime.UTC).date())
 
 

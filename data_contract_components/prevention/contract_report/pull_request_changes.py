@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from data_contract_components.command import render_error
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
+from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.detection.migration_changes.changes import Loosened, SchemaChange
@@ -24,20 +25,34 @@ from data_contract_components.prevention.contract_report.get_contract_report imp
     make_owner,
     make_violation,
 )
+from data_contract_components.prevention.contract_report.pull_request_diff import PullRequestDiff
+from data_contract_components.settings import get_settings
 
 C = TypeVar("C", CheckedContract, BrokenPromise)
 
 
-def add_changes(report: ContractReport, base: str, loosened: Loosened) -> ContractReport:
+def add_changes(report: ContractReport, base: str, loosened: Loosened, head: str | None = None) -> ContractReport:
     """The report, compared with the git ref `base`; if that fails, it has not passed, and has the reason.
 
-    Each violation has its cause. Broken promises fail the report unless `loosened` is "report".
+    Each violation has its cause. Broken promises fail the report unless `loosened` is "report". Lines are those of the
+    git ref `head`, which this checkout merges into the base, or else of this checkout.
     """
+    diff = None
     try:
+        diff = PullRequestDiff(get_settings().git_directory, base, head)
+        if report.place:
+            return diff.move(report)  # a comparison would fail at the same revision
         comparison = get_data_migration_changes(base, has_checked_database=report.outcome != COULD_NOT_CHECK)
     except Exception as error:  # noqa: BLE001 - the violations that were found are still reported
         outcome = COULD_NOT_CHECK if report.outcome == "passed" else report.outcome
-        return replace(report, outcome=outcome, comparison=Comparison(base, error=render_error(error)))
+        is_same = isinstance(error, InvalidContractSpecError) and report.problems
+        if not is_same and (text := render_error(error)) != report.error:
+            report = replace(report, outcome=outcome, comparison=Comparison(base, error=text))
+        return diff.move(report) if diff else report
+    return diff.move(_add_comparison(report, comparison, loosened))
+
+
+def _add_comparison(report: ContractReport, comparison: MigrationComparison, loosened: Loosened) -> ContractReport:
     earlier = {
         (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
     }
