@@ -24,7 +24,7 @@ def _render(report: ContractReport) -> str:
         return f"Not compared with the base: {report.comparison.error}"
     if promises := report.broken_promises:
         return f"{words.count(promises, 'contract')} loosened, and its old promise is broken: {_render_names(promises)}"
-    if report.asks:
+    if getattr(report, "asks", False):
         owners = dict.fromkeys(change.owner_name for change in report.weaker_promises)
         return f"{words.count(binding, 'contract')} kept; the owner must agree to a weaker one: {', '.join(owners)}"
     return f"{words.count(binding, 'contract')} kept"
