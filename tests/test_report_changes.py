@@ -1,6 +1,8 @@
 import re
+from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.detection.migration_changes.changes import Place
 from data_contract_components.prevention.contract_report.contract_report import ContractReport, from_json
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.html_page import render_html
@@ -204,3 +206,57 @@ class TestReportOfAPullRequest(PullRequestTestCase):
                 + f".*{re.escape(words)}",
             )
         self.assertIn("**New tables without a contract**\n\n- public.extra is new\n", render_summary(report, "", RUN))
+
+
+class TestCouldNotCheck(PullRequestTestCase):
+    """Each failure leaves a report that says why, on the line of the pull request that did it."""
+
+    def fail(self, *options: str) -> tuple[int, ContractReport, str]:  # type: ignore[override]
+        module = "data_contract_components.prevention.report"
+        status = run([module, *options, "--base", "main"], self.root, self.url).returncode
+        report = from_json((self.root / "contract_report.json").read_text())
+        self.assertEqual((report.outcome, report.comparison), ("could not check", None))
+        return status, report, render_annotations(report)
+
+    def test_a_migration_that_fails_is_named_with_its_line_and_reason(self) -> None:
+        path = self.write_revision("b", 'op.drop_column("object_images", "nosuch")')
+        self.commit()
+        status, report, annotations = self.fail("--migrate")
+        self.assertEqual((status, report.place), (2, Place(str(path), 9, "b")))
+        self.assertIn('column "nosuch" of relation "object_images" does not exist', str(report.error))
+        self.assertTrue(annotations.startswith(f"::error file={path},line=9,"), annotations)
+        self.write(path, self.read(path).replace('"nosuch")', '"nosuch"'))
+        status, report, annotations = self.fail("--migrate")
+        self.assertEqual((status, report.place), (2, Place(str(path), 9, None)))
+        self.assertIn("SyntaxError: '(' was never closed", str(report.error))
+        self.assertEqual(annotations.count("::error "), 1)
+
+    def test_migrations_that_can_be_applied_are_checked_at_once(self) -> None:
+        run(["data_contract_components.prevention.report", "--migrate"], self.root, self.url)
+        report = from_json((self.root / "contract_report.json").read_text())
+        self.assertEqual((report.outcome, report.diff), ("passed", None))
+
+    def test_a_broken_contract_file_is_reported_once_on_its_line(self) -> None:
+        self.replace(CONTRACT, '"owner": {', '"holder": {')
+        self.commit()
+        status, report, annotations = self.fail("--migrate")
+        line = self.line_of(CONTRACT, '"holder": {')
+        self.assertEqual((status, {problem.path for problem in report.problems}), (2, {str(CONTRACT)}))
+        self.assertIn(f"::error file={CONTRACT},line={line},", annotations)
+
+    def test_what_failed_before_the_check_is_reported_with_the_errors_of_its_log(self) -> None:
+        self.write(Path("requirements.txt"), "nosuch==1\n")
+        self.commit()
+        error = "ERROR: No matching distribution found for nosuch==1"
+        log = f"#12 0.5 Collecting nosuch\n#12 3.5 {error}\n#13 4.0 {error}\n"
+        (self.root / "log").write_text(log)
+        status, report, annotations = self.fail("--not-checked", "No packages.", "--log", "log", "--head", "HEAD")
+        self.assertEqual((status, report.error), (2, f"No packages.\n{error}"))
+        self.assertTrue(annotations.startswith("::error file=requirements.txt,line=1,"), annotations)
+
+    def test_wrong_settings_leave_a_report_too(self) -> None:
+        self.write(Path("pyproject.toml"), '[tool.data_contracts]\nserver = "18"\nnosuch = 1\n')
+        module = "data_contract_components.prevention.report"
+        self.assertEqual(run([module], self.root, self.url).returncode, 2)
+        report = from_json((self.root / "contract_report.json").read_text())
+        self.assertIn("nosuch", str(report.error))

@@ -51,7 +51,9 @@ class PullRequestDiff:
         self._directory, self._head = git_directory, head
         self._base_commit = find_merge_base(base, git_directory)
         names = git_output(git_directory, "diff", "--name-only", "--no-renames", "-z", self._base_commit)
-        self._untracked = _split(git_output(git_directory, "ls-files", "--others", "--exclude-standard", "-z"))
+        # Where a head is given, a workflow checks it out, and other files are the workflow's.
+        others = b"" if head else git_output(git_directory, "ls-files", "--others", "--exclude-standard", "-z")
+        self._untracked = _split(others)
         self._changed_paths = sorted({*_split(names), *self._untracked})
         self._get_hunks = cache(self._read_hunks)
 
