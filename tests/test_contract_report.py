@@ -24,7 +24,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     to_json,
 )
 from data_contract_components.prevention.contract_report.pull_request_changes import add_changes
-from tests import DatabaseTestCase
+from tests import DatabaseTestCase, museum_project, settings_of
 from tests.example_report import CAUSE, example_comparison, example_report, example_violation
 
 SCHEMA_PATH = Path(contract_report.__file__).with_name("contract_report.schema.json")
@@ -184,7 +184,7 @@ class TestFromJson(unittest.TestCase):
 
 class TestReportOfADatabase(DatabaseTestCase):
     def test_every_report_is_valid(self) -> None:
-        with mock.patch.dict(os.environ, DATABASE_URL=self.url):
+        with settings_of(museum_project()), mock.patch.dict(os.environ, DATABASE_URL=self.url):
             broken = get_contract_report.get_contract_report()
         # The contract names another database.
         self.assertEqual(broken.outcome, "violations")
