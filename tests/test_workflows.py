@@ -135,7 +135,7 @@ class TestContainerCommand(ProjectTestCase):
 
         status, report = check("HEAD", "Report")
         self.assertEqual((status, report["outcome"]), (2, "could not check"))
-        self.assertIn('(LOOSENED) is "Report"', report["error"])
+        self.assertIn("LOOSENED_CONTRACTS", report["error"])
         status, report = check("nosuch")
         self.assertEqual((status, report["outcome"], report["error"]), (2, "could not check", None))
         status, report = check("HEAD")

@@ -86,7 +86,9 @@ def _check(options: argparse.Namespace) -> ContractReport:
     # Not by argparse: the value comes from a variable of the repository, so the report has to name the mistake.
     if options.loosened not in LOOSENED:
         return ContractReport(
-            COULD_NOT_CHECK, f'--loosened (LOOSENED) is "{options.loosened}"; write {" or ".join(LOOSENED)}.'
+            COULD_NOT_CHECK,
+            f'--loosened is "{options.loosened}"; write {" or ".join(LOOSENED)}. '
+            "In the workflow, it is the repository's variable LOOSENED_CONTRACTS.",
         )
     try:
         # Here, as a report is rendered also where nothing is installed.
