@@ -8,6 +8,7 @@ import argparse
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from data_contract_components.command import command, render_error, write_escaped
@@ -77,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in (report_path, report_path.with_suffix(".html")):
         path.unlink(missing_ok=True)
     report = _check(options) if options.not_checked is None else _make_report_of_failure(options)
+    report = _add_source(report, options.head)
     report_path.write_text(to_json(report), encoding="utf-8")
     print(render_text(report), end="")
     return EXIT_STATUS[report.outcome]
@@ -127,6 +129,15 @@ def _make_report_of_failure(options: argparse.Namespace) -> ContractReport:
         return diff.move(report) if diff else report
     except DataContractError:  # the reason is known, and only its place in the diff is not
         return report
+
+
+def _add_source(report: ContractReport, head: str | None) -> ContractReport:
+    try:
+        from data_contract_components.prevention.contract_report.report_source import get_report_source
+
+        return replace(report, source=get_report_source(os.environ, head))
+    except DataContractError:
+        return report  # which names its error: a package is missing, or the settings are wrong
 
 
 def _render_file(options: argparse.Namespace) -> int:
