@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from tests import MUSEUM, ROOT, WAIT_SECONDS
+from tests import ENV_TEXT, MUSEUM, ROOT, WAIT_SECONDS
 from tests.github_server import start_github_server
-from tests.repositories import CONFIG, CONTRACT, ENV, ENV_TEXT, SEED
+from tests.repositories import CONFIG, CONTRACT, ENV, SEED
 from tests.repositories import setUpModule as setUpModule
 from tests.situations import Annotation, Shown, Situation, SituationTestCase, with_a_test_of_each_situation
 

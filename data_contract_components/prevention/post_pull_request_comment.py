@@ -181,7 +181,7 @@ def _read_text(path: Path, token: str) -> str:
 
 def get_outcome(report: ContractReport) -> str:
     """The outcome as the comment's hidden line has it."""
-    return ASKS if getattr(report, "asks", False) else OUTCOMES[report.outcome]
+    return ASKS if report.asks else OUTCOMES[report.outcome]
 
 
 def render(report: ContractReport, log: str, run: Run) -> str:
