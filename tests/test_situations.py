@@ -64,7 +64,8 @@ class TestSituations(SituationTestCase):
             text=True,
             timeout=WAIT_SECONDS,
         )
-        self.assertNotIn("Traceback", result.stdout)
+        self.assertNotRegex(result.stdout, "Traceback|::warning")
+        self.assertEqual(len(github.checks), 1)
         summary = (self.root / "summary").read_text()
         commands = COMMAND.findall((self.root / "annotations").read_text())
         annotations = [

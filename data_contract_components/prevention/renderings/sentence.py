@@ -28,7 +28,6 @@ def _render(report: ContractReport) -> str:
     if report.asks:
         owners = dict.fromkeys(change.owner_name for change in report.weaker_promises)
         return f"{words.count(binding, 'contract')} kept, with weaker promises; who must agree: {', '.join(owners)}"
-    return f"{words.count(binding, 'contract')} kept; the owner must agree to a weaker one: {', '.join(owners)}"
     return f"{words.count(binding, 'contract')} kept"
 
 
