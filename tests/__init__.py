@@ -35,7 +35,7 @@ VERSIONS = Path(COMPONENTS, "data_assets/db_migrations/versions")
 CONTRACTS = Path(COMPONENTS, "contract_definition")
 OBJECTS = VERSIONS.parent / "raw_data/objects.json"
 GENERATOR = f"{COMPONENTS}.data_assets.db_migrations.raw_data.generate_sample_objects"
-# The migration and the contract that this repository came with. A fork replaces its own, and the tests stay the same.
+# Copies of the migration and the contract that this repository came with, as a fork may have others in their places.
 MUSEUM = ROOT / "tests/museum"
 NOT_OF_THE_PROJECT = shutil.ignore_patterns(".git", ".venv", ".postgres", "__pycache__", ".*_cache")
 SHARED_DIRECTORY = ROOT.parent / "shared"
@@ -113,12 +113,12 @@ RUN_DIRECTORY, _run_lock = _make_run_directory()
 
 @functools.cache
 def museum_project() -> Path:
-    """A directory with this checkout's package and the museum's migration, contract and records; made once per run."""
-    directory = RUN_DIRECTORY / "museum"
+    """A directory with this checkout's package and the museum's migration, contract and records; made once."""
+    directory = Path(tempfile.mkdtemp(prefix="museum-", dir=RUN_DIRECTORY))
     # With its compiled files, as compiling takes a first command longer than most of what it does.
     shutil.copytree(ROOT / COMPONENTS, directory / COMPONENTS)
     shutil.copy(ROOT / "pyproject.toml", directory)
-    for path in (directory / CONTRACTS).glob("*_contract_spec.json"):
+    for path in (directory / CONTRACTS).rglob("*_contract_spec.json"):
         path.unlink()
     shutil.rmtree(directory / VERSIONS, ignore_errors=True)  # git keeps no empty directory
     shutil.copytree(MUSEUM, directory, dirs_exist_ok=True)

@@ -20,6 +20,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     LineRange,
     MalformedReportError,
     Owner,
+    ReportSource,
     from_json,
     to_json,
 )
@@ -44,6 +45,7 @@ def full_report() -> ContractReport:
         example_report(violations=(violation,)),
         problems=(FileProblem("a.json", 1, "$: is not valid JSON"),),
         comparison=example_comparison(),
+        source=ReportSource("2026-11-26T12:30:00Z", "a" * 40, "main", "the embedded PostgreSQL 18", 7),
         place=CAUSE,
         diff=(ChangedFile("a.json", (LineRange(1, 2),)),),
     )
@@ -144,6 +146,8 @@ class TestFromJson(unittest.TestCase):
             ("contracts.0.violations.0.cause.line", f"1) [x](http://evil.example{HOSTILE}", "expected an integer"),
             ("contracts.0.clauses.0.expected", deep, f"is nested more than {VALUE_LEVELS} levels deep"),
             ("comparison.base_commit", "main", "does not match ^[0-9a-f]{7,64}$"),
+            ("source.date", "yesterday", "does not match ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"),
+            ("source.pull_request", 0, "expected at least 1"),
             ("comparison.base_commit", "abcdef0\n", "does not match ^[0-9a-f]{7,64}$"),
             ("comparison.changes.0.contract_names.0", 1, "expected a string"),
         ):

@@ -25,6 +25,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
 from data_contract_components.prevention.contract_report.pull_request_diff import PullRequestDiff
 from data_contract_components.prevention.github.workflow_run import get_run
 from data_contract_components.prevention.renderings.annotations import render_annotations
+from data_contract_components.prevention.renderings.junit import render_junit
 from data_contract_components.prevention.renderings.markdown import render_summary
 from data_contract_components.prevention.renderings.text import render_text
 from data_contract_components.settings import get_settings
@@ -35,7 +36,7 @@ EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
 ERROR_LINE = re.compile(r"\berror\b|\bfail|unhealthy|denied|no such|not found", re.IGNORECASE)
 BUILD_STEP = re.compile(r"^#\d+ (?:\d+\.\d+ )?")  # docker's, before each line
 ERROR_LINES = 5
-FORMATS = ("text", "annotations", "summary", "html")
+FORMATS = ("text", "annotations", "summary", "junit", "html")
 
 
 @command("no report was written")
@@ -164,6 +165,8 @@ def _render(report: ContractReport, format_name: str, log: str) -> str:
             return render_annotations(report)
         case "summary":
             return render_summary(report, log, get_run(os.environ))
+        case "junit":
+            return render_junit(report)
         case "html":
             # Here, as only the page needs a package.
             from data_contract_components.prevention.renderings.html_page import render_html

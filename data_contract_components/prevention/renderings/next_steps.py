@@ -106,7 +106,9 @@ def _find_steps_of_breaking(cases: Sequence[_Case]) -> tuple[str, ...]:
     if columns := names("not allowed"):
         steps.append(f"Put {_join(columns)} into another table: the contract allows no other columns.")
     if any(case.situation != "not allowed" for case in cases):
-        steps.append("When all consumers have moved, remove the old one from the contract, and then from the database.")
+        steps.append(
+            "When all consumers have moved, remove the old part from the contract, and then from the database."
+        )
     steps.append(
         "Or change the contract together: when the owner and the consumers agree, change it in a pull request of its "
         "own, and merge that one first."
@@ -258,7 +260,7 @@ def _render_mail(
     lines = [f"- {cut(item)}" for item in items[:SHOWN_LINES]]
     lines += [f"- and {len(items) - SHOWN_LINES} more"] if len(items) > SHOWN_LINES else []
     head = [f"To: {cut(email)}", f"Subject: {subject}", "", f"Hello {cut(name)},", ""]
-    return "\n".join([*head, first, *lines, "", last, *links])
+    return "\n".join([*head, first, *lines, "", last, *(["", *links] if links else [])])
 
 
 def _render_owners(contracts: Iterable[ReportedContract]) -> str:
