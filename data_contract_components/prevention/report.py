@@ -33,8 +33,8 @@ from data_contract_components.settings import get_settings
 REPORT_NAME = "contract_report.json"
 EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
 # What the programs of a workflow write before or in the line that says what is wrong.
-ERROR_LINE = re.compile(r"\berror\b|\bfail|unhealthy|denied|no such|not found", re.IGNORECASE)
-BUILD_STEP = re.compile(r"^#\d+ (?:\d+\.\d+ )?")  # docker's, before each line
+ERROR_LINE = re.compile(r"\berror\b|\bfatal\b|\bfail|unhealthy|denied|no such|not found", re.IGNORECASE)
+BUILD_STEP = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")  # docker's, before each line
 ERROR_LINES = 5
 FORMATS = ("text", "annotations", "summary", "junit", "html")
 
