@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place
 from data_contract_components.prevention import post_pull_request_comment
 from data_contract_components.prevention.contract_report.contract_report import (
     Comparison,
@@ -249,6 +250,44 @@ class TestDecision(PostTestCase):
         LOGINS["ghs_OtherApp0004"] = "other-app[bot]"
         for number in (1, 2):
             self.assert_posted(number, token="ghs_OtherApp0004")
+
+
+class TestAsking(PostTestCase):
+    """The contracts are kept, but one promises less than in the base: its owner must agree."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        change = ContractChange(
+            "object_images_contract_spec",
+            Place("a.json", 3),
+            "$.schema",
+            "loosened",
+            1,
+            2,
+            "Data Science",
+            "ds@museum.org",
+        )
+        comparison = Comparison("main", "a" * 40, contract_changes=(change,))
+        self.report.write_text(to_json(replace(a_report("passed"), comparison=comparison)))
+
+    def test_a_comment_asks_once_and_is_kept_up_to_date(self) -> None:
+        for number in (1, 2):
+            self.assert_posted(number, "asks")
+            self.assertIn("must agree", self.body())
+            self.assertNotIn("resolved", self.body())
+        self.assertEqual(self.github.checks[0]["conclusion"], "neutral")
+        sentence = "1 contract kept, with weaker promises; who must agree: Data Science"
+        self.assertEqual(self.github.checks[0]["output"]["title"], sentence)
+
+    def test_violations_that_were_fixed_so_are_not_resolved(self) -> None:
+        self.github.add_comment(marked(1))
+        self.assert_posted(2, "asks")
+        self.assertNotIn("resolved", self.body())
+
+    def test_it_is_resolved_when_nothing_promises_less_any_more(self) -> None:
+        self.github.add_comment(marked(1, 1, "asks"))
+        self.write_report("passed")
+        self.assert_posted(2, "resolved")
 
 
 class TestHiddenComment(PostTestCase):
