@@ -18,7 +18,8 @@ FROM python:3.12-slim AS packages
 WORKDIR /workspace
 COPY pyproject.toml ./
 # Without the extras `notebook` and `embedded`: the compose file has a PostgreSQL.
-RUN python -m venv /home/vscode/venv && /home/vscode/venv/bin/pip install --no-cache-dir --editable ".[render]"
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv /home/vscode/venv && /home/vscode/venv/bin/pip install --editable ".[render]"
 
 FROM base AS check
 COPY --from=packages --chown=vscode /home/vscode/venv /home/vscode/venv

@@ -195,7 +195,7 @@ class TestFailures(RunnerTestCase):
         self.make_branches(Situation("", (ADD_NOTE,), 0, KEPT))
         run = self.run_workflow("--env=STANDIN_ARTIFACTS=/proc/nosuch")
         self.assertEqual((run.status, run.steps[KEEP], run.artifact), (0, "failure", []), run.output)
-        self.assertIn("Log, report and page could not be kept", run.annotations[-1].text)
+        self.assertIn("The artifact could not be kept", run.annotations[-1].text)
         self.assertEqual(run.annotations[-1].level, "warning")
 
     def test_a_comment_is_resolved_when_the_contracts_are_kept_again(self) -> None:
