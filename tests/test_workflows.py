@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import tempfile
 import unittest
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
 )
 from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY, ProjectTestCase
 from tests.contracts import chapters_spec
+from tests.github_server import Handler, start_github_server
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 DEVCONTAINER_PATH = ROOT / ".devcontainer.json"
@@ -260,6 +262,31 @@ class TestContainerStatus(unittest.TestCase):
         self.assertTrue(result.stdout.startswith("::warning title=The comment on the pull request could not be"))
 
 
+@unittest.skipUnless(shutil.which("curl"), "curl is not installed")
+class TestForkComment(unittest.TestCase):
+    def test_a_run_that_left_no_artifact_is_a_line_and_no_failure(self) -> None:
+        github = start_github_server(self)
+        directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        job = yaml.safe_load((ROOT / ".github/workflows/fork-comment.yml").read_text())["jobs"]["comment"]
+        (look,) = (step for step in job["steps"] if step.get("id") == "artifact")
+        bash = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", look["run"]]
+        outputs = directory / "outputs"
+        environment = github.environment(PATH=PATH, RUN_ID="42", GITHUB_OUTPUT=str(outputs))
+        for content, text in ((b'{"total_count": 0}', "count=0\n"), (b'{"total_count": 1}', "count=1\n"), (b"", "")):
+            outputs.write_text("")
+            github.scripts = []
+            github.script("GET .*/actions/runs/42/artifacts", partial(Handler.send, status=200, answer=content))
+            result = subprocess.run(bash, env=environment, capture_output=True, text=True)
+            self.assertEqual((outputs.read_text(), result.returncode == 0), (text, bool(text)), result.stderr)
+        self.assertEqual(github.seen[0].query, {"name": "contract-report"})
+        conditions = {step.get("name", "download"): step["if"] for step in job["steps"] if "if" in step}
+        found = "steps.artifact.outputs.count != '0'"
+        none = "steps.artifact.outputs.count == '0'"
+        self.assertEqual(
+            conditions, {"Report that there is none": none, "download": found, "Comment on the pull request": found}
+        )
+
+
 class TestTriggers(unittest.TestCase):
     """When the workflows run, and what they compare with."""
 
@@ -272,7 +299,7 @@ class TestTriggers(unittest.TestCase):
     def test_a_pull_request_is_compared_with_the_base_that_it_is_merged_into_and_a_queue_with_its_own(self) -> None:
         steps = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]["steps"]
         (checkout,) = (step["with"] for step in steps if step.get("uses", "").startswith("actions/checkout"))
-        self.assertEqual(checkout["fetch-depth"], "${{ github.event_name == 'merge_group' && '0' || '2' }}")
+        self.assertEqual(checkout["fetch-depth"], "${{ github.event_name == 'merge_group' && 1000 || 2 }}")
         (environment,) = (step["env"] for step in steps if step.get("name") == "Test the contracts")
         base = "${{ github.event_name == 'pull_request' && 'HEAD^1' || github.event.merge_group.base_sha }}"
         self.assertEqual(environment["PR_BASE"], base)
