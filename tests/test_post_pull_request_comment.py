@@ -276,7 +276,7 @@ class TestAsking(PostTestCase):
             self.assertIn("must agree", self.body())
             self.assertNotIn("resolved", self.body())
         self.assertEqual(self.github.checks[0]["conclusion"], "neutral")
-        sentence = "1 contract kept, with weaker promises; who must agree: Data Science"
+        sentence = "1 contract kept, but less is promised than before: Data Science must agree"
         self.assertEqual(self.github.checks[0]["output"]["title"], sentence)
 
     def test_violations_that_were_fixed_so_are_not_resolved(self) -> None:

@@ -27,7 +27,9 @@ def _render(report: ContractReport) -> str:
         return f"{words.count(promises, 'contract')} loosened or deleted, and broken: {_render_names(promises)}"
     if report.asks:
         owners = dict.fromkeys(change.owner_name for change in report.weaker_promises)
-        return f"{words.count(binding, 'contract')} kept, with weaker promises; who must agree: {', '.join(owners)}"
+        return (
+            f"{words.count(binding, 'contract')} kept, but less is promised than before: {', '.join(owners)} must agree"
+        )
     return f"{words.count(binding, 'contract')} kept"
 
 
