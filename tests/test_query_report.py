@@ -10,7 +10,7 @@ from data_contract_components.prevention.renderings.markdown import render_comme
 from data_contract_components.prevention.renderings.text import render_text
 from tests import CONTRACT_TESTS, run
 from tests.example_report import RUN
-from tests.repositories import CONTRACT, setUpModule
+from tests.repositories import CONTRACT, SEED, setUpModule
 from tests.test_report_changes import PullRequestTestCase
 
 __all__ = ["setUpModule"]
@@ -92,6 +92,24 @@ class TestReadersQueries(QueryReportTestCase):
         self.assertIn(f"(SQL state 42703), {place}\n", result)
         self.assertIn("   Column: queries/training.sql\n", result)
 
+    def test_the_chapters_edit_breaks_the_training_query_on_its_line(self) -> None:
+        self.write_queries(training=TRAINING)
+        self.commit_to_main()
+        self.replace_block()
+        _, report = self.report()
+        violation = report.contracts[0].violations[-1]
+        self.assertEqual(violation.column_name, "queries/training.sql")
+        self.assertEqual(self.cause_of(violation), (SEED.as_posix(), self.line_of(SEED, '"image",')))
+        self.assertEqual((violation.renamed_to, violation.is_rename_certain), ("image", False))
+
+    def test_a_new_column_that_makes_a_name_ambiguous_is_the_cause(self) -> None:
+        self.write_queries(titles="select title from object join object_images using (object_id)")
+        self.commit_to_main()
+        path = self.write_revision("b", '    op.add_column("object_images", sa.Column("title", sa.Text))')
+        (violation,) = self.report()[1].contracts[0].violations
+        self.assertEqual(violation.found, 'column reference "title" is ambiguous')
+        self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "op.add_column")))
+
     def test_a_new_table_breaks_no_query(self) -> None:
         self.write_queries(training=TRAINING)
         self.commit_to_main()
@@ -135,9 +153,11 @@ class TestReadersQueries(QueryReportTestCase):
         self.write_queries(training=TRAINING)
         self.commit_to_main()
         self.write_queries(training=TRAINING, more="select caption from object_images")
+        self.write_revision("b", '    op.create_table("images", sa.Column("image", sa.Text))')
         _, report = self.report()
         (violation,) = report.contracts[0].violations
         self.assertEqual((violation.column_name, violation.is_earlier), ("queries/more.sql", False))
+        self.assertIsNone(violation.cause)
         self.assertIn("Write the migration", render_text(report))
 
 

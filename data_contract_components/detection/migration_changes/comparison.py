@@ -147,8 +147,11 @@ def _add_cause(
     contract = contracts[violation.contract_name]
     query = next(query for query in contract.queries if query.json_path == violation.json_path)
     key = get_key(query)
+    base_verdict = before.get(key, Verdict())
     refusal = after[key].refusal or after[key].failure
-    cause = find_query_cause(changes, head.new_texts, query, contract.table, before.get(key, Verdict()), refusal)
+    if refusal and base_verdict.refusal and refusal.message == base_verdict.refusal.message:
+        return violation  # a new query, for which nothing has changed
+    cause = find_query_cause(changes, head.new_texts, query, contract.table, base_verdict, refusal)
     return replace(violation, cause=cause)
 
 
