@@ -67,6 +67,19 @@ attributes as materialized (
             where pg_enum.enumtypid = coalesce(leaves.oid, bases.oid)
             order by pg_enum.enumsortorder
         ) end as enum,
+        pg_catalog.format_type(resolved_types.atttypid, resolved_types.atttypmod) as physical_type,
+        case when coalesce(leaves.typtype, bases.typtype) = 'c' then (
+            select coalesce(
+                json_object_agg(
+                    pg_attribute.attname, pg_catalog.format_type(pg_attribute.atttypid, pg_attribute.atttypmod)
+                    order by pg_attribute.attnum
+                ),
+                '{}'
+            )
+            from pg_catalog.pg_attribute
+            where pg_attribute.attrelid = coalesce(leaves.typrelid, bases.typrelid)
+                and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+        ) end as fields,
         case
             when leaves.oid is null then null
             when leaf_namespaces.nspname = 'pg_catalog' then pg_catalog.format_type(leaves.oid, null)
@@ -175,6 +188,7 @@ key_reasons as materialized (
 indexes as materialized (
     select
         pg_index.*,
+        pg_index.indpred is null and pg_index.indexprs is null as is_whole,
         case
             when not (pg_index.indisvalid and pg_index.indisready and pg_index.indislive) then (
                 select 'index "' || pg_class.relname || '" is not valid'
@@ -192,8 +206,7 @@ indexes as materialized (
         end as reason
     from relations
     join pg_catalog.pg_index on pg_index.indrelid = relations.oid
-    where pg_index.indisunique and pg_index.indpred is null
-        and (pg_index.indisprimary or pg_index.indnkeyatts = 1)
+    where pg_index.indisunique
 ),
 keys as materialized (
     select
@@ -205,7 +218,8 @@ keys as materialized (
         min(indexes.reason) filter (where not indexes.indisprimary) as unique_reason
     from indexes
     cross join lateral unnest(indexes.indkey) with ordinality as key_columns (attnum, position)
-    where key_columns.position <= indexes.indnkeyatts
+    where indexes.is_whole and (indexes.indisprimary or indexes.indnkeyatts = 1)
+        and key_columns.position <= indexes.indnkeyatts
     group by indexes.indrelid, key_columns.attnum
 ),
 foreign_keys as materialized (
@@ -234,6 +248,139 @@ foreign_keys as materialized (
         on pg_attribute.attrelid = pg_class.oid and pg_attribute.attnum = key_columns.target_attnum
     where wholes.oid is null
     group by pg_constraint.conrelid, key_columns.attnum
+),
+-- What can refuse a row of a table, for the promises of the whole table. A constraint that is not validated refuses new
+-- rows all the same.
+table_constraints as materialized (
+    select
+        constraints.table_oid,
+        (
+            select min(pg_attribute.attnum)
+            from pg_catalog.pg_attribute
+            where pg_attribute.attrelid = constraints.table_oid
+                and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+        ) as first_attnum,
+        json_agg(
+            json_build_object(
+                'kind', constraints.kind,
+                'name', constraints.name,
+                'columns', constraints.columns,
+                'references', constraints.references,
+                'definition', constraints.definition,
+                'reason', constraints.reason,
+                'refuses_rows', constraints.refuses_rows
+            )
+            order by constraints.kind, constraints.name
+        ) as constraints
+    from (
+        select
+            indexes.indrelid as table_oid,
+            case when indexes.indisprimary then 'PRIMARY KEY' else 'UNIQUE' end as kind,
+            pg_class.relname::text as name,
+            array(
+                select pg_attribute.attname::text
+                from unnest(indexes.indkey) with ordinality as key_columns (attnum, position)
+                join pg_catalog.pg_attribute
+                    on pg_attribute.attrelid = indexes.indrelid and pg_attribute.attnum = key_columns.attnum
+                where key_columns.position <= indexes.indnkeyatts
+                order by key_columns.position
+            ) as columns,
+            null::json as references,
+            case when not indexes.is_whole then 'UNIQUE ' || regexp_replace(
+                pg_catalog.pg_get_indexdef(indexes.indexrelid), '^.*? USING \w+ ', ''
+            ) end as definition,
+            indexes.reason,
+            -- the index of a partitioned table itself has no row
+            indexes.reason is null or indexes.indimmediate and indexes.indisready and pg_class.relkind = 'i'
+                as refuses_rows
+        from indexes
+        join pg_catalog.pg_class on pg_class.oid = indexes.indexrelid
+        union all
+        select
+            pg_constraint.conrelid,
+            'FOREIGN KEY',
+            pg_constraint.conname::text,
+            array(
+                select pg_attribute.attname::text
+                from unnest(pg_constraint.conkey) with ordinality as key_columns (attnum, position)
+                join pg_catalog.pg_attribute
+                    on pg_attribute.attrelid = pg_constraint.conrelid and pg_attribute.attnum = key_columns.attnum
+                order by key_columns.position
+            ),
+            json_build_object(
+                'table_schema', pg_namespace.nspname,
+                'table_name', pg_class.relname,
+                'columns', array(
+                    select pg_attribute.attname::text
+                    from unnest(pg_constraint.confkey) with ordinality as key_columns (attnum, position)
+                    join pg_catalog.pg_attribute
+                        on pg_attribute.attrelid = pg_constraint.confrelid and pg_attribute.attnum = key_columns.attnum
+                    order by key_columns.position
+                )
+            ),
+            null,
+            key_reasons.reason,
+            key_reasons.reason is null
+                or not pg_constraint.convalidated and to_jsonb(pg_constraint) ->> 'conenforced' is distinct from 'false'
+        from relations
+        join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype = 'f'
+        left join pg_catalog.pg_constraint as wholes
+            on wholes.oid = pg_constraint.conparentid and wholes.conrelid = pg_constraint.conrelid
+        left join key_reasons on key_reasons.oid = pg_constraint.oid
+        join pg_catalog.pg_class on pg_class.oid = pg_constraint.confrelid
+        join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+        where wholes.oid is null
+        union all
+        select
+            pg_constraint.conrelid,
+            case pg_constraint.contype when 'c' then 'CHECK' else 'EXCLUDE' end,
+            pg_constraint.conname::text,
+            array(
+                select pg_attribute.attname::text
+                from unnest(pg_constraint.conkey) as key_columns (attnum)
+                join pg_catalog.pg_attribute
+                    on pg_attribute.attrelid = pg_constraint.conrelid and pg_attribute.attnum = key_columns.attnum
+                order by key_columns.attnum
+            ),
+            null,
+            case pg_constraint.contype
+                when 'c' then pg_catalog.pg_get_expr(pg_constraint.conbin, pg_constraint.conrelid)
+                else pg_catalog.pg_get_constraintdef(pg_constraint.oid)
+            end,
+            coalesce(
+                case
+                    when not relations.is_table then 'PostgreSQL never enforces CHECK on a foreign table'
+                    when to_jsonb(pg_constraint) ->> 'conenforced' = 'false'
+                        then 'CHECK constraint "' || pg_constraint.conname || '" is not enforced'
+                    when not pg_constraint.convalidated
+                        then 'CHECK constraint "' || pg_constraint.conname || '" is not validated'
+                end,
+                check_gaps.reason
+            ),
+            relations.is_table and to_jsonb(pg_constraint) ->> 'conenforced' is distinct from 'false'
+        from relations
+        join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype in ('c', 'x')
+        -- rows of a child table are rows of the table, too
+        left join lateral (
+            select min(
+                'child table ' || parts.part_oid::pg_catalog.regclass || case pg_class.relkind
+                    when 'f' then ' is a foreign table, where PostgreSQL never enforces CHECK'
+                    else ' has no CHECK constraint "' || pg_constraint.conname || '"'
+                end
+            ) as reason
+            from parts
+            join pg_catalog.pg_class on pg_class.oid = parts.part_oid
+            where parts.oid = relations.oid and pg_constraint.contype = 'c' and (
+                pg_class.relkind = 'f' or not exists (
+                    select
+                    from pg_catalog.pg_constraint as others
+                    where others.conrelid = parts.part_oid and others.contype = 'c'
+                        and others.conname = pg_constraint.conname
+                )
+            )
+        ) as check_gaps on true
+    ) as constraints
+    group by constraints.table_oid
 )
 select
     pg_catalog.current_database()::text as table_catalog,
@@ -266,6 +413,10 @@ select
     types.enum,
     coalesce(keys.is_unique, false) as unique,
     foreign_keys.targets as references,
+    types.physical_type as "physicalType",
+    types.fields,
+    case when attributes.attgenerated <> '' then pg_catalog.pg_get_expr(pg_attrdef.adbin, pg_attrdef.adrelid) end
+        as generation_expression,
     types.element_data_type as array_element_data_type,
     types.element_character_maximum_length as array_element_character_maximum_length,
     types.element_numeric_precision as array_element_numeric_precision,
@@ -285,7 +436,8 @@ select
             'unique', case when not keys.is_unique then keys.unique_reason end,
             'references', foreign_keys.reason
         ))
-    end as not_enforced
+    end as not_enforced,
+    table_constraints.constraints as table_constraints
 from relations
 join attributes on attributes.attrelid = relations.oid
 join types on types.atttypid = attributes.atttypid and types.atttypmod = attributes.atttypmod
@@ -299,6 +451,8 @@ cross join lateral (
 ) as not_nulls
 left join keys on keys.indrelid = relations.oid and keys.attnum = attributes.attnum
 left join foreign_keys on foreign_keys.conrelid = relations.oid and foreign_keys.attnum = attributes.attnum
+left join table_constraints
+    on table_constraints.table_oid = relations.oid and table_constraints.first_attnum = attributes.attnum
 left join pg_catalog.pg_collation on pg_collation.oid = attributes.attcollation
 left join pg_catalog.pg_attrdef
     on pg_attrdef.adrelid = relations.oid and pg_attrdef.adnum = attributes.attnum
