@@ -1,4 +1,4 @@
-"""What the tests share: databases that the migrations built, and copies of the project to run its commands in."""
+"""What the tests share: databases that migrations built, and copies of the project to run its commands in."""
 
 import contextlib
 import fcntl
@@ -16,7 +16,7 @@ import termios
 import time
 import types
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -27,8 +27,17 @@ import psycopg2
 
 from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres, stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
+from data_contract_components.settings import get_settings
 
 ROOT = Path(__file__).resolve().parents[1]
+COMPONENTS = "data_contract_components"
+VERSIONS = Path(COMPONENTS, "data_assets/db_migrations/versions")
+CONTRACTS = Path(COMPONENTS, "contract_definition")
+OBJECTS = VERSIONS.parent / "raw_data/objects.json"
+GENERATOR = f"{COMPONENTS}.data_assets.db_migrations.raw_data.generate_sample_objects"
+# Copies of the migration and the contract that this repository came with, as a fork may have others in their places.
+MUSEUM = ROOT / "tests/museum"
+NOT_OF_THE_PROJECT = shutil.ignore_patterns(".git", ".venv", ".postgres", "__pycache__", ".*_cache")
 SHARED_DIRECTORY = ROOT.parent / "shared"
 CONTRACT_TESTS = "data_contract_components/prevention/test_data_contract_violations.py"
 WAIT_SECONDS = 60
@@ -102,20 +111,51 @@ def _make_run_directory() -> tuple[Path, IO[str]]:
 RUN_DIRECTORY, _run_lock = _make_run_directory()
 
 
+@functools.cache
+def museum_project() -> Path:
+    """A directory with this checkout's package and the museum's migration, contract and records; made once."""
+    directory = Path(tempfile.mkdtemp(prefix="museum-", dir=RUN_DIRECTORY))
+    # With its compiled files, as compiling takes a first command longer than most of what it does.
+    shutil.copytree(ROOT / COMPONENTS, directory / COMPONENTS)
+    shutil.copy(ROOT / "pyproject.toml", directory)
+    for path in (directory / CONTRACTS).rglob("*_contract_spec.json"):
+        path.unlink()
+    shutil.rmtree(directory / VERSIONS, ignore_errors=True)  # git keeps no empty directory
+    shutil.copytree(MUSEUM, directory, dirs_exist_ok=True)
+    run([GENERATOR, "--out", str(OBJECTS)], directory, check=True)
+    return directory
+
+
+def copy_repository(directory: Path) -> None:
+    """`directory` becomes a copy of this repository in which migration, contract and records are the museum's."""
+    shutil.copytree(ROOT, directory, ignore=NOT_OF_THE_PROJECT)
+    shutil.rmtree(directory / COMPONENTS)
+    shutil.copytree(museum_project() / COMPONENTS, directory / COMPONENTS, ignore=NOT_OF_THE_PROJECT)
+
+
+@contextlib.contextmanager
+def settings_of(directory: Path) -> Iterator[None]:
+    """The settings of this process are those of `directory`, as if it had been started there."""
+    with contextlib.chdir(directory):
+        get_settings.cache_clear()
+        try:
+            yield
+        finally:
+            get_settings.cache_clear()
+
+
 def url_of_database(name: str) -> str:
     return urlsplit(database_url())._replace(path=f"/{name}").geturl()
 
 
 @functools.cache
 def template_database() -> str:
-    """The name of a database that `alembic upgrade head` built, once per process."""
+    """The name of a database that the museum's migration built, once per process."""
     name = f"template_{os.getpid()}"
     PostgresDB().query(f"create database {name}")
     # Not by atexit, which a process that was forked for some modules does not come to.
     Finalize(None, _drop_database, (name,), exitpriority=1)
-    run(
-        ["alembic", "upgrade", "head"], ROOT / "data_contract_components/data_assets", url_of_database(name), check=True
-    )
+    run(["alembic", "upgrade", "head"], museum_project(), url_of_database(name), check=True)
     return name
 
 
@@ -232,8 +272,7 @@ class ProjectTestCase(unittest.TestCase):
         parent = Path(tempfile.mkdtemp(prefix="project-", dir=RUN_DIRECTORY))
         self.addCleanup(self.remove, parent)
         self.project = parent / self.project_path()
-        # With its compiled files, as compiling takes a first command longer than most of what it does.
-        shutil.copytree(ROOT / "data_contract_components", self.project / "data_contract_components")
+        shutil.copytree(museum_project() / COMPONENTS, self.project / COMPONENTS)
 
     def project_path(self) -> str:
         return "project"

@@ -9,10 +9,9 @@ from typing import Any
 
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
-from data_contract_components.settings import CHAPTERS_CONTRACTS
-from tests import ROOT
+from tests import CONTRACTS, MUSEUM
 
-CHAPTERS_PATH = ROOT / CHAPTERS_CONTRACTS / "object_images_contract_spec.json"
+CHAPTERS_PATH = MUSEUM / CONTRACTS / "object_images_contract_spec.json"
 
 
 def chapters_spec(**changes: Any) -> dict[str, Any]:

@@ -18,12 +18,20 @@ from data_contract_components.detection.migration_changes.changes import Place, 
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.errors import ComparisonError
 from data_contract_components.settings import find_settings
-from tests import BINARIES, ENV_TEXT, ROOT, read_data, start_server_until
+from tests import (
+    BINARIES,
+    COMPONENTS,
+    CONTRACTS,
+    ENV_TEXT,
+    MUSEUM,
+    ROOT,
+    VERSIONS,
+    museum_project,
+    read_data,
+    start_server_until,
+)
 
-COMPONENTS = "data_contract_components"
 MODULE = "data_contract_components.detection._get_data_migration_changes"
-VERSIONS = Path("data_contract_components/data_assets/db_migrations/versions")
-CONTRACTS = Path("data_contract_components/contract_definition")
 ENV, CONFIG = VERSIONS.parent / "env.py", VERSIONS.parents[1] / "alembic.ini"
 SEED = VERSIONS / "00e9b3375a5f_create_met_museum_seed_tables.py"
 CONTRACT = CONTRACTS / "object_images_contract_spec.json"
@@ -68,7 +76,7 @@ class RepositoryTestCase(unittest.TestCase):
         self.root = Path(directory)
         for path in (SEED, CONTRACT):
             (self.root / path).parent.mkdir(parents=True)
-            shutil.copy(ROOT / path, self.root / path)
+            shutil.copy(MUSEUM / path, self.root / path)
         self.write(ENV, ENV_TEXT)
         shutil.copy(ROOT / CONFIG, self.root / CONFIG)
         self.git("init", "-q", "-b", "main")
@@ -101,7 +109,7 @@ class RepositoryTestCase(unittest.TestCase):
     def copy_project(self, *ignored: str) -> None:
         """The base has the whole package, with which its commands run."""
         ignore = shutil.ignore_patterns("__pycache__", *ignored)
-        shutil.copytree(ROOT / COMPONENTS, self.root / COMPONENTS, ignore=ignore, dirs_exist_ok=True)
+        shutil.copytree(museum_project() / COMPONENTS, self.root / COMPONENTS, ignore=ignore, dirs_exist_ok=True)
 
     def read(self, path: Path) -> str:
         return (self.root / path).read_text()
@@ -131,7 +139,7 @@ class RepositoryTestCase(unittest.TestCase):
 
     def write_contract(self, change: Callable[[Any], Any] = dict, path: Path = CONTRACT) -> None:
         """The contract of object_images, after `change` was called with it, is the file at `path`."""
-        spec = json.loads((ROOT / CONTRACT).read_text())
+        spec = json.loads((MUSEUM / CONTRACT).read_text())
         spec["spec-version"] = "1.1.0"
         change(spec)
         self.write(path, json.dumps(spec, indent=2))

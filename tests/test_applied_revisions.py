@@ -7,7 +7,7 @@ from pathlib import Path
 from data_contract_components.data_assets._applied_revisions import RECORDS_SQL, Record
 from data_contract_components.data_assets._stale_database import ensure_applied_revisions_are_current, find_stale_files
 from data_contract_components.errors import StaleDatabaseError
-from tests import CONTRACT_TESTS, DatabaseTestCase, ProjectTestCase, run
+from tests import CONTRACT_TESTS, DatabaseTestCase, ProjectTestCase, run, settings_of
 
 REVISION = "00e9b3375a5f"
 FIRST_PATH = f"versions/{REVISION}_create_met_museum_seed_tables.py"
@@ -68,7 +68,7 @@ class RevisionsTestCase(ProjectTestCase, DatabaseTestCase):
 
     def check(self) -> list[str]:
         """The problems that the check finds, or else what it printed."""
-        with contextlib.redirect_stderr(io.StringIO()) as stream:
+        with settings_of(self.project), contextlib.redirect_stderr(io.StringIO()) as stream:
             try:
                 ensure_applied_revisions_are_current(self.database, self.migrations)
             except StaleDatabaseError as error:

@@ -13,8 +13,8 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from tests import ROOT
-from tests.test_docs import BLOCK, NOT_OF_THE_PROJECT, PAGES
+from tests import copy_repository
+from tests.test_docs import BLOCK, PAGES
 
 COMPOSE = shlex.split(os.environ.get("COMPOSE", ""))
 MIGRATION = "data_contract_components/data_assets/db_migrations/versions/00e9b3375a5f_create_met_museum_seed_tables.py"
@@ -28,7 +28,7 @@ class ContainerTestCase(unittest.TestCase):
         self.project = Path(tempfile.mkdtemp(prefix="containers-")) / "project"
         self.addCleanup(shutil.rmtree, self.project.parent)
         self.project.parent.chmod(0o755)
-        shutil.copytree(ROOT, self.project, ignore=NOT_OF_THE_PROJECT)
+        copy_repository(self.project)
         self.files = self.list_files()
         self.addCleanup(self.compose, "down", "--volumes", "--rmi=local")
 

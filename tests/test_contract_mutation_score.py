@@ -27,7 +27,17 @@ from data_contract_components.detection.contract_mutation_score.score import (
     render_score,
 )
 from data_contract_components.detection.contract_violation_detector import COMPARED_KEYS
-from tests import BINARIES, ROOT, DatabaseTestCase, read_data, run, run_on_terminal, start_server, wait_until
+from tests import (
+    BINARIES,
+    DatabaseTestCase,
+    museum_project,
+    read_data,
+    run,
+    run_on_terminal,
+    settings_of,
+    start_server,
+    wait_until,
+)
 from tests.contracts import ContractsTestCase, chapters_head
 
 MODULE = "data_contract_components.detection.contract_mutation_score"
@@ -58,6 +68,7 @@ class MutationTestCase(ContractsTestCase, DatabaseTestCase):
         """The status and the output of the command, in this process."""
         output = io.StringIO()
         with (
+            settings_of(museum_project()),
             mock.patch.dict(os.environ, DATABASE_URL=url or self.url),
             contextlib.redirect_stdout(output),
             contextlib.redirect_stderr(output),
@@ -143,7 +154,7 @@ class TestContractMutations(MutationTestCase):
 class TestContractMutationScore(MutationTestCase):
     def test_the_contracts_of_the_project_score_100_percent_and_nothing_is_left(self) -> None:
         before = get_state(self.database)
-        result = run([MODULE], ROOT, self.url)
+        result = run([MODULE], museum_project(), self.url)
         self.assertEqual(result.returncode, 0, result.stdout)
         lines = result.stdout.splitlines()
         self.assertEqual(lines[0], "object_images_contract_spec: 25 of 25 noticed, 100 %")
@@ -156,7 +167,7 @@ class TestContractMutationScore(MutationTestCase):
 
     def test_a_terminal_shows_the_progress(self) -> None:
         self.write("a", generate(self.database, "object_tags"))
-        shown = run_on_terminal([MODULE, str(self.directory), "--in-place"], ROOT, self.url)
+        shown = run_on_terminal([MODULE, str(self.directory), "--in-place"], museum_project(), self.url)
         self.assertRegex(shown, r"\r *\d+%.* \d+/42 .*clause/s")
         self.assertIn("mutation score: 41 of 41 noticed, 100 %", shown)
 
@@ -219,7 +230,7 @@ class TestContractMutationScore(MutationTestCase):
             self.write(table, generate(self.database, table))
         url = start_server(self, BINARIES["18"])
         server = PostgresDB(url)
-        run(["alembic", "upgrade", "head"], ROOT / "data_contract_components/data_assets", url, check=True)
+        run(["alembic", "upgrade", "head"], museum_project(), url, check=True)
         before = get_state(server)
         # Each mutation lasts a second there, so that it cannot be missed.
         PostgresDB(urlsplit(url)._replace(path="/template1").geturl()).query(read_data("slow_mutations.sql"))
@@ -230,7 +241,7 @@ class TestContractMutationScore(MutationTestCase):
             with self.subTest(number.name):
                 process = subprocess.Popen(
                     [sys.executable, "-m", MODULE, str(self.directory)],
-                    cwd=ROOT,
+                    cwd=museum_project(),
                     env=os.environ | {"DATABASE_URL": url},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,

@@ -20,11 +20,12 @@ from data_contract_components.prevention.contract_report.contract_report import 
     LineRange,
     MalformedReportError,
     Owner,
+    ReportSource,
     from_json,
     to_json,
 )
 from data_contract_components.prevention.contract_report.pull_request_changes import add_changes
-from tests import DatabaseTestCase
+from tests import DatabaseTestCase, museum_project, settings_of
 from tests.example_report import CAUSE, example_comparison, example_report, example_violation
 
 SCHEMA_PATH = Path(contract_report.__file__).with_name("contract_report.schema.json")
@@ -44,6 +45,7 @@ def full_report() -> ContractReport:
         example_report(violations=(violation,)),
         problems=(FileProblem("a.json", 1, "$: is not valid JSON"),),
         comparison=example_comparison(),
+        source=ReportSource("2026-11-26T12:30:00Z", "a" * 40, "main", "the embedded PostgreSQL 18", 7),
         place=CAUSE,
         diff=(ChangedFile("a.json", (LineRange(1, 2),)),),
     )
@@ -144,6 +146,8 @@ class TestFromJson(unittest.TestCase):
             ("contracts.0.violations.0.cause.line", f"1) [x](http://evil.example{HOSTILE}", "expected an integer"),
             ("contracts.0.clauses.0.expected", deep, f"is nested more than {VALUE_LEVELS} levels deep"),
             ("comparison.base_commit", "main", "does not match ^[0-9a-f]{7,64}$"),
+            ("source.date", "yesterday", "does not match ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"),
+            ("source.pull_request", 0, "expected at least 1"),
             ("comparison.base_commit", "abcdef0\n", "does not match ^[0-9a-f]{7,64}$"),
             ("comparison.changes.0.contract_names.0", 1, "expected a string"),
         ):
@@ -184,7 +188,7 @@ class TestFromJson(unittest.TestCase):
 
 class TestReportOfADatabase(DatabaseTestCase):
     def test_every_report_is_valid(self) -> None:
-        with mock.patch.dict(os.environ, DATABASE_URL=self.url):
+        with settings_of(museum_project()), mock.patch.dict(os.environ, DATABASE_URL=self.url):
             broken = get_contract_report.get_contract_report()
         # The contract names another database.
         self.assertEqual(broken.outcome, "violations")

@@ -3,8 +3,8 @@ import re
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.prevention.contract_report.contract_report import from_json
-from tests import CONTRACT_TESTS, run, url_of_database
-from tests.repositories import CONTRACT, CONTRACTS, RepositoryTestCase, setUpModule
+from tests import CONTRACT_TESTS, CONTRACTS, run, url_of_database
+from tests.repositories import CONTRACT, RepositoryTestCase, setUpModule
 
 __all__ = ["setUpModule"]
 

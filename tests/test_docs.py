@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
-from tests import ROOT, SHARED_DIRECTORY
+from tests import ROOT, SHARED_DIRECTORY, copy_repository
 
 # In the order in which a reader comes to them: one clone, in which each page finds what the pages before it left.
 PAGES_OF_THE_CLONE = (
@@ -26,7 +26,6 @@ OWN_PROJECT = "docs/own-project.md"
 PAGES = {page: (ROOT / page).read_text(encoding="utf-8") for page in (*PAGES_OF_THE_CLONE, OWN_PROJECT)}
 BLOCK = re.compile(r"^(?:<!-- (?P<task>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]+\]\((?!https?://)(?P<path>[^)#]*)(?:#(?P<anchor>[^)]+))?\)")
-NOT_OF_THE_PROJECT = shutil.ignore_patterns(".git", ".venv", ".postgres", "__pycache__", ".*_cache")
 # Whoever runs these tests by `make test` has set more than a reader has.
 NOT_A_READERS = ("DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "VIRTUAL_ENV")
 # What differs from run to run; and what Python 3.13 and newer add below the failing line.
@@ -136,7 +135,7 @@ class PageTestCase(unittest.TestCase):
 class TestPages(PageTestCase):
     def setUp(self) -> None:
         super().setUp()
-        shutil.copytree(ROOT, self.directory / "source", ignore=NOT_OF_THE_PROJECT)
+        copy_repository(self.directory / "source")
         self.shell(
             'cd source && git init -q -b main && git add . && git commit -q -m all && git clone -q --bare . "$FORK"'
         )

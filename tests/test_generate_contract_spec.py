@@ -15,7 +15,7 @@ from data_contract_components.detection._get_data_catalog import get_data_catalo
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
 from data_contract_components.detection._new_contracts import Choices, make_drafts, write_drafts
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
-from tests import ROOT, DatabaseTestCase, ProjectTestCase, read_data, run
+from tests import DatabaseTestCase, ProjectTestCase, museum_project, read_data, run
 from tests.contracts import ContractsTestCase, chapters_spec
 
 MODULE = "data_contract_components.detection.generate_contract_spec"
@@ -28,7 +28,7 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         self.path = self.directory / "object_images_contract_spec.json"
 
     def generate(self, *arguments: str) -> tuple[int, str]:
-        result = run([MODULE, *arguments, "--output", str(self.path)], ROOT, self.url)
+        result = run([MODULE, *arguments, "--output", str(self.path)], museum_project(), self.url)
         self.assertNotIn("Traceback", result.stdout)
         return result.returncode, result.stdout
 

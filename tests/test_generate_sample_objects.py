@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from data_contract_components.data_assets.db_migrations.raw_data import generate_sample_objects
-from data_contract_components.data_assets.db_migrations.raw_data.generate_sample_objects import OBJECTS_PATH
-from tests import ROOT, SHARED_DIRECTORY, read_data, run
+from tests import GENERATOR, OBJECTS, ROOT, SHARED_DIRECTORY, museum_project, read_data, run
 
 REAL_OBJECTS_PATH = SHARED_DIRECTORY / "met_api_samples/objects.json"
 SIZE_LIMIT_BYTES = 6_000_000
@@ -92,22 +90,23 @@ def read_records(path: Path) -> list[Record]:
 
 class SampleTestCase(unittest.TestCase):
     def setUp(self) -> None:
-        self.records = read_records(OBJECTS_PATH)
-        self.text = OBJECTS_PATH.read_bytes().decode("utf-8")
+        self.path = museum_project() / OBJECTS
+        self.records = read_records(self.path)
+        self.text = self.path.read_bytes().decode("utf-8")
 
 
 class TestTheFile(SampleTestCase):
     def test_the_generator_writes_it_again_byte_for_byte_whatever_hash_seed_and_locale(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "objects.json"
-            command = [generate_sample_objects.__name__, "--out", str(path)]
+            command = [GENERATOR, "--out", str(path)]
             for seed in "12":
                 run(command, ROOT, check=True, PYTHONHASHSEED=seed, LC_ALL="C", PYTHONUTF8="0")
-                is_same = path.read_bytes() == OBJECTS_PATH.read_bytes()
-                self.assertTrue(is_same, f"the generator or its file was edited alone; PYTHONHASHSEED={seed}")
+                is_same = path.read_bytes() == self.path.read_bytes()
+                self.assertTrue(is_same, f"PYTHONHASHSEED={seed}")
 
     def test_it_is_an_array_with_one_record_per_line_no_escapes_and_not_too_large(self) -> None:
-        self.assertLess(OBJECTS_PATH.stat().st_size, SIZE_LIMIT_BYTES)
+        self.assertLess(self.path.stat().st_size, SIZE_LIMIT_BYTES)
         first, *lines, last, end = self.text.split("\n")
         self.assertEqual((first, last, end), ("[", "]", ""))
         self.assertEqual([line.endswith(",") for line in lines], [True] * 2999 + [False])

@@ -24,15 +24,13 @@ from data_contract_components.detection.contract_violation_detector import Viola
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.detection.migration_changes.schema_changes import find_cause
-from tests import ROOT, WAIT_SECONDS, read_data, run, wait_until
+from tests import CONTRACTS, ROOT, VERSIONS, WAIT_SECONDS, read_data, run, wait_until
 from tests.repositories import (
     CONFIG,
     CONTRACT,
-    CONTRACTS,
     MODULE,
     NEW_BLOCK,
     SEED,
-    VERSIONS,
     RepositoryTestCase,
     place_of,
     render_change,

@@ -9,14 +9,13 @@ from unittest import mock
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
 from data_contract_components.errors import ComparisonError
-from tests import BINARIES, ENV_TEXT, read_data, run
+from tests import BINARIES, ENV_TEXT, VERSIONS, read_data, run
 from tests.repositories import (
     CONFIG,
     CONTRACT,
     ENV,
     MODULE,
     SEED,
-    VERSIONS,
     RepositoryTestCase,
     place_of,
     render_change,

@@ -1,11 +1,9 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
-from tests import ROOT, DatabaseTestCase, ProjectTestCase, run
+from tests import ROOT, DatabaseTestCase, ProjectTestCase, museum_project, run
 
-DATA_ASSETS = ROOT / "data_contract_components/data_assets"
 # Everything a migration can leave behind, but for alembic's own table.
 OBJECTS_SQL = """
 select 'relation' as kind, relname::text as name from pg_class
@@ -71,9 +69,9 @@ DOWNGRADE_LOG = UPGRADE_LOG.replace("upgrade  -> 00e9b3375a5f", "downgrade 00e9b
 
 
 class TestMigrations(DatabaseTestCase):
-    def alembic(self, *arguments: str, directory: Path = DATA_ASSETS) -> str:
+    def alembic(self, *arguments: str, directory: str = "data_contract_components/data_assets") -> str:
         """What it prints, without the line that names the database."""
-        output = run(["alembic", *arguments], directory, self.url, check=True).stdout
+        output = run(["alembic", *arguments], museum_project() / directory, self.url, check=True).stdout
         return re.sub(r"(?m)^migrating .*\n", "", output)
 
     def test_the_tables_are_those_of_the_chapters_diagram(self) -> None:
@@ -107,8 +105,8 @@ class TestMigrations(DatabaseTestCase):
 
     def test_it_works_from_the_root_too(self) -> None:
         for options in ([], ["-c", "data_contract_components/data_assets/alembic.ini"]):
-            self.assertEqual(self.alembic(*options, "downgrade", "base", directory=ROOT), DOWNGRADE_LOG)
-            self.assertEqual(self.alembic(*options, "upgrade", "head", directory=ROOT), UPGRADE_LOG)
+            self.assertEqual(self.alembic(*options, "downgrade", "base", directory="."), DOWNGRADE_LOG)
+            self.assertEqual(self.alembic(*options, "upgrade", "head", directory="."), UPGRADE_LOG)
 
     def test_offline_mode_prints_sql_that_builds_the_same_tables(self) -> None:
         sql = self.alembic("upgrade", "head", "--sql").replace(UPGRADE_LOG, "")

@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 
 from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
-from tests import ROOT, RUN_DIRECTORY
+from tests import COMPONENTS, ROOT, RUN_DIRECTORY, museum_project
+from tests.contracts import CHAPTERS_PATH
 
-COMPONENTS = "data_contract_components"
 TESTS = "data_contract_components.prevention.test_data_contract_violations"
 MUSEUMS = {
     "contract_definition/object_images_contract_spec.json",
@@ -61,7 +61,7 @@ OFFLINE = ["--no-deps", "--no-index", "--no-build-isolation"]
 def build_wheel() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="wheel-", dir=RUN_DIRECTORY))
     # Of a copy, as setuptools writes beside what it builds.
-    shutil.copytree(ROOT / COMPONENTS, directory / "source" / COMPONENTS)
+    shutil.copytree(museum_project() / COMPONENTS, directory / "source" / COMPONENTS)
     shutil.copy(ROOT / "pyproject.toml", directory / "source")
     subprocess.run([*PIP, "wheel", *OFFLINE, "--wheel-dir", directory, directory / "source"], check=True)
     (wheel,) = directory.glob("*.whl")
@@ -138,7 +138,8 @@ class ShopTestCase(unittest.TestCase):
 
 class TestPackage(ShopTestCase):
     def test_it_has_every_file_but_the_museums(self) -> None:
-        names = {path.relative_to(ROOT / COMPONENTS).as_posix() for path in (ROOT / COMPONENTS).rglob("*.*")}
+        components = museum_project() / COMPONENTS
+        names = {path.relative_to(components).as_posix() for path in components.rglob("*.*")}
         names = {name for name in names if not name.endswith(".pyc")}
         found = {name.removeprefix(f"{COMPONENTS}/") for name in zipfile.ZipFile(build_wheel()).namelist()}
         self.assertEqual(names - found, MUSEUMS)
@@ -201,7 +202,7 @@ class TestValidation(ShopTestCase):
         return self.run_python(*arguments, *paths)
 
     def test_it_needs_no_database_and_finds_what_is_wrong_with_each_file_or_with_those_that_are_named(self) -> None:
-        contract = (ROOT / COMPONENTS / "contract_definition/object_images_contract_spec.json").read_text()
+        contract = CHAPTERS_PATH.read_text()
         for name in ("a", "b"):
             (self.project / f"contracts/{name}_contract_spec.json").write_text(contract)
         status, output = self.validate()

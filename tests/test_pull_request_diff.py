@@ -7,7 +7,8 @@ from data_contract_components.prevention.contract_report.contract_report import 
 )
 from data_contract_components.prevention.contract_report.pull_request_diff import PullRequestDiff
 from data_contract_components.prevention.renderings.annotations import render_annotations
-from tests.repositories import CONTRACT, CONTRACTS, SEED, VERSIONS, render_revision, setUpModule
+from tests import CONTRACTS, VERSIONS
+from tests.repositories import CONTRACT, SEED, render_revision, setUpModule
 from tests.test_report_changes import PullRequestTestCase
 
 __all__ = ["setUpModule"]

@@ -18,7 +18,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     way_out_of_missing_feature,
 )
 from data_contract_components.errors import DatabaseUnavailableError, QueryError
-from tests import CONTRACT_TESTS, ROOT, DatabaseTestCase, read_data, run
+from tests import CONTRACT_TESTS, DatabaseTestCase, museum_project, read_data, run
 
 PASSWORD = "s3cret"
 REFUSED, UNREACHABLE = "the URL cannot be read", "127.0.0.1"
@@ -97,13 +97,13 @@ class TestUnreachableDatabase(unittest.TestCase):
         return result.stdout
 
     def test_alembic_reports_what_where_and_the_way_out_in_place_of_a_traceback(self) -> None:
-        directory = ROOT / "data_contract_components/data_assets"
+        directory = museum_project() / "data_contract_components/data_assets"
         parts = ("127.0.0.1", str(self.port), '"met"', "DATABASE_URL")
         output = self.assert_no_connection(["alembic", "upgrade", "head"], directory, 2, *parts)
         self.assertNotIn("Traceback", output)
 
     def test_the_contract_tests_end_in_error_and_neither_fail_nor_pass(self) -> None:
-        output = self.assert_no_connection(["unittest", CONTRACT_TESTS, "-v"], ROOT, 1, "FAILED (errors=2)")
+        output = self.assert_no_connection(["unittest", CONTRACT_TESTS, "-v"], museum_project(), 1, "FAILED (errors=2)")
         self.assertEqual(output.count("  File "), 2, "more than one line of where it was raised")
         self.assertNotIn("FAIL:", output)
         self.assertNotIn("... ok", output)

@@ -114,6 +114,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
             ("text", 0, ""),
             ("annotations", 0, ""),
             ("summary", 0, ""),
+            ("junit", 0, ""),
             ("html", 2, f"the package jinja2 is not installed for {sys.executable}\n"),
         ):
             # -S: without the packages that are installed

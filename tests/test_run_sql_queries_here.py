@@ -6,7 +6,7 @@ from unittest import mock
 import nbformat
 from nbclient import NotebookClient
 
-from tests import ROOT, DatabaseTestCase, run
+from tests import ROOT, DatabaseTestCase, museum_project, run
 
 NOTEBOOK_PATH = ROOT / "run_sql_queries_here.ipynb"
 DEPARTMENTS_SQL = "select department, count(*) as objects from object_gallery_info group by 1 order by 2 desc, 1"
@@ -28,7 +28,7 @@ class TestNotebook(DatabaseTestCase):
         """What each code cell shows: its HTML, or else its text."""
         notebook = read_notebook()
         client = NotebookClient(
-            notebook, timeout=120, resources={"metadata": {"path": ROOT}}, allow_errors=allow_errors
+            notebook, timeout=120, resources={"metadata": {"path": museum_project()}}, allow_errors=allow_errors
         )
         with mock.patch.dict(os.environ, DATABASE_URL=self.url):
             client.execute()
@@ -39,7 +39,7 @@ class TestNotebook(DatabaseTestCase):
         ]
 
     def test_every_cell_runs_on_the_sample_data(self) -> None:
-        run(["data_contract_components.data_assets.seed_db"], ROOT, self.url, check=True)
+        run(["data_contract_components.data_assets.seed_db"], museum_project(), self.url, check=True)
         ready, counts, worked, yours, columns, contracts, chart = self.execute()
         self.assertEqual(ready, "Ready: 8 tables.\n")
         self.assertEqual(counts.count("<td>3000</td>"), 8)

@@ -5,7 +5,7 @@ import sys
 import unittest
 
 from data_contract_components.data_assets._query_postgres_helper import database_url
-from tests import ROOT, ProjectTestCase, run
+from tests import MUSEUM, ROOT, ProjectTestCase, run
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD)
 EVERY_OUTCOME = """
@@ -65,6 +65,8 @@ class TestTheRun(ProjectTestCase):
         directory.mkdir()
         for name in ("__init__.py", "__main__.py"):
             shutil.copy(ROOT / "tests" / name, directory)
+        shutil.copy(ROOT / "pyproject.toml", self.project)
+        shutil.copytree(MUSEUM, directory / "museum")
         for name, text in modules.items():
             (directory / f"test_{name}.py").write_text(text)
         result = run(["tests"], self.project, database_url())

@@ -17,9 +17,9 @@ from data_contract_components.detection.migration_changes.changes import Place, 
 from data_contract_components.detection.migration_changes.run_both_sides import run_migrations
 from data_contract_components.detection.migration_changes.schema_changes import find_cause, find_schema_changes
 from data_contract_components.settings import Settings
-from tests import BINARIES, ENV_TEXT, ROOT, read_data, start_server
+from tests import BINARIES, ENV_TEXT, ROOT, VERSIONS, read_data, start_server
 from tests.random_tables import random_settings
-from tests.repositories import CONFIG, VERSIONS
+from tests.repositories import CONFIG
 
 TYPES = {"smallint": "sa.SmallInteger()", "integer": "sa.Integer()", "bigint": "sa.BigInteger()", "text": "sa.Text()"}
 NUMBERS = ("smallint", "integer", "bigint")

@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from data_contract_components.contract_definition.spec_problems import SCHEMA_DIRECTORY, find_spec_problems
 from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY, ProjectTestCase
+from tests.contracts import chapters_spec
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 DEVCONTAINER_PATH = ROOT / ".devcontainer.json"
@@ -81,7 +82,7 @@ class TestDevContainer(unittest.TestCase):
             # Its own does not read a file: URI with a blank in it.
             retriever=lambda uri: json.loads(Path(url2pathname(urlsplit(uri).path)).read_text()),
         )
-        spec = json.loads((SCHEMA_DIRECTORY.parent / "object_images_contract_spec.json").read_text())
+        spec = chapters_spec()
         consumer = {"name": "Data Science", "role": "reader", "reason": "trains a model"}
         of_any_database = {key: value for key, value in spec["schema"].items() if key != "table_catalog"}
         for version in ("1.0.0", "1.1.0", "1.2.0", "2.0.0"):

@@ -8,6 +8,7 @@ import argparse
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from data_contract_components.command import command, render_error, write_escaped
@@ -24,6 +25,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
 from data_contract_components.prevention.contract_report.pull_request_diff import PullRequestDiff
 from data_contract_components.prevention.github.workflow_run import get_run
 from data_contract_components.prevention.renderings.annotations import render_annotations
+from data_contract_components.prevention.renderings.junit import render_junit
 from data_contract_components.prevention.renderings.markdown import render_summary
 from data_contract_components.prevention.renderings.text import render_text
 from data_contract_components.settings import get_settings
@@ -34,7 +36,7 @@ EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
 ERROR_LINE = re.compile(r"\berror\b|\bfail|unhealthy|denied|no such|not found", re.IGNORECASE)
 BUILD_STEP = re.compile(r"^#\d+ (?:\d+\.\d+ )?")  # docker's, before each line
 ERROR_LINES = 5
-FORMATS = ("text", "annotations", "summary", "html")
+FORMATS = ("text", "annotations", "summary", "junit", "html")
 
 
 @command("no report was written")
@@ -77,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     for path in (report_path, report_path.with_suffix(".html")):
         path.unlink(missing_ok=True)
     report = _check(options) if options.not_checked is None else _make_report_of_failure(options)
+    report = _add_source(report, options.head)
     report_path.write_text(to_json(report), encoding="utf-8")
     print(render_text(report), end="")
     return EXIT_STATUS[report.outcome]
@@ -127,6 +130,15 @@ def _make_report_of_failure(options: argparse.Namespace) -> ContractReport:
         return report
 
 
+def _add_source(report: ContractReport, head: str | None) -> ContractReport:
+    try:
+        from data_contract_components.prevention.contract_report.report_source import get_report_source
+
+        return replace(report, source=get_report_source(os.environ, head))
+    except DataContractError:
+        return report  # which names its error: a package is missing, or the settings are wrong
+
+
 def _render_file(options: argparse.Namespace) -> int:
     log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
     status = 0
@@ -151,6 +163,8 @@ def _render(report: ContractReport, format_name: str, log: str) -> str:
             return render_annotations(report)
         case "summary":
             return render_summary(report, log, get_run(os.environ))
+        case "junit":
+            return render_junit(report)
         case "html":
             # Here, as only the page needs a package.
             from data_contract_components.prevention.renderings.html_page import render_html

@@ -97,7 +97,13 @@ class ContractChange:
     owner_email: str
 
     def __str__(self) -> str:
-        """The change in words, with the owner."""
+        """The contract and the change in words, with the owner."""
+        name = f"{self.contract_name}{' ' if self.json_path == '$' else ', '}"
+        return f"{name}{self.text} (owner: {self.owner_name}, {self.owner_email})"
+
+    @property
+    def text(self) -> str:
+        """The change in words."""
         before, after = f"was {_cut_value(self.before)}", f"is {_cut_value(self.after)}"
         is_whole = self.json_path == "$"
         match self.kind:
@@ -109,8 +115,7 @@ class ContractChange:
                 words = f"file renamed, {before}" if is_whole else f"metadata, {before}, {after}"
             case kind:
                 words = f"{kind}, {before}, {after}"
-        name = f"{self.contract_name} {words}" if is_whole else f"{self.contract_name}, {self.json_path}: {words}"
-        return f"{name} (owner: {self.owner_name}, {self.owner_email})"
+        return words if is_whole else f"{self.json_path}: {words}"
 
 
 def _cut_value(value: Any) -> str:

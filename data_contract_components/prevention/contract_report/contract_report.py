@@ -15,8 +15,11 @@ from data_contract_components.errors import DataContractError
 
 COULD_NOT_CHECK: Final = "could not check"
 Outcome = Literal["passed", "violations", "could not check"]
+Conclusion = Literal["passed", "asks", "violations", "could not check", "could not compare"]
 ClauseState = Literal["kept", "broken", "missing", "unchecked"]
 Commit = Annotated[str, ("pattern", "^[0-9a-f]{7,64}$")]
+Date = Annotated[str, ("pattern", "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+Number = Annotated[int, ("minimum", 1)]
 # Of the lists and objects in an expected or found value. The renderings call themselves once per level.
 VALUE_LEVELS = 50
 TYPE_WORDS = {str: "a string", int: "an integer", bool: "true or false"}
@@ -175,6 +178,20 @@ class Table:
 
 
 @dataclass(frozen=True)
+class ReportSource:
+    """What was checked and when: `date` in UTC, the database without user and password; None where it is not known.
+
+    `commit` is the one in which the lines of the report are those lines.
+    """
+
+    date: Date
+    commit: Commit | None
+    branch: str | None
+    database: str | None
+    pull_request: Number | None
+
+
+@dataclass(frozen=True)
 class ContractReport:
     """The result of one check; `error` is why the contracts could not be checked, and `place` where that is.
 
@@ -190,6 +207,7 @@ class ContractReport:
     tables_without_contract: tuple[Table, ...] = ()
     comparison: Comparison | None = None
     diff: tuple[ChangedFile, ...] | None = None
+    source: ReportSource | None = None
 
     @property
     def is_checked(self) -> bool:
@@ -200,6 +218,26 @@ class ContractReport:
     @property
     def broken_promises(self) -> tuple[BrokenPromise, ...]:
         return self.comparison.broken_promises if self.comparison else ()
+
+    @property
+    def weaker_promises(self) -> tuple[ContractChange, ...]:
+        """The changes by which a contract of the base promises less; not those of drafts and retired contracts."""
+        changes = self.comparison.contract_changes if self.comparison else ()
+        changed_status = {c.contract_name for c in changes if c.json_path in ("$.status", "$.sunset")}
+        not_binding = {c.contract_name for c in self.contracts if c.enforcement != "binding"} - changed_status
+        return tuple(c for c in changes if c.kind in ("loosened", "removed") and c.contract_name not in not_binding)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it passed, and the owner of a contract must agree to what changed."""
+        return self.outcome == "passed" and bool(self.weaker_promises or self.broken_promises)
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """The outcome as all renderings show it."""
+        if self.outcome == COULD_NOT_CHECK and self.is_checked:
+            return "could not compare"
+        return "asks" if self.asks else self.outcome
 
 
 class MalformedReportError(DataContractError):

@@ -34,13 +34,13 @@ def render_annotations(report: ContractReport) -> str:
     if report.error and not commands:
         commands.append(render("error", "Data contracts could not be checked", report.error, [("in", report.place)]))
     for contract in report.contracts:
-        commands += starmap(render, _find_texts(contract, is_binding=contract.enforcement == "binding"))
+        commands += starmap(render, _find_texts(contract, report, is_binding=contract.enforcement == "binding"))
     if comparison := report.comparison:
         if comparison.error:
             text = f"{comparison.base}: {comparison.error}"
             commands.append(render("error", "Could not compare with the base", text))
         for promise in comparison.broken_promises:
-            commands += starmap(render, _find_texts(promise, is_binding=report.outcome == "violations"))
+            commands += starmap(render, _find_texts(promise, report, is_binding=report.outcome == "violations"))
         for change in comparison.contract_changes:
             commands.append(render("notice", "Data contract changed", str(change), [("in", change.place)]))
         for harmless_change, text in words.find_harmless_changes(report):
@@ -54,7 +54,7 @@ def render_annotations(report: ContractReport) -> str:
 
 
 def _find_texts(
-    contract: ReportedContract, *, is_binding: bool
+    contract: ReportedContract, report: ContractReport, *, is_binding: bool
 ) -> Iterator[tuple[str, str, str, list[tuple[str, Place | None]]]]:
     """For each column, or for the missing table: level, title, text, and places, the call that broke it first."""
     findings_of_column: dict[str, list[words.Finding]] = {}
@@ -65,7 +65,7 @@ def _find_texts(
         clause_place = Place(contract.path, findings[0].line)
         level = "error" if is_binding and not first.is_earlier else "warning"
         owner = words.render_owner(contract.owner)
-        lines = [f"{contract.contract_name} (owner: {owner}) {words.render_verdict(contract)}:"]
+        lines = [f"{contract.contract_name} (owner: {owner}) {words.render_verdict(contract, report.comparison)}:"]
         lines += [finding.text for finding in findings]
         lines += [words.EARLIER] if first.is_earlier else []
         title = "Data contract not enforced" if words.is_not_enforced(contract) else "Data contract violation"

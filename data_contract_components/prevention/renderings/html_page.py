@@ -17,10 +17,17 @@ from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.escaping import cut_middle
 from data_contract_components.prevention.contract_report.contract_report import (
     CheckedContract,
+    Conclusion,
     ContractReport,
     ReportedClause,
 )
 from data_contract_components.prevention.renderings import words
+from data_contract_components.prevention.renderings.next_steps import (
+    find_next_steps,
+    find_weaker_promises,
+    render_message,
+    render_question,
+)
 
 DIRECTORY = Path(__file__).parent
 STYLE = (DIRECTORY / "report_page.css").read_text(encoding="utf-8")
@@ -28,13 +35,21 @@ SCRIPT = (DIRECTORY / "report_page.js").read_text(encoding="utf-8")
 LONGEST_TEXT = 10_000  # characters
 
 State = Literal["broken", "missing", "reported", "unchecked", "kept"]
-# The states of contracts and of clauses in words, in the order of the page. The style adds a sign and a colour.
+# The states of clauses in words, in the order of the page. The style adds a sign and a colour.
 STATES: dict[State, str] = {
     "broken": "broken",
     "missing": "missing",
     "reported": "differs, only reported",
     "unchecked": "not checked",
     "kept": "kept",
+}
+CONTRACT_STATES = STATES | {"missing": "not built yet"}
+OUTCOME_STATES: dict[Conclusion, State] = {
+    "passed": "kept",
+    "asks": "reported",
+    "violations": "broken",
+    "could not check": "unchecked",
+    "could not compare": "unchecked",
 }
 # Any other is shown as text: the address comes from a contract, and a link may do more than write a mail.
 PLAIN_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,255}")
@@ -45,15 +60,17 @@ def render_html(report: ContractReport) -> str:
     contracts = [(_find_state(contract, report), contract) for contract in report.contracts]
     contracts.sort(key=lambda pair: list(STATES).index(pair[0]))  # contracts of the same state keep their order
     number_of_state = Counter(state for state, _ in contracts)
-    outcome_state, outcome = _render_outcome(report, number_of_state["broken"])
     # If the database was not read, the list is empty too.
     are_tables_known = report.is_checked or bool(report.tables_without_contract)
     return _load_template().render(
         report=report,
         contracts=contracts,
         number_of_state=number_of_state,
-        outcome_state=outcome_state,
-        outcome=outcome,
+        outcome_state=OUTCOME_STATES[report.conclusion],
+        outcome=words.render_outcome(report).capitalize(),
+        next_steps=find_next_steps(report),
+        weaker=find_weaker_promises(report),
+        links=_render_links(report),
         tables=_find_tables(report, contracts),
         number_of_tables=len(words.find_covered_tables(report)) if are_tables_known else None,
     )
@@ -70,8 +87,10 @@ def _load_template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["breakable"] = breakable
     environment.globals |= {
         "STATES": STATES,
+        "CONTRACT_STATES": CONTRACT_STATES,
         "words": words,
         "style": Markup(STYLE),
         "script": Markup(SCRIPT),
@@ -79,6 +98,8 @@ def _load_template() -> jinja2.Template:
         "is_plain_mail_address": PLAIN_MAIL_ADDRESS.fullmatch,
         "group_by_column": _group_by_column,
         "count_states": _count_states,
+        "render_message": render_message,
+        "render_question": render_question,
     }
     return environment.get_template("report_page.html.jinja")
 
@@ -102,6 +123,12 @@ def to_html(value: object) -> Markup:
     return Markup(html if text.isascii() else f"<bdi>{html}</bdi>")
 
 
+def breakable(value: object) -> Markup:
+    """A value as HTML between tags, whose lines end after an underscore rather than within a word."""
+    # Hidden, as a screen reader would read a blank there.
+    return Markup(str(to_html(value)).replace("_", '_<wbr aria-hidden="true">'))
+
+
 def _render_content_security_policy() -> str:
     """A policy under which nothing is loaded, and only the page's own style and script are used."""
     style, script = (base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (STYLE, SCRIPT))
@@ -114,21 +141,19 @@ def _render_content_security_policy() -> str:
 def _find_state(contract: CheckedContract, report: ContractReport) -> State:
     """The state of the whole contract."""
     if contract.violations or contract.is_table_missing:
-        return "broken" if contract.enforcement == "binding" else "reported"
+        if contract.enforcement != "binding":
+            return "reported"
+        return "missing" if words.is_not_built(contract, report.comparison) else "broken"
     return "kept" if report.is_checked and contract.enforcement != "unchecked" else "unchecked"
 
 
-def _render_outcome(report: ContractReport, number_of_broken: int) -> tuple[State, str]:
-    promises = report.broken_promises
-    loosened = f" {words.count(promises, 'contract')} loosened and broken." if promises else ""
-    if report.outcome == "passed":
-        return "kept", f"Passed: no contract is broken.{loosened}"
-    if report.outcome == "violations":
-        total = words.count([c for c in report.contracts if c.enforcement == "binding"], "contract")
-        return "broken", f"Violations: {number_of_broken} of {total} broken.{loosened}"
-    if report.is_checked:
-        return "unchecked", "Could not compare: no contract is broken, but what changed since the base is not known."
-    return "unchecked", "Could not check, for the reason below."
+def _render_links(report: ContractReport) -> list[str]:
+    """Where the owner can see what a message is about."""
+    source = report.source
+    if source is None:
+        return []
+    names = {"Pull request": source.pull_request, "Branch": source.branch, "Commit": source.commit}
+    return [f"{name}: {value}" for name, value in names.items() if value]
 
 
 def _find_tables(

@@ -1,21 +1,20 @@
 """A report as Markdown: the pull request's comment, and the job's summary."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from data_contract_components.contract_definition._json_text import render_value
-from data_contract_components.detection.migration_changes.changes import Place
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place
 from data_contract_components.escaping import (
     TEXT_CHARACTERS,
     code,
-    cut,
     cut_middle,
     escape,
     escape_controls,
     fence,
 )
 from data_contract_components.prevention.contract_report.contract_report import (
-    COULD_NOT_CHECK,
     BrokenPromise,
     CheckedContract,
     Comparison,
@@ -26,6 +25,12 @@ from data_contract_components.prevention.contract_report.contract_report import 
 )
 from data_contract_components.prevention.github.workflow_run import Run
 from data_contract_components.prevention.renderings import words
+from data_contract_components.prevention.renderings.next_steps import (
+    find_next_steps,
+    find_weaker_promises,
+    render_message,
+    render_question,
+)
 
 # GitHub accepts 65,536 characters in a comment, and 1,048,576 bytes in a summary.
 COMMENT_CHARACTERS = 60_000
@@ -41,20 +46,15 @@ ALL_KEPT = "✅ All data contracts are kept."
 NOT_CHECKED = "It is not known whether the contracts are kept. Fix the problem above, and push again."
 NOT_COMPARED = "It is not known whether a contract was loosened. Fix the problem above, and push again."
 NOT_ENFORCED = "The following contracts are not enforced (drafts, and contracts after their sunset) and fail nothing:"
-NEXT_STEPS = """\
-**What to do next**
-
-1. Talk to the owner, who knows which consumers depend on the table.
-2. Keep the table as it is, and put the change into a new table with its own contract. Remove the old table when all
-   consumers have moved.
-3. Or change the contract together: when the owner and the consumers agree, remove the clause in a separate pull
-   request, and merge it before this one."""
+# More than the longest step has.
+STEP_CHARACTERS = 4000
 
 
 def render_comment(report: ContractReport, log: str, run: Run) -> str:
-    """The comment on violations, or on a check that could not be made; under 60,000 characters."""
+    """The comment on violations, on a check that could not be made, or if `report.asks`; under 60,000 characters."""
     head, parts, tail = _render_findings(report, run)
-    return _join(head, parts, [*tail, _render_log(log), _render_source(run)], COMMENT_CHARACTERS)
+    log_part = "" if report.asks else _render_log(log)
+    return _join(head, parts, [*tail, log_part, _render_source(run)], COMMENT_CHARACTERS)
 
 
 def render_resolved(run: Run) -> str:
@@ -86,42 +86,97 @@ def _join(head: str, parts: list[str], tail: list[str], limit: int) -> str:
 
 def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list[str], list[str]]:
     """The first line, a part for each contract with violations, and what comes after them."""
+    if run and report.source and report.source.commit:
+        run = replace(run, sha=report.source.commit)  # in which the lines of the report are those lines
     broken = [contract for contract in report.contracts if contract.violations]
-    reported = [_render_contract(contract, run) for contract in broken if contract.enforcement == "reported"]
+    reported = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "reported"]
     reported = [NOT_ENFORCED, *reported] if reported else []
     changes = _render_comparison(report, report.comparison, run) if report.comparison else []
     if not report.is_checked:
         reason = _render_log_part(report.error or "no reason given")
-        return NOT_CHECKED_HEAD, [reason, *changes, *reported], [NOT_CHECKED]
-    parts = [_render_contract(contract, run) for contract in broken if contract.enforcement == "binding"]
+        place = [_render_place(report.place, run)] if report.place else []
+        return NOT_CHECKED_HEAD, [reason, *place, *changes, *reported], [NOT_CHECKED]
+    parts = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "binding"]
     parts += [*changes, *reported]
-    if report.outcome == "violations":
-        return VIOLATIONS_HEAD, parts, [NEXT_STEPS]
-    if report.outcome == COULD_NOT_CHECK:
-        return NOT_COMPARED_HEAD, parts, [NOT_COMPARED]
-    return _render_loosened_head(report.broken_promises) if report.broken_promises else ALL_KEPT, parts, []
+    steps = _render_next_steps(report)
+    match report.conclusion:
+        case "violations":
+            return VIOLATIONS_HEAD, parts, [steps]
+        case "could not compare":
+            return NOT_COMPARED_HEAD, parts, [NOT_COMPARED]
+        case "asks":
+            return _render_asking_head(report), parts, [steps]
+    return ALL_KEPT, parts, []
 
 
-def _render_loosened_head(promises: Sequence[BrokenPromise]) -> str:
-    change = f"{len(promises)} were loosened or deleted, and their"
-    if len(promises) == 1:
-        change = f"one was {'deleted' if promises[0].is_deleted else 'loosened'}, and its"
-    return f"⚠️ All current contracts pass, but {change} old promises are broken:"
+def _render_asking_head(report: ContractReport) -> str:
+    if promises := report.broken_promises:
+        change = f"{len(promises)} were loosened or deleted, and their"
+        if len(promises) == 1:
+            change = f"one was {'deleted' if promises[0].is_deleted else 'loosened'}, and its"
+        return f"⚠️ All current contracts pass, but {change} old promises are broken:"
+    number = len(find_weaker_promises(report))
+    who = "one promises less than before; its owner" if number == 1 else f"{number} promise less; their owners"
+    return f"❓ All data contracts are kept, but {who} must agree:"
 
 
-def _render_contract(contract: CheckedContract | BrokenPromise, run: Run | None) -> str:
+def _render_next_steps(report: ContractReport) -> str:
+    """Each step on one line, as GitHub shows a line's end in a comment."""
+    groups = find_next_steps(report)
+    blocks = []
+    for group in groups:
+        title = "What to do next" if len(groups) == 1 else f"What to do next: {group.title}"
+        steps = [f"{number}. {escape(step, STEP_CHARACTERS)}" for number, step in enumerate(group.steps, start=1)]
+        blocks.append("\n".join([f"**{title}**", "", *steps]))
+    return "\n\n".join(blocks)
+
+
+def _render_contract(contract: CheckedContract | BrokenPromise, report: ContractReport, run: Run | None) -> str:
     verdict = f", {words.render_verdict(contract)}" if isinstance(contract, BrokenPromise) else ""
-    findings = words.find_findings(contract)
+    is_not_built = words.is_not_built(contract, report.comparison)
+    message = render_message(contract, report, _render_links(report, run))
     blocks = [
         f"### {code(contract.contract_name)}, the contract of {code(contract.table)}{verdict}",
         f"Owner: **{escape(contract.owner.name)}**, {_render_contacts(contract.owner)}",
+        words.NOT_BUILT if is_not_built else "",
+        _render_table(contract, words.find_findings(contract), run),
         _render_consumers(contract.consumers) if isinstance(contract, CheckedContract) else "",
-        _render_table(contract, findings, run),
+        _render_message(message),
     ]
-    if new_findings := [finding for finding in findings if not finding.violation.is_earlier]:
-        message = fence(_render_message(contract, new_findings, run))
-        blocks.append(_render_details("A message to the owner, ready to send", message))
     return "\n\n".join(block for block in blocks if block)
+
+
+def _render_weaker(changes: Sequence[ContractChange], report: ContractReport, run: Run | None) -> str:
+    """A contract that promises less than in the base, and that nothing breaks."""
+    first = changes[0]
+    is_deleted = (first.json_path, first.kind) == ("$", "removed")
+    consumers = [c.consumers for c in report.contracts if c.contract_name == first.contract_name]
+    lines = [
+        f"- {escape(change.text)}"
+        + (f", {_link(f'line {line}', change.place.path, line, run)}" if (line := change.place.line) else "")
+        for change in changes
+    ]
+    blocks = [
+        f"### {code(first.contract_name)}, {'deleted' if is_deleted else 'loosened'}",
+        f"Owner: **{escape(first.owner_name)}**, {escape(first.owner_email)}",
+        "\n".join(_cut_list(lines)),
+        _render_consumers(consumers[0]) if consumers else "",
+        _render_message(render_question(changes, _render_links(report, run))),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _render_message(message: str) -> str:
+    return _render_details("A message to the owner, ready to send", fence(message)) if message else ""
+
+
+def _render_links(report: ContractReport, run: Run | None) -> list[str]:
+    """Where the owner can see what the message is about."""
+    if run is None:
+        return []
+    number = report.source and report.source.pull_request
+    links = [f"The pull request: {run.server_url}/{run.repository}/pull/{number}"] if number else []
+    return [*links, f"The check: {run.url}"]
 
 
 def _render_contacts(person: Owner | Consumer) -> str:
@@ -169,6 +224,11 @@ def _render_found(finding: words.Finding) -> str:
     return text
 
 
+def _render_place(place: Place, run: Run | None) -> str:
+    text = f"In {_link(words.render_place(place.path, place.line), place.path, place.line, run)}"
+    return f"{text}, revision {code(place.revision)}" if place.revision else text
+
+
 def _render_call(place: Place | None, run: Run | None) -> str:
     """The call of a migration: its revision and line."""
     if place is None:
@@ -187,9 +247,13 @@ def _render_comparison(report: ContractReport, comparison: Comparison, run: Run 
         if change.change == "added" and change.column_name is None and not change.contract_names
     ]
     harmless = (text for _, text in words.find_harmless_changes(report))
+    weaker = find_weaker_promises(report)
+    shown = {id(change) for changes in weaker.values() for change in changes}
+    others = [str(change) for change in comparison.contract_changes if id(change) not in shown]
     parts = [
-        *(_render_contract(promise, run) for promise in comparison.broken_promises),
-        _render_list("Changed contracts; the owner must agree", map(str, comparison.contract_changes)),
+        *(_render_contract(promise, report, run) for promise in comparison.broken_promises),
+        *(_render_weaker(changes, report, run) for changes in weaker.values()),
+        _render_list("Changed contracts; the owner must agree", others),
         _render_list("Changed under contract, without breaking a clause", harmless),
         _render_list("New tables without a contract", map(str, new_tables)),
     ]
@@ -208,25 +272,6 @@ def _render_list(title: str, texts: Iterable[str]) -> str:
 
 def _cut_list(lines: list[str], shown: int = SHOWN_ROWS) -> list[str]:
     return lines if len(lines) <= shown else [*lines[:shown], f"- and {len(lines) - shown} more"]
-
-
-def _render_message(contract: ReportedContract, findings: list[words.Finding], run: Run | None) -> str:
-    """A message from a developer to the contract's owner, as plain text."""
-    lines = [
-        f"To: {cut(contract.owner.email)}",
-        f"Subject: A change to {cut(contract.table)} would break {cut(contract.contract_name)}",
-        "",
-        f"Hello {cut(contract.owner.name)},",
-        "",
-        f"My change would break your data contract {cut(contract.contract_name)}:",
-        *_cut_list([f"- {cut(finding.text)}" for finding in findings]),
-        "",
-        "How should we proceed? I could leave the table as it is and put the change",
-        "into a new table until all consumers have moved, or we could change the",
-        "contract together.",
-        *([f"The check: {run.url}"] if run else []),
-    ]
-    return "\n".join(lines)
 
 
 def _render_log(log: str) -> str:

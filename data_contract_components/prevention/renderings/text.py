@@ -1,56 +1,59 @@
 """A report for the terminal."""
 
 import textwrap
+from collections.abc import Sequence
 
 from data_contract_components.escaping import escape_output
 from data_contract_components.prevention.contract_report.contract_report import (
-    COULD_NOT_CHECK,
     Comparison,
     ContractReport,
     ReportedContract,
 )
 from data_contract_components.prevention.renderings import words
+from data_contract_components.prevention.renderings.next_steps import NextSteps, find_next_steps
 
 WIDTH = 80
 
 
 def render_text(report: ContractReport) -> str:
-    """The outcome, each broken contract with its owner and violations, what changed, and the coverage."""
-    lines = [_render_outcome(report)]
+    """The outcome, each broken contract with its owner and violations, what changed, the coverage, and what to do.
+
+    A line has at most WIDTH characters, unless it is a path, or one word that is longer.
+    """
+    outcome = words.render_outcome(report)
+    lines = _wrap(outcome) if report.is_checked else [f"{outcome}: {report.error}"]
     for contract in report.contracts:
         if contract.violations:
-            lines += ["", _render_heading(contract)]
-            if words.is_not_enforced(contract):
-                lines.append(f"  is not enforced ({words.render_status(contract)})")
-            lines += _render_findings(contract)
+            lines += ["", *_render_contract(contract, report.comparison)]
     if report.comparison:
         lines += ["", *_render_comparison(report.comparison)]
+    elif report.is_checked:
+        lines += ["", *_wrap(words.NOT_COMPARED)]
     if report.is_checked:
-        lines += ["", *textwrap.wrap(words.render_coverage(report), WIDTH)]
+        lines += ["", *_wrap(words.render_coverage(report))]
+    groups = find_next_steps(report)
+    for group in groups:
+        lines += ["", *_render_steps(group, is_only=len(groups) == 1)]
     return escape_output("\n".join(lines)) + "\n"
 
 
-def _render_outcome(report: ContractReport) -> str:
-    if not report.is_checked:
-        return f"could not check: {report.error}"
-    binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
-    broken = sum(bool(contract.violations) for contract in binding)
-    contracts = words.count(binding, "contract")
-    outcome = "could not compare" if report.outcome == COULD_NOT_CHECK else report.outcome
-    text = f"{outcome}: " + (f"{broken} of {contracts} broken" if broken else f"{contracts} kept")
-    if report.broken_promises:
-        text += f"; {words.count(report.broken_promises, 'contract')} loosened and broken"
-    return f"{text}, but what changed since the base is not known" if report.outcome == COULD_NOT_CHECK else text
+def _wrap(text: str, first: str = "", other: str | None = None) -> list[str]:
+    """The lines of the text, the first of which begins with `first`, and the others with `other`."""
+    other = " " * len(first) if other is None else other
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=other, break_long_words=False, break_on_hyphens=False
+    )
 
 
-def _render_heading(contract: ReportedContract) -> str:
-    return f"{contract.contract_name}, table {contract.table} ({words.render_owner(contract.owner)})"
-
-
-def _render_findings(contract: ReportedContract) -> list[str]:
-    lines = []
+def _render_contract(contract: ReportedContract, comparison: Comparison | None) -> list[str]:
+    lines = [
+        *_wrap(f"{contract.contract_name}, the contract of {contract.table}", "", "  "),
+        *_wrap(f"owner: {words.render_owner(contract.owner)}", "  ", "    "),
+    ]
+    if words.render_verdict(contract, comparison) != "is broken":
+        lines += _wrap(words.render_verdict(contract, comparison), "  ", "    ")
     for finding in words.find_findings(contract):
-        lines.append(f"  {finding.text}")
+        lines += _wrap(finding.text, "  ", "    ")
         if finding.line:
             lines.append(f"    {words.render_line_label(contract)} {words.render_place(contract.path, finding.line)}")
         if finding.violation.is_earlier:
@@ -65,12 +68,16 @@ def _render_comparison(comparison: Comparison) -> list[str]:
         return [f'could not compare with "{comparison.base}": {comparison.error}']
     since = f"since {comparison.base} ({comparison.short_commit})"
     schema_changes = words.count(comparison.changes, "schema change")
-    lines = [f"{since}: {schema_changes}, {words.count(comparison.contract_changes, 'contract change')}"]
-    wrapper = textwrap.TextWrapper(WIDTH, "  ", "    ", break_long_words=False, break_on_hyphens=False)
-    for change in comparison.changes:
-        lines += wrapper.wrap(str(change))
-    lines += [f"  {change}" for change in comparison.contract_changes]
+    lines = _wrap(f"{since}: {schema_changes}, {words.count(comparison.contract_changes, 'contract change')}")
+    for change in (*comparison.changes, *comparison.contract_changes):
+        lines += _wrap(str(change), "  ", "    ")
     for promise in comparison.broken_promises:
-        lines += ["", f"{_render_heading(promise)} {words.render_verdict(promise)}; ask its owner"]
-        lines += _render_findings(promise)
+        lines += ["", *_render_contract(promise, comparison)]
+    return lines
+
+
+def _render_steps(group: NextSteps, *, is_only: bool) -> Sequence[str]:
+    lines = _wrap("what to do next:" if is_only else f"what to do next, as {group.title}:")
+    for number, step in enumerate(group.steps, start=1):
+        lines += _wrap(step, f"  {number}. ")
     return lines

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
-from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
+from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
 from data_contract_components.detection.migration_changes.changes import SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
     CheckedContract,
+    Comparison,
     ContractReport,
     Owner,
     ReportedContract,
@@ -20,6 +21,16 @@ SHOWN_TABLES = 20
 EXPECTED_WORDS = {"column_name": "present", "table_name": "present", "additionalColumns": "absent"}
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
 EARLIER = "Already broken in the base."
+NOT_BUILT = "Promised, not built yet: the migration is missing."
+NOT_COMPARED = (
+    "not compared: what changed in migrations and contracts was not looked at; to compare with the branch main, add "
+    "--base main"
+)
+# How a clause came to be broken. "promised": the contract came first. "not known": nothing was compared, or no change
+# explains it. "loosened": a promise of the base.
+Situation = Literal["renamed", "dropped", "changed", "not allowed", "promised", "loosened", "not known", "earlier"]
+# Changes at these paths of a contract concern each of its clauses.
+WHOLE_CONTRACT = ("$", "$.status", "$.sunset", "$.schema.table_catalog", "$.schema.table_schema", "$.schema.table_name")
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,83 @@ def render_owner(owner: Owner) -> str:
     return f"{owner.name}, {owner.email}"
 
 
-def render_verdict(contract: ReportedContract) -> str:
+def render_outcome(report: ContractReport) -> str:
+    """The outcome and its counts, without a reason."""
+    if not report.is_checked:
+        return "could not check"
+    binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
+    broken = [contract for contract in binding if contract.violations]
+    not_built = [contract for contract in broken if is_not_built(contract, report.comparison)]
+    counts = {"broken": len(broken) - len(not_built), "not built yet": len(not_built)}
+    text = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    total = count(binding, "contract")
+    text = text.replace(" ", f" of {total} ", 1) if text else f"{total} kept"
+    loosened = {change.contract_name for change in report.weaker_promises}
+    if report.broken_promises:
+        text += f"; {count(report.broken_promises, 'contract')} loosened and broken"
+    elif loosened:
+        text += f"; {len(loosened)} promise{'s' if len(loosened) == 1 else ''} less than in the base: ask the owner"
+    if report.conclusion == "could not compare":
+        return f"could not compare: {text}, but what changed since the base is not known"
+    return f"{report.outcome}: {text}"
+
+
+def find_situation(
+    contract: ReportedContract, violation: ReportedViolation, comparison: Comparison | None
+) -> Situation:
+    """How the violation of the contract came about."""
+    if isinstance(contract, BrokenPromise):
+        return "loosened"
+    if violation.is_earlier:
+        return "earlier"
+    if violation.renamed_to:
+        return "renamed"
+    kinds = _find_changes_of_clause(contract, violation, comparison)
+    is_missing = violation.key == "column_name"
+    # What was added by this checkout, and was not dropped by it, was never there.
+    if kinds and (violation.cause is None or ("added" in kinds and not is_missing)):
+        return "promised"
+    if violation.cause is None:
+        return "not known"
+    return "dropped" if is_missing else "not allowed" if violation.key == "additionalColumns" else "changed"
+
+
+def _find_changes_of_clause(
+    contract: ReportedContract, violation: ReportedViolation, comparison: Comparison | None
+) -> set[str]:
+    """The kinds of the changes by which this checkout's contract came to have the broken clause as it is."""
+    column, key = f"$.schema.properties.{violation.column_name}", violation.key
+    json_paths = {
+        f"{column}.constraints.{key}",
+        f"{column}.array_element.{key.removeprefix(ELEMENT_PREFIX)}",
+        f"$.schema.{key}",
+    }
+    json_paths = {column} if key == "column_name" else json_paths
+    return {
+        change.kind
+        for change in (comparison.contract_changes if comparison else ())
+        if change.contract_name == contract.contract_name
+        and change.kind in ("added", "tightened", "loosened")
+        and (
+            change.json_path in WHOLE_CONTRACT
+            or any(f"{json_path}.".startswith(f"{change.json_path}.") for json_path in json_paths)
+        )
+    }
+
+
+def is_not_built(contract: ReportedContract, comparison: Comparison | None) -> bool:
+    """Whether all that is wrong with the contract is that it came before the migration."""
+    situations = {find_situation(contract, violation, comparison) for violation in contract.violations}
+    return situations == {"promised"}
+
+
+def render_verdict(contract: ReportedContract, comparison: Comparison | None = None) -> str:
     """What is wrong with the contract: the rest of a sentence that begins with its name."""
     if isinstance(contract, BrokenPromise):
         return f"was {'deleted' if contract.is_deleted else 'loosened'}; the database breaks the old promise"
-    return f"is broken, but not enforced ({render_status(contract)})" if is_not_enforced(contract) else "is broken"
+    if is_not_enforced(contract):
+        return f"is broken, but not enforced ({render_status(contract)})"
+    return "is promised, not built yet: the migration is missing" if is_not_built(contract, comparison) else "is broken"
 
 
 def is_not_enforced(contract: ReportedContract) -> TypeGuard[CheckedContract]:

@@ -1,0 +1,279 @@
+"""Step 8 of the flow: what to do about the findings of a report, as plain text for all renderings."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
+from data_contract_components.detection.migration_changes.changes import ContractChange
+from data_contract_components.escaping import cut
+from data_contract_components.prevention.contract_report.contract_report import (
+    BrokenPromise,
+    CheckedContract,
+    ContractReport,
+    ReportedContract,
+)
+from data_contract_components.prevention.renderings import words
+from data_contract_components.prevention.renderings.words import Finding, Situation
+
+SHOWN_NAMES = 5
+SHOWN_LINES = 30
+# In these, a migration of this checkout breaks a promise that was kept.
+BREAKING: tuple[Situation, ...] = ("renamed", "dropped", "changed", "not allowed")
+
+
+@dataclass(frozen=True)
+class NextSteps:
+    """The steps for the findings of one kind, in their order; `title` is what these findings are."""
+
+    title: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A finding of a contract that can fail the check, and how it came about."""
+
+    contract: ReportedContract
+    finding: Finding
+    situation: Situation
+
+    @property
+    def is_table(self) -> bool:
+        return self.finding.key == "table_name"
+
+    @property
+    def name(self) -> str:
+        """Of the table, or of the column with its table."""
+        if self.finding.column_name == WHOLE_TABLE:
+            return cut(self.contract.table)
+        return cut(f"{self.contract.table_name}.{self.finding.column_name}")
+
+
+def find_next_steps(report: ContractReport) -> list[NextSteps]:
+    """What to do about each kind of finding that the report has; none if nothing was checked, or nothing is to do."""
+    if not report.is_checked:
+        return []
+    contracts = [contract for contract in report.contracts if contract.enforcement == "binding"]
+    cases = [
+        _Case(contract, finding, words.find_situation(contract, finding.violation, report.comparison))
+        for contract in (*contracts, *report.broken_promises)
+        for finding in words.find_findings(contract)
+    ]
+    breaking = [case for case in cases if case.situation in BREAKING]
+    found = {kind: [case for case in cases if case.situation == kind] for kind in ("promised", "not known", "earlier")}
+    weaker = find_weaker_promises(report)
+    groups = [
+        NextSteps("a migration breaks a promise", _find_steps_of_breaking(breaking) if breaking else ()),
+        NextSteps("the migration is missing", _find_steps_of_promised(found["promised"], report)),
+        NextSteps("the table breaks what a contract no longer promises", _find_steps_of_loosened(report)),
+        NextSteps("a contract promises less", _find_steps_of_weaker(weaker)),
+        NextSteps("the cause is not known", _find_steps_of_unknown(found["not known"], report)),
+        NextSteps("a contract is already broken in the base", _find_steps_of_earlier(found["earlier"])),
+    ]
+    return [group for group in groups if group.steps]
+
+
+def find_weaker_promises(report: ContractReport) -> dict[str, list[ContractChange]]:
+    """By contract, the changes that promise less; without the contracts whose old promises are broken."""
+    # A broken promise has the base's name of the contract, and the path that it has now.
+    paths = {promise.path for promise in report.broken_promises}
+    weaker: dict[str, list[ContractChange]] = {}
+    for change in report.weaker_promises:
+        if change.place.path not in paths:
+            weaker.setdefault(change.contract_name, []).append(change)
+    return weaker
+
+
+def _find_steps_of_breaking(cases: Sequence[_Case]) -> tuple[str, ...]:
+    def names(*situations: Situation, is_table: bool = False) -> list[str]:
+        return [case.name for case in cases if case.situation in situations and case.is_table == is_table]
+
+    steps = [f"Talk to {_render_owners(case.contract for case in cases)}, about the consumers of the table."]
+    if tables := names("renamed", "dropped", is_table=True):
+        steps.append(f"Keep {_join(tables)}, and put the change into a new table with a contract of its own.")
+    if columns := names("renamed"):
+        new_names = [
+            cut(case.finding.violation.renamed_to or "")
+            for case in cases
+            if case.situation == "renamed" and not case.is_table
+        ]
+        steps.append(f"Keep the name of {_join(columns)}, and add {_join(new_names)} beside it.")
+    if columns := names("dropped"):
+        new = "into a new column, or a new table with a contract of its own"
+        steps.append(f"Keep {_join(columns)}, and put the change beside it, {new}.")
+    if columns := names("changed"):
+        steps.append(f"Leave {_join(columns)} as promised, and put the change beside it, into a new column.")
+    if columns := names("not allowed"):
+        steps.append(f"Put {_join(columns)} into another table: the contract allows no other columns.")
+    if any(case.situation != "not allowed" for case in cases):
+        steps.append(
+            "When all consumers have moved, remove the old part from the contract, and then from the database."
+        )
+    steps.append(
+        "Or change the contract together: when the owner and the consumers agree, change it in a pull request of its "
+        "own, and merge that one first."
+    )
+    return tuple(steps)
+
+
+def _find_steps_of_promised(cases: Sequence[_Case], report: ContractReport) -> tuple[str, ...]:
+    if not cases:
+        return ()
+    parts = {
+        "creates {}": [case.name for case in cases if case.is_table],
+        "adds {}": [case.name for case in cases if case.finding.key == "column_name"],
+        "makes {} what the contract promises": [
+            case.name for case in cases if case.finding.key not in ("table_name", "column_name")
+        ],
+    }
+    text = ", and ".join(part.format(_join(names)) for part, names in parts.items() if names)
+    changes = report.comparison.contract_changes if report.comparison else ()
+    new = {change.contract_name for change in changes if (change.json_path, change.kind) == ("$", "added")}
+    are_new = all(case.contract.contract_name in new for case in cases)
+    draft = 'give the contract the "status" "draft" until then (in spec-version 1.1.0 or newer): it then fails nothing.'
+    return (
+        f"Write the migration that {text}, in this pull request. The check passes when the table is as promised.",
+        "Or, if that is to come later, " + (draft if are_new else "take the new clause back until then."),
+    )
+
+
+def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
+    if not report.broken_promises:
+        return ()
+    owners = _render_owners(report.broken_promises)
+    if report.outcome == "passed":
+        return (
+            f"Ask {owners}, to approve this pull request: the contract promises less, and the table already does less.",
+            "If they do not agree, take both changes back.",
+        )
+    return (
+        f"Ask {owners}: only the owner may change the contract, and what it promised in the base holds until then.",
+        "When the owner and the consumers agree, change the contract in a pull request of its own. Merge that one, "
+        "then this one with the migration.",
+        "If they do not agree, take both changes back.",
+    )
+
+
+def _find_steps_of_weaker(weaker: dict[str, list[ContractChange]]) -> tuple[str, ...]:
+    if not weaker:
+        return ()
+    people = [(changes[0].owner_name, changes[0].owner_email) for changes in weaker.values()]
+    return (
+        f"Ask {_render_people(people)}, to approve this pull request: only the owner may change the contract.",
+        "When the owner and the consumers agree, merge it, before any migration that needs it.",
+        "If they do not agree, take the change of the contract back.",
+    )
+
+
+def _find_steps_of_unknown(cases: Sequence[_Case], report: ContractReport) -> tuple[str, ...]:
+    if not cases:
+        return ()
+    if report.comparison and not report.comparison.error:
+        return (
+            "See how the checked database was built: no migration and no contract of this branch explains the "
+            "difference.",
+            f"If it is meant to be so, talk to {_render_owners(case.contract for case in cases)}.",
+        )
+    owners = _render_owners(case.contract for case in cases)
+    return (
+        "Find out what changed: with --base and a branch or commit, the report names the line that did it.",
+        f"If a migration changed the table, talk to {owners}, and keep what is promised until all consumers have "
+        "moved.",
+        "If the contract is newer than the table, write the migration that is missing.",
+    )
+
+
+def _find_steps_of_earlier(cases: Sequence[_Case]) -> tuple[str, ...]:
+    if not cases:
+        return ()
+    owners = _render_owners(case.contract for case in cases)
+    return (
+        f"Fix {_join([case.name for case in cases])} in the base first, in a pull request of its own: by a migration, "
+        f"or by a change of the contract together with {owners}.",
+        "Then merge the base into this branch.",
+    )
+
+
+def render_message(contract: ReportedContract, report: ContractReport, links: Sequence[str] = ()) -> str:
+    """A message from a developer to the contract's owner, ready to send; empty where there is nothing to ask."""
+    if isinstance(contract, CheckedContract) and contract.enforcement != "binding":
+        return ""
+    findings: dict[Situation, list[Finding]] = {}
+    for finding in words.find_findings(contract):
+        situation = words.find_situation(contract, finding.violation, report.comparison)
+        findings.setdefault(situation, []).append(finding)
+    name, table = cut(contract.contract_name), cut(contract.table)
+    person = (contract.owner.email, contract.owner.name)
+    breaking = [finding for situation in BREAKING for finding in findings.get(situation, ())]
+    if breaking:
+        return _render_mail(
+            *person,
+            f"A change to {table} would break {name}",
+            f"My change would break your data contract {name}:",
+            [finding.text for finding in breaking],
+            "How should we proceed? I could leave the table as it is and put the change\n"
+            "into a new table until all consumers have moved, or we could change the\n"
+            "contract together.",
+            links,
+        )
+    if isinstance(contract, BrokenPromise):
+        verb = "delete" if contract.is_deleted else "loosen"
+        return _render_mail(
+            *person,
+            f"May I {verb} {name}?",
+            f"My change would {verb} your data contract {name}, and {table} would no longer keep:",
+            [finding.text for finding in findings["loosened"]],
+            "Do you and the consumers agree? If not, I take it back.",
+            links,
+        )
+    if "not known" in findings:
+        return _render_mail(
+            *person,
+            f"{table} does not keep {name}",
+            f"The database does not keep your data contract {name}:",
+            [finding.text for finding in findings["not known"]],
+            "What changed is not known yet. Who depends on this?",
+            links,
+        )
+    return ""
+
+
+def render_question(changes: Sequence[ContractChange], links: Sequence[str] = ()) -> str:
+    """A message to the owner of a contract that promises less, and that nothing breaks."""
+    first = changes[0]
+    name = cut(first.contract_name)
+    verb = "delete" if (first.json_path, first.kind) == ("$", "removed") else "loosen"
+    return _render_mail(
+        first.owner_email,
+        first.owner_name,
+        f"May I {verb} {name}?",
+        f"My pull request would {verb} your data contract {name}:",
+        [change.text for change in changes],
+        "The database still keeps what it promised. Do you and the consumers agree? If\nso, please approve it.",
+        links,
+    )
+
+
+def _render_mail(
+    email: str, name: str, subject: str, first: str, items: Sequence[str], last: str, links: Sequence[str]
+) -> str:
+    lines = [f"- {cut(item)}" for item in items[:SHOWN_LINES]]
+    lines += [f"- and {len(items) - SHOWN_LINES} more"] if len(items) > SHOWN_LINES else []
+    head = [f"To: {cut(email)}", f"Subject: {subject}", "", f"Hello {cut(name)},", ""]
+    return "\n".join([*head, first, *lines, "", last, *(["", *links] if links else [])])
+
+
+def _render_owners(contracts: Iterable[ReportedContract]) -> str:
+    return _render_people([(contract.owner.name, contract.owner.email) for contract in contracts])
+
+
+def _render_people(people: Sequence[tuple[str, str]]) -> str:
+    names = [f"{cut(name)} ({cut(email)})" for name, email in dict.fromkeys(people)]
+    return f"the owner{'' if len(names) == 1 else 's'}, {_join(names)}"
+
+
+def _join(names: Sequence[str]) -> str:
+    names = list(dict.fromkeys(names))
+    if len(names) > SHOWN_NAMES:
+        names = [*names[:SHOWN_NAMES], f"{len(names) - SHOWN_NAMES} more"]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
