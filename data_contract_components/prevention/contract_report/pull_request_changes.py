@@ -5,13 +5,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from data_contract_components.command import render_error
-from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
+from data_contract_components.contract_definition._json_text import render_json
+from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
+from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
+from data_contract_components.detection.migration_changes.causes import find_cause
 from data_contract_components.detection.migration_changes.changes import Loosened, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
-from data_contract_components.detection.migration_changes.schema_changes import find_cause
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     BrokenPromise,
@@ -53,9 +55,7 @@ def add_changes(report: ContractReport, base: str, loosened: Loosened, head: str
 
 
 def _add_comparison(report: ContractReport, comparison: MigrationComparison, loosened: Loosened) -> ContractReport:
-    earlier = {
-        (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
-    }
+    earlier = {(violation.contract_name, *_identify(violation)) for violation in comparison.earlier_violations}
     promises = tuple(
         _add_causes(_make_broken_promise(comparison, name, violations), comparison.changes)
         for name, violations in group_by_contract(comparison.broken_promises).items()
@@ -75,23 +75,30 @@ def _add_comparison(report: ContractReport, comparison: MigrationComparison, loo
     )
 
 
-def _add_causes(contract: C, changes: Sequence[SchemaChange], earlier: Collection[tuple[str, str, str]] = ()) -> C:
+def _add_causes(contract: C, changes: Sequence[SchemaChange], earlier: Collection[tuple[str, ...]] = ()) -> C:
     """Each violation with the call that broke the clause, and with the new name of its column or table."""
     table_schema, table_name = contract.table_schema, contract.table_name
 
     def add_cause(violation: ReportedViolation) -> ReportedViolation:
-        if (contract.contract_name, violation.column_name, violation.key) in earlier:
+        if (contract.contract_name, *_identify(violation)) in earlier:
             return replace(violation, is_earlier=True)
-        change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
+        clause = (violation.column_name, violation.key, violation.expected, violation.found)
+        change = find_cause(changes, table_schema, table_name, *clause)
         if change is None or change.place is None:
             return violation
-        if change.change != "renamed":
+        if change.change != "renamed" or violation.column_name == WHOLE_TABLE:
             return replace(violation, cause=change.place)
         names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
         name = change.after if change.column_name else names[str(change.key)]
         return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
 
     return replace(contract, violations=tuple(map(add_cause, contract.violations)))
+
+
+def _identify(violation: Violation | ReportedViolation) -> tuple[str, str, str]:
+    """Column and key, and of what the contract does not list, which constraint it is."""
+    found = render_json(violation.found) if violation.key == "additionalConstraints" else ""
+    return violation.column_name, violation.key, found
 
 
 def _make_broken_promise(comparison: MigrationComparison, name: str, violations: list[Violation]) -> BrokenPromise:
@@ -112,6 +119,8 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
         return next(inside, contract_changes[0]).place.line
 
     def find_clause_line(column_name: str, key: str) -> int | None:
+        if column_name == WHOLE_TABLE:
+            return find_line(f"$.schema.{strip_index(key)}")
         column = f"$.schema.properties.{column_name}"
         element_key = key.removeprefix(ELEMENT_PREFIX)
         return find_line(f"{column}.constraints.{key}", f"{column}.array_element.{element_key}", column)
