@@ -188,13 +188,12 @@ key_reasons as materialized (
 indexes as materialized (
     select
         pg_index.*,
+        pg_class.relname::text as name,
+        pg_class.relkind,
         pg_index.indpred is null and pg_index.indexprs is null as is_whole,
         case
-            when not (pg_index.indisvalid and pg_index.indisready and pg_index.indislive) then (
-                select 'index "' || pg_class.relname || '" is not valid'
-                from pg_catalog.pg_class
-                where pg_class.oid = pg_index.indexrelid
-            )
+            when not (pg_index.indisvalid and pg_index.indisready and pg_index.indislive)
+                then 'index "' || pg_class.relname || '" is not valid'
             -- a deferrable key is checked by a trigger
             when not pg_index.indimmediate then (
                 select key_reasons.reason
@@ -206,6 +205,7 @@ indexes as materialized (
         end as reason
     from relations
     join pg_catalog.pg_index on pg_index.indrelid = relations.oid
+    join pg_catalog.pg_class on pg_class.oid = pg_index.indexrelid
     where pg_index.indisunique
 ),
 keys as materialized (
@@ -222,9 +222,25 @@ keys as materialized (
         and key_columns.position <= indexes.indnkeyatts
     group by indexes.indrelid, key_columns.attnum
 ),
+-- foreign keys, CHECK and exclusion constraints
+other_constraints as materialized (
+    select
+        pg_constraint.*,
+        relations.is_table,
+        key_reasons.reason as key_reason,
+        -- PostgreSQL has the column from version 18 on
+        to_jsonb(pg_constraint) ->> 'conenforced' is distinct from 'false' as is_enforced
+    from relations
+    join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype in ('f', 'c', 'x')
+    -- a key that points to a partitioned table has one more row for each of its parts
+    left join pg_catalog.pg_constraint as wholes
+        on wholes.oid = pg_constraint.conparentid and wholes.conrelid = pg_constraint.conrelid
+    left join key_reasons on key_reasons.oid = pg_constraint.oid
+    where wholes.oid is null
+),
 foreign_keys as materialized (
     select
-        pg_constraint.conrelid,
+        other_constraints.conrelid,
         key_columns.attnum,
         json_agg(
             json_build_object(
@@ -232,22 +248,18 @@ foreign_keys as materialized (
                 'table_name', pg_class.relname,
                 'column_name', pg_attribute.attname
             )
-            order by pg_constraint.conname
-        ) filter (where key_reasons.oid is null) as targets,
-        string_agg(key_reasons.reason, '; ' order by pg_constraint.conname) as reason
-    from relations
-    join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype = 'f'
-    -- a key that points to a partitioned table has one more row for each of its parts
-    left join pg_catalog.pg_constraint as wholes
-        on wholes.oid = pg_constraint.conparentid and wholes.conrelid = pg_constraint.conrelid
-    left join key_reasons on key_reasons.oid = pg_constraint.oid
-    cross join lateral unnest(pg_constraint.conkey, pg_constraint.confkey) as key_columns (attnum, target_attnum)
-    join pg_catalog.pg_class on pg_class.oid = pg_constraint.confrelid
+            order by other_constraints.conname
+        ) filter (where other_constraints.key_reason is null) as targets,
+        string_agg(other_constraints.key_reason, '; ' order by other_constraints.conname) as reason
+    from other_constraints
+    cross join lateral unnest(other_constraints.conkey, other_constraints.confkey)
+        as key_columns (attnum, target_attnum)
+    join pg_catalog.pg_class on pg_class.oid = other_constraints.confrelid
     join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
     join pg_catalog.pg_attribute
         on pg_attribute.attrelid = pg_class.oid and pg_attribute.attnum = key_columns.target_attnum
-    where wholes.oid is null
-    group by pg_constraint.conrelid, key_columns.attnum
+    where other_constraints.contype = 'f'
+    group by other_constraints.conrelid, key_columns.attnum
 ),
 -- What can refuse a row of a table, for the promises of the whole table. A constraint that is not validated refuses new
 -- rows all the same.
@@ -264,8 +276,25 @@ table_constraints as materialized (
             json_build_object(
                 'kind', constraints.kind,
                 'name', constraints.name,
-                'columns', constraints.columns,
-                'references', constraints.references,
+                'columns', array(
+                    select pg_attribute.attname
+                    from unnest(constraints.attnums) with ordinality as key_columns (attnum, position)
+                    join pg_catalog.pg_attribute
+                        on pg_attribute.attrelid = constraints.table_oid and pg_attribute.attnum = key_columns.attnum
+                    order by key_columns.position
+                ),
+                'references', case when constraints.target_oid <> 0 then (
+                    select json_build_object(
+                        'table_schema', min(pg_namespace.nspname),
+                        'table_name', min(pg_class.relname),
+                        'columns', json_agg(pg_attribute.attname order by key_columns.position)
+                    )
+                    from unnest(constraints.target_attnums) with ordinality as key_columns (attnum, position)
+                    join pg_catalog.pg_attribute
+                        on pg_attribute.attrelid = constraints.target_oid and pg_attribute.attnum = key_columns.attnum
+                    join pg_catalog.pg_class on pg_class.oid = pg_attribute.attrelid
+                    join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+                ) end,
                 'definition', constraints.definition,
                 'reason', constraints.reason,
                 'refuses_rows', constraints.refuses_rows
@@ -274,111 +303,56 @@ table_constraints as materialized (
         ) as constraints
     from (
         select
-            indexes.indrelid as table_oid,
-            case when indexes.indisprimary then 'PRIMARY KEY' else 'UNIQUE' end as kind,
-            pg_class.relname::text as name,
-            array(
-                select pg_attribute.attname::text
-                from unnest(indexes.indkey) with ordinality as key_columns (attnum, position)
-                join pg_catalog.pg_attribute
-                    on pg_attribute.attrelid = indexes.indrelid and pg_attribute.attnum = key_columns.attnum
-                where key_columns.position <= indexes.indnkeyatts
-                order by key_columns.position
-            ) as columns,
-            null::json as references,
-            case when not indexes.is_whole then 'UNIQUE ' || regexp_replace(
-                pg_catalog.pg_get_indexdef(indexes.indexrelid), '^.*? USING \w+ ', ''
-            ) end as definition,
-            indexes.reason,
+            indrelid as table_oid,
+            case when indisprimary then 'PRIMARY KEY' else 'UNIQUE' end as kind,
+            name,
+            (indkey::smallint[])[0:indnkeyatts - 1] as attnums,
+            0::oid as target_oid,
+            null::smallint[] as target_attnums,
+            case when not is_whole then
+                'UNIQUE ' || regexp_replace(pg_catalog.pg_get_indexdef(indexrelid), '^.*? USING \w+ ', '')
+            end as definition,
+            reason,
             -- the index of a partitioned table itself has no row
-            indexes.reason is null or indexes.indimmediate and indexes.indisready and pg_class.relkind = 'i'
-                as refuses_rows
+            reason is null or indimmediate and indisready and relkind = 'i' as refuses_rows
         from indexes
-        join pg_catalog.pg_class on pg_class.oid = indexes.indexrelid
         union all
         select
-            pg_constraint.conrelid,
-            'FOREIGN KEY',
-            pg_constraint.conname::text,
-            array(
-                select pg_attribute.attname::text
-                from unnest(pg_constraint.conkey) with ordinality as key_columns (attnum, position)
-                join pg_catalog.pg_attribute
-                    on pg_attribute.attrelid = pg_constraint.conrelid and pg_attribute.attnum = key_columns.attnum
-                order by key_columns.position
-            ),
-            json_build_object(
-                'table_schema', pg_namespace.nspname,
-                'table_name', pg_class.relname,
-                'columns', array(
-                    select pg_attribute.attname::text
-                    from unnest(pg_constraint.confkey) with ordinality as key_columns (attnum, position)
-                    join pg_catalog.pg_attribute
-                        on pg_attribute.attrelid = pg_constraint.confrelid and pg_attribute.attnum = key_columns.attnum
-                    order by key_columns.position
-                )
-            ),
-            null,
-            key_reasons.reason,
-            key_reasons.reason is null
-                or not pg_constraint.convalidated and to_jsonb(pg_constraint) ->> 'conenforced' is distinct from 'false'
-        from relations
-        join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype = 'f'
-        left join pg_catalog.pg_constraint as wholes
-            on wholes.oid = pg_constraint.conparentid and wholes.conrelid = pg_constraint.conrelid
-        left join key_reasons on key_reasons.oid = pg_constraint.oid
-        join pg_catalog.pg_class on pg_class.oid = pg_constraint.confrelid
-        join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
-        where wholes.oid is null
-        union all
-        select
-            pg_constraint.conrelid,
-            case pg_constraint.contype when 'c' then 'CHECK' else 'EXCLUDE' end,
-            pg_constraint.conname::text,
-            array(
-                select pg_attribute.attname::text
-                from unnest(pg_constraint.conkey) as key_columns (attnum)
-                join pg_catalog.pg_attribute
-                    on pg_attribute.attrelid = pg_constraint.conrelid and pg_attribute.attnum = key_columns.attnum
-                order by key_columns.attnum
-            ),
-            null,
-            case pg_constraint.contype
-                when 'c' then pg_catalog.pg_get_expr(pg_constraint.conbin, pg_constraint.conrelid)
-                else pg_catalog.pg_get_constraintdef(pg_constraint.oid)
+            conrelid,
+            case contype when 'f' then 'FOREIGN KEY' when 'c' then 'CHECK' else 'EXCLUDE' end,
+            conname::text,
+            conkey,
+            confrelid,
+            confkey,
+            case contype
+                when 'c' then pg_catalog.pg_get_expr(conbin, conrelid)
+                when 'x' then pg_catalog.pg_get_constraintdef(oid)
             end,
-            coalesce(
-                case
-                    when not relations.is_table then 'PostgreSQL never enforces CHECK on a foreign table'
-                    when to_jsonb(pg_constraint) ->> 'conenforced' = 'false'
-                        then 'CHECK constraint "' || pg_constraint.conname || '" is not enforced'
-                    when not pg_constraint.convalidated
-                        then 'CHECK constraint "' || pg_constraint.conname || '" is not validated'
-                end,
-                check_gaps.reason
-            ),
-            relations.is_table and to_jsonb(pg_constraint) ->> 'conenforced' is distinct from 'false'
-        from relations
-        join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype in ('c', 'x')
-        -- rows of a child table are rows of the table, too
-        left join lateral (
-            select min(
-                'child table ' || parts.part_oid::pg_catalog.regclass || case pg_class.relkind
-                    when 'f' then ' is a foreign table, where PostgreSQL never enforces CHECK'
-                    else ' has no CHECK constraint "' || pg_constraint.conname || '"'
-                end
-            ) as reason
-            from parts
-            join pg_catalog.pg_class on pg_class.oid = parts.part_oid
-            where parts.oid = relations.oid and pg_constraint.contype = 'c' and (
-                pg_class.relkind = 'f' or not exists (
-                    select
-                    from pg_catalog.pg_constraint as others
-                    where others.conrelid = parts.part_oid and others.contype = 'c'
-                        and others.conname = pg_constraint.conname
+            case
+                when contype = 'f' then key_reason
+                when not is_table then 'PostgreSQL never enforces CHECK on a foreign table'
+                when not is_enforced then 'CHECK constraint "' || conname || '" is not enforced'
+                when not convalidated then 'CHECK constraint "' || conname || '" is not validated'
+                -- rows of a child table are rows of the table, too
+                when contype = 'c' then (
+                    select min(
+                        'child table ' || parts.part_oid::pg_catalog.regclass || case pg_class.relkind
+                            when 'f' then ' is a foreign table, where PostgreSQL never enforces CHECK'
+                            else ' has no CHECK constraint "' || other_constraints.conname || '"'
+                        end
+                    )
+                    from parts
+                    join pg_catalog.pg_class on pg_class.oid = parts.part_oid
+                    left join pg_catalog.pg_constraint
+                        on pg_constraint.conrelid = parts.part_oid and pg_constraint.contype = 'c'
+                        and pg_constraint.conname = other_constraints.conname
+                    where parts.oid = other_constraints.conrelid
+                        and (pg_class.relkind = 'f' or pg_constraint.oid is null)
                 )
-            )
-        ) as check_gaps on true
+            end,
+            -- a disabled trigger refuses nothing
+            is_table and is_enforced and (key_reason is null or not convalidated)
+        from other_constraints
     ) as constraints
     group by constraints.table_oid
 )
