@@ -20,6 +20,8 @@ RUN python -m venv "$VENV" && pip install --editable ".[render]"
 COPY --chown=vscode . .
 
 FROM base AS sandbox
-COPY Makefile pyproject.toml requirements*.txt ./
-COPY .ci/install .ci/
+# In ~/etl the service `etl` says why it failed. Whoever works here may have another user id.
+RUN mkdir --mode=777 ~/etl && echo '[ ! -e ~/etl/failed ] || cat ~/etl/failed' >> ~/.bashrc
+COPY --chown=vscode Makefile pyproject.toml requirements*.txt ./
+COPY --chown=vscode .ci/install .ci/
 RUN make requirements

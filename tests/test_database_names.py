@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.prevention.contract_report.contract_report import from_json
@@ -68,7 +69,8 @@ class TestDatabaseNames(RepositoryTestCase):
                 self.assertNotRegex(result.stdout, "could not|errors=")
                 outputs[" ".join(command)] = (result.returncode, re.sub(r"in [\d.]+s", "", result.stdout))
             report = from_json((self.root / "contract_report.json").read_text())
-            results.append((outputs, report))
+            # The source names the database and the time.
+            results.append((outputs, replace(report, source=None)))
         self.assertEqual(results[0], results[2])
         self.assertEqual(results[1], results[2])
         self.assertEqual(

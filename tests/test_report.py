@@ -154,7 +154,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
                 self.assertTrue(summary.startswith(f"{head}Could not compare with `{base or ' '}`:\n"))
                 self.assertNotIn("passed", summary)
                 self.assertIn("::error title=Could not compare with the base::", self.rendered("annotations"))
-                self.assertIn("Could not compare: no contract is broken, but", self.rendered("html"))
+                self.assertIn("Could not compare: 1 contract kept, but", self.rendered("html"))
         self.database.query("alter table object_images drop created_at")
         status, output = self.report("--base", "nosuch")
         self.assertEqual((status, self.read().outcome), (1, "violations"))
@@ -186,7 +186,8 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         status, output = self.report()
         self.assertEqual(status, 1)
         self.assertIn("1 of 8 tables under contract", output)
-        self.assertIn(f"Table Catalog: expected postgres, found {self.database_name} (nothing else was", output)
+        words = f"Table Catalog: expected postgres, found {self.database_name} (nothing else was"
+        self.assertIn(words, " ".join(output.split()))
         (contract,) = self.read().contracts
         self.assertFalse(contract.is_table_missing)
         states = {clause.key: clause.state for clause in contract.clauses}

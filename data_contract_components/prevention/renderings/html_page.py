@@ -33,6 +33,7 @@ DIRECTORY = Path(__file__).parent
 STYLE = (DIRECTORY / "report_page.css").read_text(encoding="utf-8")
 SCRIPT = (DIRECTORY / "report_page.js").read_text(encoding="utf-8")
 LONGEST_TEXT = 10_000  # characters
+SHORT_NAME = 16  # characters, which fit into the narrowest column
 
 State = Literal["broken", "missing", "reported", "unchecked", "kept"]
 # The states of clauses in words, in the order of the page. The style adds a sign and a colour.
@@ -125,8 +126,11 @@ def to_html(value: object) -> Markup:
 
 def breakable(value: object) -> Markup:
     """A value as HTML between tags, whose lines end after an underscore rather than within a word."""
+    html = to_html(value)
+    if len(html) <= SHORT_NAME:
+        return html
     # Hidden, as a screen reader would read a blank there.
-    return Markup(str(to_html(value)).replace("_", '_<wbr aria-hidden="true">'))
+    return Markup(str(html).replace("_", '_<wbr aria-hidden="true">'))
 
 
 def _render_content_security_policy() -> str:

@@ -1,6 +1,6 @@
 """Step 8 of the flow: what to do about the findings of a report, as plain text for all renderings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
@@ -55,9 +55,9 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
         return []
     contracts = [contract for contract in report.contracts if contract.enforcement == "binding"]
     cases = [
-        _Case(contract, finding, words.find_situation(contract, finding.violation, report.comparison))
+        _Case(contract, finding, situation)
         for contract in (*contracts, *report.broken_promises)
-        for finding in words.find_findings(contract)
+        for finding, situation in _find_situations(contract, report)
     ]
     breaking = [case for case in cases if case.situation in BREAKING]
     found = {kind: [case for case in cases if case.situation == kind] for kind in ("promised", "not known", "earlier")}
@@ -71,6 +71,12 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
         NextSteps("a contract is already broken in the base", _find_steps_of_earlier(found["earlier"])),
     ]
     return [group for group in groups if group.steps]
+
+
+def _find_situations(contract: ReportedContract, report: ContractReport) -> Iterator[tuple[Finding, Situation]]:
+    situations = words.find_situations(contract, report.comparison)
+    for finding in words.find_findings(contract):
+        yield finding, situations[finding.violation.column_name, finding.violation.key]
 
 
 def find_weaker_promises(report: ContractReport) -> dict[str, list[ContractChange]]:
@@ -129,11 +135,13 @@ def _find_steps_of_promised(cases: Sequence[_Case], report: ContractReport) -> t
     text = ", and ".join(part.format(_join(names)) for part, names in parts.items() if names)
     changes = report.comparison.contract_changes if report.comparison else ()
     new = {change.contract_name for change in changes if (change.json_path, change.kind) == ("$", "added")}
-    are_new = all(case.contract.contract_name in new for case in cases)
-    draft = 'give the contract the "status" "draft" until then (in spec-version 1.1.0 or newer): it then fails nothing.'
+    are_new_tables = all(case.is_table and case.contract.contract_name in new for case in cases)
     return (
         f"Write the migration that {text}, in this pull request. The check passes when the table is as promised.",
-        "Or, if that is to come later, " + (draft if are_new else "take the new clause back until then."),
+        'Or, if the table is to come later, give the contract the "status" "draft" until then (in spec-version 1.1.0 '
+        "or newer): it then fails nothing."
+        if are_new_tables
+        else "Or correct the contract, if the table is right as it is.",
     )
 
 
@@ -176,7 +184,9 @@ def _find_steps_of_unknown(cases: Sequence[_Case], report: ContractReport) -> tu
         )
     owners = _render_owners(case.contract for case in cases)
     return (
-        "Find out what changed: with --base and a branch or commit, the report names the line that did it.",
+        "Fix the comparison with the base first: it names the line that did it."
+        if report.comparison
+        else "Find out what changed: with --base and a branch or commit, the report names the line that did it.",
         f"If a migration changed the table, talk to {owners}, and keep what is promised until all consumers have "
         "moved.",
         "If the contract is newer than the table, write the migration that is missing.",
@@ -199,8 +209,7 @@ def render_message(contract: ReportedContract, report: ContractReport, links: Se
     if isinstance(contract, CheckedContract) and contract.enforcement != "binding":
         return ""
     findings: dict[Situation, list[Finding]] = {}
-    for finding in words.find_findings(contract):
-        situation = words.find_situation(contract, finding.violation, report.comparison)
+    for finding, situation in _find_situations(contract, report):
         findings.setdefault(situation, []).append(finding)
     name, table = cut(contract.contract_name), cut(contract.table)
     person = (contract.owner.email, contract.owner.name)

@@ -1,11 +1,11 @@
 """Step 8 of the flow: the words that all renderings of a report share."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
-from data_contract_components.detection.migration_changes.changes import SchemaChange
+from data_contract_components.detection.migration_changes.changes import ContractChange, SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
     CheckedContract,
@@ -115,17 +115,30 @@ def render_outcome(report: ContractReport) -> str:
     return f"{report.outcome}: {text}"
 
 
-def find_situation(
-    contract: ReportedContract, violation: ReportedViolation, comparison: Comparison | None
+def find_situations(contract: ReportedContract, comparison: Comparison | None) -> dict[tuple[str, str], Situation]:
+    """How each violation of the contract came about, by its column and key."""
+    changes = [
+        change
+        for change in (comparison.contract_changes if comparison else ())
+        if change.contract_name == contract.contract_name and change.kind in ("added", "tightened", "loosened")
+    ]
+    return {
+        (violation.column_name, violation.key): _find_situation(contract, violation, changes)
+        for violation in contract.violations
+    }
+
+
+def _find_situation(
+    contract: ReportedContract, violation: ReportedViolation, changes: Iterable[ContractChange]
 ) -> Situation:
-    """How the violation of the contract came about."""
+    """`changes` are those by which this checkout's contract came to promise what it does."""
     if isinstance(contract, BrokenPromise):
         return "loosened"
     if violation.is_earlier:
         return "earlier"
     if violation.renamed_to:
         return "renamed"
-    kinds = _find_changes_of_clause(contract, violation, comparison)
+    kinds = {change.kind for change in changes if _concerns(change.json_path, violation)}
     is_missing = violation.key == "column_name"
     # What was added by this checkout, and was not dropped by it, was never there.
     if kinds and (violation.cause is None or ("added" in kinds and not is_missing)):
@@ -135,33 +148,23 @@ def find_situation(
     return "dropped" if is_missing else "not allowed" if violation.key == "additionalColumns" else "changed"
 
 
-def _find_changes_of_clause(
-    contract: ReportedContract, violation: ReportedViolation, comparison: Comparison | None
-) -> set[str]:
-    """The kinds of the changes by which this checkout's contract came to have the broken clause as it is."""
+def _concerns(json_path: str, violation: ReportedViolation) -> bool:
+    """Whether the broken clause is at that path of the contract, or below it."""
     column, key = f"$.schema.properties.{violation.column_name}", violation.key
-    json_paths = {
+    element_key = key.removeprefix(ELEMENT_PREFIX)
+    clauses: tuple[str, ...] = (
         f"{column}.constraints.{key}",
-        f"{column}.array_element.{key.removeprefix(ELEMENT_PREFIX)}",
+        f"{column}.array_element.{element_key}",
         f"$.schema.{key}",
-    }
-    json_paths = {column} if key == "column_name" else json_paths
-    return {
-        change.kind
-        for change in (comparison.contract_changes if comparison else ())
-        if change.contract_name == contract.contract_name
-        and change.kind in ("added", "tightened", "loosened")
-        and (
-            change.json_path in WHOLE_CONTRACT
-            or any(f"{json_path}.".startswith(f"{change.json_path}.") for json_path in json_paths)
-        )
-    }
+    )
+    if key == "column_name":
+        clauses = (column,)
+    return json_path in WHOLE_CONTRACT or any(f"{clause}.".startswith(f"{json_path}.") for clause in clauses)
 
 
 def is_not_built(contract: ReportedContract, comparison: Comparison | None) -> bool:
     """Whether all that is wrong with the contract is that it came before the migration."""
-    situations = {find_situation(contract, violation, comparison) for violation in contract.violations}
-    return situations == {"promised"}
+    return set(find_situations(contract, comparison).values()) == {"promised"}
 
 
 def render_verdict(contract: ReportedContract, comparison: Comparison | None = None) -> str:
