@@ -192,7 +192,9 @@ class TestReportOfAPullRequest(PullRequestTestCase):
         for text in (render_comment(report, "", RUN), render_text(report), render_html(report)):
             self.assertIn("primary_image", text)
             self.assertIn("id &gt; 0" if "<html" in text else "id > 0", text)
-        self.assertIn(f"file={path},line={dropped},", render_annotations(report))
+        self.assertNotIn("without breaking a clause", render_comment(report, "", RUN))
+        for line in (dropped, added, renamed):
+            self.assertIn(f"file={path},line={line},", render_annotations(report))
 
     def test_a_promise_of_the_whole_table_that_is_removed_with_its_constraint_is_broken(self) -> None:
         self.git("checkout", "-q", "main")
