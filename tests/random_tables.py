@@ -438,7 +438,7 @@ def changed_tables(draw: st.DrawFn) -> list[ChangedTable]:
     def new_name() -> str:
         name: str = draw(names).encode()[:50].decode(errors="ignore")
         while name in taken:
-            name += "'"
+            name += f"'{len(taken)}"  # short, as PostgreSQL cuts off what is longer than a name may be
         taken.add(name)
         return name
 
