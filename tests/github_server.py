@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 with the part of GitHub's API that is about the comments of a pull request."""
+"""A server on 127.0.0.1 with the part of GitHub's API that is about comments and checks of a pull request."""
 
 import itertools
 import json
@@ -65,7 +65,10 @@ Answer = Callable[[Handler], None]
 
 
 class GitHubServer(ThreadingHTTPServer):
-    """One pull request; `comments` are as the API returns them, `seen` are the requests in their order."""
+    """One pull request; `comments` and `checks` are as the API has them, `seen` are the requests in their order.
+
+    `hidden` are the node ids of the comments that somebody hid.
+    """
 
     daemon_threads = True
 
@@ -73,6 +76,8 @@ class GitHubServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.comments: list[dict[str, Any]] = []
+        self.checks: list[dict[str, Any]] = []
+        self.hidden: set[str] = set()
         self.scripts: list[tuple[str, Iterator[Answer]]] = []
         self.seen: list[Seen] = []
         self.longest_body = 65_536
@@ -89,13 +94,14 @@ class GitHubServer(ThreadingHTTPServer):
 
     def add_comment(self, body: str, login: str = BOT) -> dict[str, Any]:
         with self.lock:
-            comment = {"id": next(self._ids), "user": {"login": login, "type": "User"}, "body": body}
+            number = next(self._ids)
+            comment = {"id": number, "node_id": f"IC_{number}", "user": {"login": login, "type": "User"}, "body": body}
             self.comments.append(comment)
             return comment
 
     def methods(self) -> list[str]:
-        """The methods of the requests, without the request for the login."""
-        return [seen.method for seen in self.seen if seen.path != "/user"]
+        """The methods of the requests that are about comments."""
+        return [seen.method for seen in self.seen if "/comments" in seen.path]
 
     def environment(self, number: int = 1, attempt: int = 1, token: str = TOKEN, **more: str) -> dict[str, str]:
         """The variables of a run of the workflow."""
@@ -135,6 +141,14 @@ def answer_as_github(handler: Handler) -> None:
         handler.send(401, {"message": "Bad credentials"})
     elif seen.path == "/user":
         handler.send(*((200, {"login": LOGINS[token]}) if token == PERSONAL_TOKEN else (403, NOT_ACCESSIBLE)))
+    elif seen.path == "/graphql":
+        refused = {"errors": [NOT_ACCESSIBLE]}
+        server.hidden.discard("" if token == READ_ONLY_TOKEN else seen.body["variables"]["id"])
+        handler.send(200, refused if token == READ_ONLY_TOKEN else {"data": {"unminimizeComment": None}})
+    elif seen.path == f"/repos/{REPOSITORY}/check-runs":
+        is_refused = token in (READ_ONLY_TOKEN, PERSONAL_TOKEN)  # only apps have checks
+        server.checks += [] if is_refused else [seen.body]
+        handler.send(*((403, NOT_ACCESSIBLE) if is_refused else (201, {"id": len(server.checks)})))
     elif seen.path != comments_path and seen.path not in by_id:
         handler.send(404, NOT_FOUND)
     elif seen.method == "GET":

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +15,7 @@ import yaml
 from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
+from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from tests import ROOT, url_of_database
 from tests.test_package import DROP, ShopTestCase
@@ -54,7 +56,7 @@ class TestForm(unittest.TestCase):
             conditions.append(
                 {
                     name: " ".join(of_name[name]["if"].split()).replace(" && inputs.comment == 'true'", "")
-                    for name in ("Summarize and annotate", "Keep log, report and page", "Report the result")
+                    for name in ("Summarize and annotate", "Keep log, report and page", "Report a failed upload")
                 }
                 | {"comment": of_name["Comment on the pull request"]["if"].replace(" && inputs.comment == 'true'", "")}
             )
@@ -97,20 +99,20 @@ class TestSteps(ShopTestCase):
         path.unlink()
         return dict(line.split("=", 1) for line in lines)
 
-    def check(self, **environment: str) -> dict[str, str]:
+    def check(self, **environment: str) -> tuple[int, str]:
+        """The exit status of the step, and the outcome."""
         (self.directory / "contract-report").mkdir(exist_ok=True)
         result = self.run_step("Test the contracts", **environment)
-        self.assertEqual(result.returncode, 0, result.stdout)
-        return self.outputs()
+        return result.returncode, self.outputs()["outcome"]
 
-    def tell(self, status: int = 0) -> tuple[str, str]:
+    def tell(self) -> tuple[str, str]:
         """The summary and the annotations, made by a Python that has no package at all."""
         python = self.directory / "python"
         python.write_text(f'#!/bin/sh\nexec {os.path.realpath(sys.executable)} -S "$@"\n')
         python.chmod(0o755)
         result = self.run_step("Summarize and annotate", HEAD_SHA="c" * 40)
         python.unlink()
-        self.assertEqual(result.returncode, status, result.stdout)
+        self.assertEqual(result.returncode, 0, result.stdout)
         summary = self.directory / "GITHUB_STEP_SUMMARY"
         text = summary.read_text()
         summary.unlink()
@@ -127,7 +129,7 @@ class TestSteps(ShopTestCase):
         pull_request = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_BASE_REF": "main"}
         self.assertEqual(
             self.check(**pull_request, GITHUB_SHA=self.git("rev-parse", "HEAD")),
-            {"status": "1", "outcome": "violations"},
+            (1, "violations"),
         )
         base = self.git("rev-parse", "main")
         self.assertEqual(self.read_report()["comparison"]["base_commit"], base)
@@ -149,38 +151,71 @@ class TestSteps(ShopTestCase):
         self.make_contract()
         path = self.project / "contracts/shop.customers_contract_spec.json"
         path.write_text(path.read_text().replace('"table_catalog": "postgres"', f'"table_catalog": "{name}"'))
-        self.assertEqual(self.check(URL=url_of_database(name)), {"status": "0", "outcome": "passed"})
+        self.assertEqual(self.check(URL=url_of_database(name)), (0, "passed"))
         self.assertIsNone(self.read_report()["comparison"])  # not a pull request, and no base is given
         tables = PostgresDB(url_of_database(name)).query("select tablename from pg_tables where schemaname = 'shop'")
         self.assertIn("customers", list(tables["tablename"]))
+
+    def test_of_a_merge_the_lines_are_those_of_the_last_commit_of_the_pull_request(self) -> None:
+        path = self.project / "migrations/versions/3c1d_customers.py"
+        text = path.read_text()
+        self.make_contract()
+        self.git("checkout", "--quiet", "-b", "feature")
+        path.write_text(text.replace('"balance"', '"credit"'))
+        self.commit()
+        self.git("checkout", "--quiet", "main")
+        path.write_text(f"# A line.\n# A line.\n{text}")
+        self.commit()
+        self.git("merge", "--quiet", "--no-ff", "--message=merge", "feature")
+        environment = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_SHA": self.git("rev-parse", "HEAD")}
+        # As on GitHub, where the database is new.
+        stop_embedded_postgres(self.project / ".postgres")
+        shutil.rmtree(self.project / ".postgres")
+        line = text.partition('"balance"')[0].count("\n") + 1
+        for base in ("", "HEAD^1"):
+            self.assertEqual(self.check(**environment, BASE=base), (1, "violations"))
+            file = f"file=migrations/versions/3c1d_customers.py,line={line},"
+            self.assertTrue(self.tell()[1].startswith(f"::error {file}"), self.tell()[1])
 
     def test_what_keeps_it_from_checking_is_in_the_summary_and_the_outcome(self) -> None:
         self.make_contract()
         # As if it were committed.
         (self.project / "contract_report.json").write_text("{}")
-        (self.project / DROP).write_text("raise RuntimeError('a broken migration')\n")
-        self.assertEqual(self.check(), {"status": "2", "outcome": "could not check"})
-        self.assertFalse((self.directory / "contract-report/contract_report.json").exists())
-        summary, annotations = self.tell(2)
+        (self.project / DROP).write_text("\nraise RuntimeError('a broken migration')\n")
+        self.assertEqual(self.check(), (2, "could not check"))
+        self.assertFalse((self.project / "contract_report.json").exists())
+        summary, annotations = self.tell()
         self.assertIn("a broken migration", summary)
-        self.assertTrue(annotations.startswith("::error title=Data contracts could not be checked::"), annotations)
-        for status in ("0", "1", "2"):
-            self.assertEqual(self.run_step("Report the result", STATUS=status).returncode, int(status))
-        self.assertEqual(self.run_step("Report the result", STATUS="").returncode, 2)
+        self.assertTrue(
+            annotations.startswith(f"::error file={DROP},line=2,title=Data contracts could not"), annotations
+        )
 
     def test_the_requirements_are_words_for_pip_of_which_files_are_read(self) -> None:
         python = self.directory / "python"
-        python.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >> calls\n[ -z "$FAILING" ] || ! grep -q nosuch calls\n')
+        python.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >> calls\n')
         python.chmod(0o755)
         package = f"{ROOT}[embedded,render]"
         pip = ["-m", "pip", "install", "--disable-pip-version-check"]
         calls = Path(self.project, "calls")
-        self.run_step("Install what is needed", REQUIREMENTS="-r a.txt  b.txt\n.[a] 'c;d' *", FAILING="")
+        result = self.run_step("Install what is needed", REQUIREMENTS="-r a.txt  b.txt\n.[a] 'c;d' *")
         words = ["-r", "a.txt", "-r", "b.txt", ".[a]", "'c;d'", "*", package]
         self.assertEqual(calls.read_text().splitlines(), [*pip, *words])
-        self.assertEqual(self.outputs(), {"installed": "true"})
-        calls.unlink()
-        result = self.run_step("Install what is needed", REQUIREMENTS="nosuch", FAILING="yes")
-        self.assertNotEqual(result.returncode, 0)
-        self.assertEqual(calls.read_text().splitlines()[-1], str(ROOT))
-        self.assertFalse((self.directory / "GITHUB_OUTPUT").exists())
+        self.assertEqual(result.returncode, 0, result.stdout)
+
+    def test_packages_that_cannot_be_installed_are_reported(self) -> None:
+        python = self.directory / "python"
+        python.write_text(
+            "#!/bin/sh\n"
+            f'[ "$2" = pip ] || exec {os.path.realpath(sys.executable)} -S "$@"\n'
+            "echo 'ERROR: No matching distribution found for nosuch'; exit 1\n"
+        )
+        python.chmod(0o755)
+        self.git("commit", "--quiet", "--allow-empty", "--message=a project")
+        result = self.run_step("Install what is needed", REQUIREMENTS="nosuch")
+        self.assertEqual(result.returncode, 2)
+        report = self.read_report()
+        self.assertEqual(report["outcome"], "could not check")
+        reason = "The packages could not be installed\nERROR: No matching distribution found for nosuch"
+        self.assertEqual(report["error"], reason)
+        self.assertTrue(result.stdout.endswith(f"could not check: {reason}\n"), result.stdout)
+        self.assertIn(reason, self.tell()[0])

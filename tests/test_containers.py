@@ -116,10 +116,14 @@ class TestTest(ContainerTestCase):
         self.assertEqual((status, log.splitlines()[-1]), (1, "FAILED (failures=1)"), log)
         self.assertEqual(self.read_report()["outcome"], "violations")
 
-    def test_a_broken_migration_is_2_and_logged_in_place_of_violations(self) -> None:
+    def test_a_broken_migration_is_2_logged_and_in_the_report(self) -> None:
         self.break_migration()
         status, log = self.check()
-        self.assertEqual((status, log.splitlines()[-1]), (2, "RuntimeError: a broken migration"), log)
+        self.assertEqual(status, 2, log)
+        self.assertIn("RuntimeError: a broken migration", log)
+        report = self.read_report()
+        self.assertEqual(report["outcome"], "could not check")
+        self.assertIn("a broken migration", report["error"])
 
 
 class TestAttached(unittest.TestCase):

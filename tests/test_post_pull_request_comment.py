@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place
 from data_contract_components.prevention import post_pull_request_comment
 from data_contract_components.prevention.contract_report.contract_report import (
     Comparison,
@@ -45,6 +46,11 @@ MODULE = "data_contract_components.prevention.post_pull_request_comment"
 HEAD_LINE = "❌ Data contract violations detected:"
 UNCHECKED = "could not be checked"
 WARNING = "::warning title=The comment on the pull request could not be written::"
+WARNINGS = (
+    WARNING,
+    "::warning title=A hidden comment could not be shown again::",
+    "::warning title=The sentence in the merge box could not be written::",
+)
 LOG_END = "alembic.util.exc.CommandError: the end of the log"
 
 
@@ -89,7 +95,7 @@ class PostTestCase(unittest.TestCase):
         self.assertNotIn("Traceback", output)
         self.assertNotIn("##[", output)
         for line in output.splitlines():
-            self.assertTrue(line.startswith(WARNING) or not line.lstrip().startswith("::"), output)
+            self.assertTrue(line.startswith(WARNINGS) or not line.lstrip().startswith("::"), output)
         for token in LOGINS:
             self.assertNotIn(token, output)
         return output
@@ -141,7 +147,7 @@ class PostTestCase(unittest.TestCase):
 
     def restart(self, *comments: str) -> None:
         """The pull request has these comments only, and GitHub answers as usual."""
-        self.github.comments, self.github.seen, self.github.scripts = [], [], []
+        self.github.comments, self.github.checks, self.github.seen, self.github.scripts = [], [], [], []
         for body in comments:
             self.github.add_comment(body)
 
@@ -244,6 +250,126 @@ class TestDecision(PostTestCase):
         LOGINS["ghs_OtherApp0004"] = "other-app[bot]"
         for number in (1, 2):
             self.assert_posted(number, token="ghs_OtherApp0004")
+
+
+class TestAsking(PostTestCase):
+    """The contracts are kept, but one promises less than in the base: its owner must agree."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        change = ContractChange(
+            "object_images_contract_spec",
+            Place("a.json", 3),
+            "$.schema",
+            "loosened",
+            1,
+            2,
+            "Data Science",
+            "ds@museum.org",
+        )
+        comparison = Comparison("main", "a" * 40, contract_changes=(change,))
+        self.report.write_text(to_json(replace(a_report("passed"), comparison=comparison)))
+
+    def test_a_comment_asks_once_and_is_kept_up_to_date(self) -> None:
+        for number in (1, 2):
+            self.assert_posted(number, "asks")
+            self.assertIn("must agree", self.body())
+            self.assertNotIn("resolved", self.body())
+        self.assertEqual(self.github.checks[0]["conclusion"], "neutral")
+        sentence = "1 contract kept, but less is promised than before: Data Science must agree"
+        self.assertEqual(self.github.checks[0]["output"]["title"], sentence)
+
+    def test_violations_that_were_fixed_so_are_not_resolved(self) -> None:
+        self.github.add_comment(marked(1))
+        self.assert_posted(2, "asks")
+        self.assertNotIn("resolved", self.body())
+
+    def test_it_is_resolved_when_nothing_promises_less_any_more(self) -> None:
+        self.github.add_comment(marked(1, 1, "asks"))
+        self.write_report("passed")
+        self.assert_posted(2, "resolved")
+
+
+class TestHiddenComment(PostTestCase):
+    def post_to_hidden(self, outcome: str, report: Outcome, api_path: str = "") -> str:
+        """What the program prints where somebody hid a comment with this outcome."""
+        self.github.comments = []
+        self.github.add_comment(marked(1, 1, outcome))
+        self.github.hidden = {self.github.comments[0]["node_id"]}
+        self.write_report(report, "no database" if report == "could not check" else None)
+        return self.post(2, GITHUB_API_URL=self.github.url + api_path)
+
+    def test_it_is_shown_again_when_it_turns_red(self) -> None:
+        outcomes: tuple[Outcome, ...] = ("violations", "could not check")
+        for report in outcomes:
+            self.post_to_hidden("resolved", report)
+            self.assertEqual(self.github.hidden, set())
+
+    def test_it_stays_hidden_while_it_is_green_and_if_it_was_hidden_when_it_was_red(self) -> None:
+        cases: tuple[tuple[str, Outcome], ...] = (
+            ("resolved", "passed"),
+            ("violations", "violations"),
+            ("violations", "passed"),
+        )
+        for outcome, report in cases:
+            self.post_to_hidden(outcome, report)
+            self.assertEqual(len(self.github.hidden), 1)
+
+    def test_a_refusal_is_a_warning_and_the_comment_is_written(self) -> None:
+        refusal = [{"message": "Resource not accessible by integration"}]
+        for answer in (lambda handler: handler.send(200, {"errors": refusal}), answer_html(502, Retry_After="0")):
+            self.github.scripts = []
+            self.github.script("POST /graphql", forever=answer)
+            output = self.post_to_hidden("resolved", "violations")
+            self.assertIn("\n::warning title=A hidden comment could not be shown again::POST ", f"\n{output}")
+            self.assert_marked(self.body(), 2)
+
+    def test_a_server_of_ones_own_has_graphql_beside_its_rest(self) -> None:
+        self.github.script("GET /api/v3/.*/comments", lambda handler: handler.send(200, self.github.comments))
+        self.github.script("PATCH .*", lambda handler: handler.send(200, self.github.comments[0]))
+        self.post_to_hidden("resolved", "violations", "/api/v3")
+        self.assertIn("/api/graphql", [seen.path for seen in self.github.seen])
+
+
+class TestSentence(PostTestCase):
+    def check(self) -> tuple[str, str]:
+        """The conclusion and the title of the one check."""
+        (check,) = self.github.checks
+        self.assertEqual((check["name"], check["head_sha"]), ("Data contracts", f"{1:040x}"))
+        return check["conclusion"], check["output"]["title"]
+
+    def test_the_merge_box_has_the_broken_contract_and_its_owner_in_a_check_that_does_not_fail(self) -> None:
+        output = self.post()
+        sentence = "1 contract broken: object_images_contract_spec (owner: Data Engineering Team)"
+        self.assertEqual(self.check(), ("neutral", sentence))
+        self.assertIn(f"check created: {sentence}\n", output)
+
+    def test_it_has_the_reason_if_nothing_could_be_checked(self) -> None:
+        self.write_report("could not check", "cannot reach the database:\n" + "a reason " * 30)
+        self.post()
+        conclusion, sentence = self.check()
+        self.assertEqual((conclusion, len(sentence)), ("neutral", 140))
+        self.assertTrue(sentence.startswith("Not checked: cannot reach the database: a reason"), sentence)
+
+    def test_kept_contracts_are_a_success(self) -> None:
+        self.write_report("passed")
+        self.post()
+        self.assertEqual(self.check(), ("success", "1 contract kept"))
+
+    def test_a_token_that_may_not_is_no_warning(self) -> None:
+        output = self.post(token=PERSONAL_TOKEN)
+        self.assertIn("created, outcome violations\nno check with the sentence in the merge box, which needs", output)
+        self.assertNotIn("::warning", output)
+
+    def test_any_other_failure_is_a_warning(self) -> None:
+        self.github.script("POST .*/check-runs", forever=answer_html(502, Retry_After="0"))
+        self.assertIn("\n::warning title=The sentence in the merge box could not be written::POST", self.post())
+        self.assert_marked(self.body(), 1)
+
+    def test_an_older_run_of_the_same_commit_writes_its_own(self) -> None:
+        self.github.add_comment(marked(9))
+        self.post(1)
+        self.assertEqual(self.check()[0], "neutral")
 
 
 class TestReportAndLog(PostTestCase):

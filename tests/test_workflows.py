@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import unittest
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,8 +21,15 @@ from check_jsonschema import main as check_jsonschema  # type: ignore[import-unt
 from click.testing import CliRunner
 
 from data_contract_components.contract_definition.spec_problems import SCHEMA_DIRECTORY, find_spec_problems
+from data_contract_components.prevention.contract_report.contract_report import (
+    ContractReport,
+    Outcome,
+    from_json,
+    to_json,
+)
 from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY, ProjectTestCase
 from tests.contracts import chapters_spec
+from tests.github_server import Handler, start_github_server
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 DEVCONTAINER_PATH = ROOT / ".devcontainer.json"
@@ -31,7 +40,7 @@ DOCKER = """#!/bin/sh
 case $2 in
     build) echo 'no matching distribution'; exit $BUILD_STATUS ;;
     up) echo 'dependency failed to start'; exit $UP_STATUS ;;
-    cp) case " $FILES " in *" ${3##*/} "*) echo copied > "${3##*/}" ;; *) exit 1 ;; esac ;;
+    cp) cp "container/${3##*/}" . ;;
 esac
 """
 
@@ -111,11 +120,10 @@ class TestRunner(unittest.TestCase):
         jobs = [job for file in WORKFLOWS for job in yaml.safe_load(file.read_text())["jobs"].values()]
         steps = [step for job in jobs for step in job["steps"]]
         scripts = [step["run"] for step in steps if "GITHUB_TOKEN" in step.get("env", {})]
-        self.assertEqual(len(scripts), 2)
-        for script in scripts:
-            for line in script.splitlines():
-                if "pip" in line:
-                    self.assertIn(f" --require-hashes --only-binary :all: --requirement .github/{path.name}", line)
+        lines = [line for script in scripts for line in script.splitlines() if "pip" in line]
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertIn(f" --require-hashes --only-binary :all: --requirement .github/{path.name}", line)
 
 
 class TestContainerCommand(ProjectTestCase):
@@ -126,16 +134,16 @@ class TestContainerCommand(ProjectTestCase):
         for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "The project"]):
             subprocess.run([*git, *arguments], cwd=self.project, check=True)
 
-        def check(base: str, loosened: str = "fail") -> tuple[int, Any]:
+        def check(base: str, loosened: str = "fail", head: str = "") -> tuple[int, Any]:
             """The exit status and the report."""
-            environment = {"PATH": PATH, "PR_BASE": base, "LOOSENED": loosened}
+            environment = {"PATH": PATH, "PR_BASE": base, "PR_HEAD": head, "LOOSENED": loosened}
             result = subprocess.run(["sh", "-c", command], cwd=self.project, env=environment, capture_output=True)
             path = self.project / "contract_report.json"
             return result.returncode, json.loads(path.read_text()) if path.exists() else None
 
         status, report = check("HEAD", "Report")
         self.assertEqual((status, report["outcome"]), (2, "could not check"))
-        self.assertIn('(LOOSENED) is "Report"', report["error"])
+        self.assertIn("LOOSENED_CONTRACTS", report["error"])
         status, report = check("nosuch")
         self.assertEqual((status, report["outcome"], report["error"]), (2, "could not check", None))
         status, report = check("HEAD")
@@ -143,10 +151,18 @@ class TestContainerCommand(ProjectTestCase):
         self.assertTrue((self.project / "contract_report.html").exists())
         self.assertEqual((self.project / "test_output.log").read_text().splitlines()[-1], "OK")
         # The report of the last run is still there, as a committed one would be.
-        with next((self.project / "data_contract_components").rglob("versions/*.py")).open("a") as file:
+        path = next((self.project / "data_contract_components").rglob("versions/*.py"))
+        lines = path.read_text().count("\n")
+        with path.open("a") as file:
             file.write("\nraise RuntimeError('a broken migration')\n")
-        self.assertEqual(check("HEAD"), (2, None))
-        self.assertFalse((self.project / "contract_report.html").exists())
+        subprocess.run([*git, "commit", "-q", "-a", "-m", "A broken migration"], cwd=self.project, check=True)
+        status, report = check("HEAD^1", head="HEAD")
+        self.assertEqual((status, report["outcome"]), (2, "could not check"))
+        self.assertEqual(
+            (report["place"]["path"], report["place"]["line"]), (str(path.relative_to(self.project)), lines + 2)
+        )
+        self.assertIn("a broken migration", report["error"])
+        self.assertIn("a broken migration", (self.project / "contract_report.html").read_text())
 
 
 class TestContainerStatus(unittest.TestCase):
@@ -154,6 +170,7 @@ class TestContainerStatus(unittest.TestCase):
 
     def setUp(self) -> None:
         self.directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (self.directory / "pyproject.toml").write_text("[tool.data_contracts]\n")
 
     def run_step(self, name: str, shell: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
         job = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]
@@ -162,47 +179,127 @@ class TestContainerStatus(unittest.TestCase):
         command = [*shell, "-c", step["run"]]
         return subprocess.run(command, cwd=self.directory, env=environment, capture_output=True, text=True)
 
-    def run_containers(self, *, build: int = 0, up: int = 0, files: str = "", committed: str = "") -> tuple[str, str]:
-        """The status that the job ends with, and the log that goes into the comment."""
-        for name in ("output", "test_output.log", "contract_report.json", "contract_report.html"):
-            (self.directory / name).unlink(missing_ok=True)
-        for name in committed.split():
+    def run_containers(
+        self, outcome: Outcome | None = None, *, build: int = 0, up: int = 0, has_log: bool = True
+    ) -> tuple[int, str, str]:
+        """The exit status, the report's outcome or reason, and the log that goes into the comment.
+
+        The container leaves a report with `outcome`, if it is not None. The pull request has committed such files.
+        """
+        container = self.directory / "container"
+        shutil.rmtree(container, ignore_errors=True)
+        container.mkdir()
+        for name in ("test_output.log", "contract_report.json", "contract_report.html"):
             (self.directory / name).write_text("committed\n")
+        if has_log:
+            (container / "test_output.log").write_text("of the tests\n")
+        if outcome:
+            (container / "contract_report.json").write_text(to_json(ContractReport(outcome)))
         docker = self.directory / "docker"
         docker.write_text(DOCKER)
         docker.chmod(0o755)
         result = self.run_step(
             "Test the contracts",
             ["bash", "--noprofile", "--norc", "-eo", "pipefail"],  # GitHub's "bash"
-            PATH=f"{self.directory}:{os.environ['PATH']}",
-            GITHUB_OUTPUT=str(self.directory / "output"),
+            PATH=f"{self.directory}:{PATH}",
+            PYTHONPATH=str(ROOT),
+            PR_BASE="",
+            PR_HEAD="",
             BUILD_STATUS=str(build),
             UP_STATUS=str(up),
-            FILES=files,
         )
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return (self.directory / "output").read_text(), (self.directory / "test_output.log").read_text()
+        report = from_json((self.directory / "contract_report.json").read_text())
+        self.assertFalse((self.directory / "contract_report.html").exists())
+        # What people read is after the containers' output, which is folded.
+        _, output = result.stdout.split("::endgroup::\n")
+        self.assertTrue(output.startswith(f"{report.outcome}: "), result.stdout + result.stderr)
+        log = (self.directory / "test_output.log").read_text()
+        return result.returncode, (report.error or report.outcome).partition("\n")[0], log
 
     def test_it_is_the_status_of_the_container_that_wrote_a_report_and_else_that_nothing_was_checked(self) -> None:
-        files = "test_output.log contract_report.json"
-        committed = f"{files} contract_report.html"
-        failed, unbuilt = ("status=2\n", "dependency failed to start\n"), ("status=2\n", "no matching distribution\n")
+        outcomes: tuple[Outcome, ...] = ("passed", "violations", "could not check")
+        for status, outcome in enumerate(outcomes):
+            found, text, log = self.run_containers(outcome, up=status)
+            self.assertEqual((found, log), (status, "of the tests\n"))
+            self.assertIn(text, (outcome, "no reason given"))
         for status in (0, 1, 2):
-            self.assertEqual(self.run_containers(up=status, files=files), (f"status={status}\n", "copied\n"))
-            self.assertEqual(self.run_containers(up=status), failed)
-        # A report that the pull request committed does not count.
-        self.assertEqual(self.run_containers(committed=committed), failed)
-        self.assertEqual(self.run_containers(committed=committed, build=1), unbuilt)
-        self.assertEqual(self.run_containers(build=1, files="contract_report.json"), unbuilt)
+            reason = "The containers did not start, or did not finish"
+            self.assertEqual(self.run_containers(up=status), (2, reason, "of the tests\n"))
+            self.assertEqual(self.run_containers(up=status, has_log=False), (2, reason, "dependency failed to start\n"))
+        unbuilt = (2, "The image could not be built", "no matching distribution\n")
+        self.assertEqual(self.run_containers(build=1), unbuilt)
+        # Of an earlier run of the container.
+        self.assertEqual(self.run_containers("passed", build=1), unbuilt)
 
-    def test_without_a_report_summary_and_annotations_report_that(self) -> None:
-        result = self.run_step(
+    def tell(self, summary: str = "summary.md") -> subprocess.CompletedProcess[str]:
+        return self.run_step(
             "Summarize and annotate",
             ["bash", "-e"],  # GitHub's shell where none is named
             PATH=PATH,
             PYTHONPATH=str(ROOT),
             HEAD_SHA="c" * 40,
-            GITHUB_STEP_SUMMARY=str(self.directory / "summary.md"),
+            GITHUB_STEP_SUMMARY=str(self.directory / summary),
         )
+
+    def test_without_a_report_summary_and_annotations_report_that(self) -> None:
+        result = self.tell()
         self.assertIn("contract_report.json cannot be read", (self.directory / "summary.md").read_text())
-        self.assertTrue(result.stdout.startswith("::error title=Data contracts could not be checked::"), result.stderr)
+        self.assertIn("\n::error title=Data contracts could not be checked::", result.stdout, result.stderr)
+
+    def test_a_summary_that_cannot_be_written_is_a_warning_and_the_annotations_are_made(self) -> None:
+        error = to_json(ContractReport("could not check", "no database"))
+        (self.directory / "contract_report.json").write_text(error)
+        result = self.tell("nosuch/summary.md")
+        self.assertEqual(result.returncode, 0)
+        self.assertTrue(result.stdout.startswith("::warning title=The summary is not complete::"), result.stdout)
+        self.assertIn("\n::error title=Data contracts could not be checked::no database", result.stdout)
+
+    def test_packages_for_the_comment_that_cannot_be_installed_are_a_warning(self) -> None:
+        (self.directory / "pip").write_text("#!/bin/sh\nexit 1\n")
+        (self.directory / "pip").chmod(0o755)
+        result = self.run_step("Comment on the pull request", ["bash", "-e"], PATH=f"{self.directory}:{PATH}")
+        self.assertEqual(result.returncode, 0)
+        self.assertTrue(result.stdout.startswith("::warning title=The comment on the pull request could not be"))
+
+
+@unittest.skipUnless(shutil.which("curl"), "curl is not installed")
+class TestForkComment(unittest.TestCase):
+    def test_a_run_that_left_no_artifact_is_a_line_and_no_failure(self) -> None:
+        github = start_github_server(self)
+        directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        job = yaml.safe_load((ROOT / ".github/workflows/fork-comment.yml").read_text())["jobs"]["comment"]
+        (look,) = (step for step in job["steps"] if step.get("id") == "artifact")
+        bash = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", look["run"]]
+        outputs = directory / "outputs"
+        environment = github.environment(PATH=PATH, RUN_ID="42", GITHUB_OUTPUT=str(outputs))
+        for content, text in ((b'{"total_count": 0}', "count=0\n"), (b'{"total_count": 1}', "count=1\n"), (b"", "")):
+            outputs.write_text("")
+            github.scripts = []
+            github.script("GET .*/actions/runs/42/artifacts", partial(Handler.send, status=200, answer=content))
+            result = subprocess.run(bash, env=environment, capture_output=True, text=True)
+            self.assertEqual((outputs.read_text(), result.returncode == 0), (text, bool(text)), result.stderr)
+        self.assertEqual(github.seen[0].query, {"name": "contract-report"})
+        conditions = {step.get("name", "download"): step["if"] for step in job["steps"] if "if" in step}
+        found = "steps.artifact.outputs.count != '0'"
+        none = "steps.artifact.outputs.count == '0'"
+        self.assertEqual(
+            conditions, {"Report that there is none": none, "download": found, "Comment on the pull request": found}
+        )
+
+
+class TestTriggers(unittest.TestCase):
+    """When the workflows run, and what they compare with."""
+
+    def test_a_required_check_is_reported_for_each_pull_request_and_in_a_merge_queue(self) -> None:
+        for name in ("docker-image.yml", "tests.yml"):
+            triggers = yaml.safe_load((ROOT / ".github/workflows" / name).read_text())[True]  # YAML 1.1: on is true
+            self.assertEqual({key for key, value in triggers.items() if value is None}, set(triggers) - {"push"})
+            self.assertLessEqual({"pull_request", "merge_group", "workflow_dispatch"}, set(triggers))
+
+    def test_a_pull_request_is_compared_with_the_base_that_it_is_merged_into_and_a_queue_with_its_own(self) -> None:
+        steps = yaml.safe_load((ROOT / ".github/workflows/docker-image.yml").read_text())["jobs"]["test"]["steps"]
+        (checkout,) = (step["with"] for step in steps if step.get("uses", "").startswith("actions/checkout"))
+        self.assertEqual(checkout["fetch-depth"], "${{ github.event_name == 'merge_group' && 1000 || 2 }}")
+        (environment,) = (step["env"] for step in steps if step.get("name") == "Test the contracts")
+        base = "${{ github.event_name == 'pull_request' && 'HEAD^1' || github.event.merge_group.base_sha }}"
+        self.assertEqual(environment["PR_BASE"], base)

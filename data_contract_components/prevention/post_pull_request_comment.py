@@ -1,6 +1,7 @@
 """Step 9 of the flow: writes contract_report.json to a pull request, as one comment that is kept up to date.
 
-The comment starts with a hidden line that names the run of the workflow which wrote it.
+The comment starts with a hidden line that names the run of the workflow which wrote it. The result in one sentence
+becomes a check of the commit, as the merge box shows the title of a check.
 """
 
 import argparse
@@ -30,11 +31,16 @@ from data_contract_components.prevention.github.api import (
 from data_contract_components.prevention.github.workflow_run import Run, get_run
 from data_contract_components.prevention.renderings.annotations import escape_message
 from data_contract_components.prevention.renderings.markdown import render_comment, render_resolved
+from data_contract_components.prevention.renderings.sentence import render_sentence
 
 DEADLINE_SECONDS = 180.0
+NOT_WRITTEN = "The comment on the pull request could not be written"
 UNFINISHED = "the comment may or may not be written, and the next run updates it"
 # The outcome in the report, and in the comment's hidden line.
 OUTCOMES = {"passed": "resolved", "violations": "violations", COULD_NOT_CHECK: "could-not-check"}
+ASKS = "asks"  # passed, but the owner of a contract must agree
+RANKS = {"resolved": 0, ASKS: 1, "violations": 2, "could-not-check": 2}
+CHECK_NAME = "Data contracts"
 URL = r"https?://[^/?#@\s]+[^?#\s]*"
 NUMBER = r"[1-9][0-9]{0,17}"
 VARIABLES = {
@@ -109,7 +115,32 @@ def post_comment(github: GitHub, run: Run, outcome: str, text: str) -> str:
         github.update_comment(kept.comment, body)
     for posted in surplus:
         github.delete_comment(posted.comment)
-    return f"comment {kept.comment.id} {'created' if created else 'updated'}, outcome {outcome}"
+    done = f"comment {kept.comment.id} {'created' if created else 'updated'}, outcome {outcome}"
+    if kept.comment.node_id and RANKS[outcome] > RANKS.get(kept.outcome, 0):
+        # Somebody may have hidden it when all was well.
+        try:
+            github.show_comment(kept.comment)
+        except GitHubError as error:
+            done += f"\n{_render_warning('A hidden comment could not be shown again', str(error))}"
+    return done
+
+
+def post_sentence(github: GitHub, run: Run, report: ContractReport) -> str:
+    """What was done, in words. The commit has a check with the result in one sentence, if the token may write checks.
+
+    Its conclusion is never a failure: that is the one of the job that checked, and one violation is one failed check.
+    """
+    conclusion = "success" if get_outcome(report) == "resolved" else "neutral"
+    sentence = render_sentence(report)
+    try:
+        github.create_check(run.sha, CHECK_NAME, conclusion, sentence, f"[The run that checked]({run.url})", run.url)
+    except GitHubError as error:
+        if error.status in (403, 404):
+            return (
+                f"no check with the sentence in the merge box, which needs the permission `checks: write`: {sentence}"
+            )
+        return _render_warning("The sentence in the merge box could not be written", str(error))
+    return f"check created: {sentence}"
 
 
 def _get_own(github: GitHub, login: str) -> list[OwnComment]:
@@ -148,11 +179,16 @@ def _read_text(path: Path, token: str) -> str:
     return path.read_bytes().decode("utf-8", "replace").replace(token, "***")
 
 
-def render(report: ContractReport, log: str, run: Run) -> tuple[str, str]:
-    """The outcome and the text of the comment."""
-    text = render_resolved(run) if report.outcome == "passed" else render_comment(report, log, run)
+def get_outcome(report: ContractReport) -> str:
+    """The outcome as the comment's hidden line has it."""
+    return ASKS if report.asks else OUTCOMES[report.outcome]
+
+
+def render(report: ContractReport, log: str, run: Run) -> str:
+    """The text of the comment."""
+    text = render_resolved(run) if get_outcome(report) == "resolved" else render_comment(report, log, run)
     # JSON can contain half of a surrogate pair, which GitHub rejects.
-    return OUTCOMES[report.outcome], text.encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "replace").decode()
 
 
 def post_files(variables: Mapping[str, str], report_path: Path, log_path: Path) -> None:
@@ -177,12 +213,15 @@ def post_files(variables: Mapping[str, str], report_path: Path, log_path: Path) 
                 log = _read_text(log_path, token)
             except OSError as error:
                 log = f"{log_path} cannot be read: {error.strerror}\n"
-            return post_comment(github, run, *render(read_report(report_path, token), log, run))
+            report = read_report(report_path, token)
+            done = post_comment(github, run, get_outcome(report), render(report, log, run))
+            return f"{done}\n{post_sentence(github, run, report)}"
         except GitHubError as error:
-            return _render_warning(str(error))
+            return _render_warning(NOT_WRITTEN, str(error))
         except Exception as error:  # noqa: BLE001
             # Without its text: that of an unexpected error may hold the token.
-            return _render_warning(f"unexpected {type(error).__name__}; this is an error in {Path(__file__).name}")
+            reason = f"unexpected {type(error).__name__}; this is an error in {Path(__file__).name}"
+            return _render_warning(NOT_WRITTEN, reason)
 
     results: list[str] = []
     # A thread, as only that ends in time whatever the server does: one byte per second is no timeout.
@@ -190,12 +229,12 @@ def post_files(variables: Mapping[str, str], report_path: Path, log_path: Path) 
     worker.start()
     worker.join(DEADLINE_SECONDS)
     late = f"not finished after {DEADLINE_SECONDS:g} s; {UNFINISHED}"
-    write_escaped(f"{results[0] if results else _render_warning(late)}\n")
+    write_escaped(f"{results[0] if results else _render_warning(NOT_WRITTEN, late)}\n")
 
 
-def _render_warning(text: str) -> str:
+def _render_warning(title: str, text: str) -> str:
     text = f"{text}. The result of the check is unaffected; the report is in the job's summary."
-    return f"::warning title=The comment on the pull request could not be written::{escape_message(text)}"
+    return f"::warning title={title}::{escape_message(text)}"
 
 
 @command(UNFINISHED)

@@ -33,8 +33,8 @@ from data_contract_components.settings import get_settings
 REPORT_NAME = "contract_report.json"
 EXIT_STATUS = {"passed": 0, "violations": 1, COULD_NOT_CHECK: 2}
 # What the programs of a workflow write before or in the line that says what is wrong.
-ERROR_LINE = re.compile(r"\berror\b|\bfail|unhealthy|denied|no such|not found", re.IGNORECASE)
-BUILD_STEP = re.compile(r"^#\d+ (?:\d+\.\d+ )?")  # docker's, before each line
+ERROR_LINE = re.compile(r"\berror\b|\bfatal\b|\bfail|unhealthy|denied|no such|not found", re.IGNORECASE)
+BUILD_STEP = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")  # docker's, before each line
 ERROR_LINES = 5
 FORMATS = ("text", "annotations", "summary", "junit", "html")
 
@@ -89,7 +89,9 @@ def _check(options: argparse.Namespace) -> ContractReport:
     # Not by argparse: the value comes from a variable of the repository, so the report has to name the mistake.
     if options.loosened not in LOOSENED:
         return ContractReport(
-            COULD_NOT_CHECK, f'--loosened (LOOSENED) is "{options.loosened}"; write {" or ".join(LOOSENED)}.'
+            COULD_NOT_CHECK,
+            f'--loosened is "{options.loosened}"; write {" or ".join(LOOSENED)}. '
+            "In the workflow, it is the repository's variable LOOSENED_CONTRACTS.",
         )
     try:
         # Here, as a report is rendered also where nothing is installed.

@@ -1,4 +1,4 @@
-"""GitHub's API, as far as the comment on a pull request needs it. Source: docs.github.com, "REST API"."""
+"""GitHub's API, as far as a pull request needs it. Source: docs.github.com, "REST API" and "GraphQL API"."""
 
 import json
 import re
@@ -30,6 +30,7 @@ WAYS_OUT = {
     422: "GitHub does not accept the text of the comment; shorten the names and reasons in the contracts",
     429: "too many requests with this token; run the job again later",
 }
+SHOW_COMMENT = "mutation ($id: ID!) { unminimizeComment(input: {subjectId: $id}) { clientMutationId } }"
 OTHER_WAY_OUT = "check GITHUB_API_URL, the proxy and GitHub's status page, and run the job again"
 
 T = TypeVar("T")
@@ -50,9 +51,12 @@ class UnclearPostError(GitHubError):
 
 
 class Comment(NamedTuple):
+    """`node_id` is the name that GraphQL has for it; None where the server has no GraphQL."""
+
     id: int
     login: str
     body: str
+    node_id: str | None
 
 
 class GitHub:
@@ -66,6 +70,8 @@ class GitHub:
         self._repository_url = f"{self._api_url}/repos/{repository}"
         self._issues_url = f"{self._repository_url}/issues"
         self._comments_url = f"{self._issues_url}/{pull_request}/comments"
+        # GitHub Enterprise has REST at /api/v3, and GraphQL at /api/graphql.
+        self._graphql_url = f"{self._api_url.removesuffix('/v3')}/graphql"
         self._token = token
         self._waited_seconds = 0.0
         self._session = requests.Session()
@@ -109,10 +115,23 @@ class GitHub:
 
     def create_comment(self, body: str) -> Comment:
         """Raises: UnclearPostError after a wait; the caller then looks whether the comment is there."""
-        return _parse(self._send("POST", self._comments_url, body), _to_comment)
+        return _parse(self._send("POST", self._comments_url, {"body": body}), _to_comment)
 
     def update_comment(self, comment: Comment, body: str) -> None:
-        self._send("PATCH", f"{self._issues_url}/comments/{comment.id}", body)
+        self._send("PATCH", f"{self._issues_url}/comments/{comment.id}", {"body": body})
+
+    def show_comment(self, comment: Comment) -> None:
+        """The comment is not hidden afterwards, whoever hid it."""
+        response = self._send("POST", self._graphql_url, {"query": SHOW_COMMENT, "variables": {"id": comment.node_id}})
+        # GraphQL answers with 200 also if it refuses.
+        if messages := _parse(response, lambda answer: [str(error["message"]) for error in answer.get("errors", ())]):
+            raise GitHubError(self._clean(f"POST {self._graphql_url}: {'; '.join(messages)}"), WAYS_OUT[403])
+
+    def create_check(self, commit: str, name: str, conclusion: str, title: str, summary: str, url: str) -> None:
+        """The commit has one more check, whose title the merge box shows."""
+        output = {"title": title, "summary": summary}
+        check = {"name": name, "head_sha": commit, "conclusion": conclusion, "details_url": url, "output": output}
+        self._send("POST", f"{self._repository_url}/check-runs", check)
 
     def delete_comment(self, comment: Comment) -> None:
         """The comment is gone afterwards; it may have been gone before."""
@@ -122,7 +141,7 @@ class GitHub:
             if error.status != 404:
                 raise
 
-    def _send(self, method: str, url: str, body: str | None = None) -> requests.Response:
+    def _send(self, method: str, url: str, payload: dict[str, Any] | None = None) -> requests.Response:
         """The successful answer, after a wait for a rate limit, and after a failure unless the request is a POST.
 
         urllib3's Retry cannot do it: it does not see the headers and text by which GitHub marks a 403 as a limit.
@@ -130,7 +149,7 @@ class GitHub:
         for attempt in range(1, ATTEMPTS + 1):
             is_limit, seconds = False, RETRY_SECONDS * 2 ** (attempt - 1)
             try:
-                response = self._exchange(method, url, body)
+                response = self._exchange(method, url, payload)
             # requests lets a ValueError through if the proxy or a redirect is not a URL.
             except (requests.RequestException, ValueError) as cause:
                 reason = f"{method} {url}: no answer, {_describe(cause)}"
@@ -154,9 +173,8 @@ class GitHub:
                 raise UnclearPostError(error.reason, error.way_out, error.status)
         raise error
 
-    def _exchange(self, method: str, url: str, body: str | None) -> requests.Response:
+    def _exchange(self, method: str, url: str, payload: dict[str, Any] | None) -> requests.Response:
         """The answer, after redirects to the same host. requests would follow any, and turn a POST into a GET."""
-        payload = None if body is None else {"body": body}
         for _ in range(1 + MAX_REDIRECTS):
             response = self._session.request(method, url, json=payload, timeout=TIMEOUT_SECONDS, allow_redirects=False)
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
@@ -204,7 +222,8 @@ def _parse(response: requests.Response, convert: Callable[[Any], T]) -> T:
 
 def _to_comment(answer: Any) -> Comment:
     # The user is null if the account was deleted, and the body is null if it is empty.
-    return Comment(int(answer["id"]), str((answer["user"] or {}).get("login")), str(answer["body"] or ""))
+    login, body = (answer["user"] or {}).get("login"), answer["body"] or ""
+    return Comment(int(answer["id"]), str(login), str(body), answer.get("node_id"))
 
 
 def _is_limit(response: requests.Response) -> bool:
