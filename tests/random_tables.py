@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from data_contract_components.contract_definition._column_types import parse_built_in_type
+from data_contract_components.contract_definition.spec_problems import SCHEMA_DIRECTORY
 from tests import RUN_DIRECTORY
 
 # Hypothesis keeps what it finds out about the code here, not in the directory that the tests are run in.
@@ -38,6 +42,10 @@ FIELDS = ("year", "month", "day", "hour", "minute", "year to month", "day to hou
 FIELDS_WITH_SECONDS = ("second", "day to second", "hour to second", "minute to second")
 OTHERS = ("boolean", "json", "jsonb", "uuid", "bytea", "inet", "xml", "money", "point", "int4range", "tsvector", "oid")
 UDT_NAMES = {"boolean": "bool"}
+KEYS_OF_1_2 = ("physicalType", "fields", "generation_expression")
+BUILT_IN_NAMES = json.loads((SCHEMA_DIRECTORY / "contract_spec_1.2.0.schema.json").read_text())["$defs"]["data_type"][
+    "anyOf"
+][0]["enum"]
 NOT_INDEXABLE = ("json", "xml", "point")
 COLLATIONS = ("", "C", "POSIX", "ucs_basic")
 
@@ -81,6 +89,12 @@ class Type:
         return self.sql + (f" collate {quote(self.collation)}" if self.collation else "")
 
     @property
+    def physical_type(self) -> str:
+        """As PostgreSQL prints it if it is one of its own types; otherwise equal for equal types only."""
+        built_in = parse_built_in_type(self.sql, BUILT_IN_NAMES)
+        return built_in.text if built_in else re.sub(r"(\[\])+$", "[]", self.sql)
+
+    @property
     def is_indexable(self) -> bool:
         return not {self.facts["data_type"], self.facts.get("array_element_data_type")} & {*NOT_INDEXABLE}
 
@@ -108,12 +122,34 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Key:
+    """UNIQUE over some columns, or CHECK that one is not null, or ("partial") a unique index where it is null."""
+
+    kind: str
+    columns: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return constraint(f"{self.kind} of", self.columns[0])
+
+    def render(self, table: str) -> str:
+        columns = ", ".join(map(quote, self.columns))
+        if self.kind == "checks":
+            return f"alter table {table} add constraint {self.name} check ({columns} is not null)"
+        if self.kind == "partial":
+            return f"create unique index on {table} ({columns}) where {columns} is null"
+        return f"alter table {table} add constraint {self.name} unique ({columns})"
+
+
+@dataclass(frozen=True)
 class Table:
     schema: str
     name: str
     columns: dict[str, Column]
     target: dict[str, str]
     table_type: str = "BASE TABLE"
+    keys: tuple[Key, ...] = ()
+    is_primary_key_reversed: bool = False
     setup: list[str] = field(default_factory=list)
 
     @property
@@ -122,7 +158,17 @@ class Table:
 
     @property
     def primary_key(self) -> list[str]:
-        return [name for name, column in self.columns.items() if column.is_primary]
+        names = [name for name, column in self.columns.items() if column.is_primary]
+        return names[::-1] if self.is_primary_key_reversed else names
+
+    @property
+    def constraints(self) -> set[Key]:
+        """What a contract can list or exclude, the order of columns aside."""
+        constraints = {Key(key.kind, tuple(sorted(key.columns))) for key in self.keys}
+        constraints |= {Key("unique", (name,)) for name, column in self.columns.items() if column.is_unique}
+        return constraints | {
+            Key("references", (name,)) for name, column in self.columns.items() if column.is_reference
+        }
 
     def render(self) -> str:
         """The SQL that makes the table, and before it whatever it needs."""
@@ -138,7 +184,8 @@ class Table:
             for name, column in self.columns.items()
             if column.is_unique
         ]
-        return "; ".join([*self.setup, f"create table {self.sql} ({', '.join(lines)})", *unique])
+        keys = [key.render(self.sql) for key in self.keys]
+        return "; ".join([*self.setup, f"create table {self.sql} ({', '.join(lines)})", *unique, *keys])
 
     def foreign_key(self, name: str) -> str:
         target = f"{quote(self.target['table_schema'])}.{quote(self.target['table_name'])}"
@@ -160,6 +207,8 @@ class Table:
             "unique": column.is_unique,
             "references": self.target if column.is_reference else None,
             "domain_name": column.type.facts.get("domain_name"),
+            "physicalType": column.type.physical_type,
+            "generation_expression": column.expression() if column.is_generated else None,
         }
 
     def promises(self, name: str, version: str) -> dict[str, Any]:
@@ -167,10 +216,26 @@ class Table:
         facts = self.facts(name)
         if version == "1.0.0":
             return {key: facts[key] for key in KEYS_OF_1_0 if facts.get(key) is not None}
-        return {key: value for key, value in facts.items() if key not in self.columns[name].type.unsaid}
+        unsaid = (*self.columns[name].type.unsaid, *(KEYS_OF_1_2 if version < "1.2.0" else ()))
+        return {key: value for key, value in facts.items() if key not in unsaid}
 
     def change(self, name: str, **values: Any) -> Table:
         return replace(self, columns=self.columns | {name: replace(self.columns[name], **values)})
+
+    def rename(self, name: str, new_name: str) -> Table:
+        columns = {new_name if key == name else key: value for key, value in self.columns.items()}
+        keys = [
+            Key(key.kind, tuple(new_name if column == name else column for column in key.columns)) for key in self.keys
+        ]
+        return replace(self, columns=columns, keys=tuple(keys))
+
+    def drop(self, name: str) -> Table:
+        table = self.drop_primary_key() if self.columns[name].is_primary else self
+        columns = {key: value for key, value in table.columns.items() if key != name}
+        return replace(table, columns=columns, keys=tuple(key for key in self.keys if name not in key.columns))
+
+    def with_keys(self, *keys: Key) -> Table:
+        return replace(self, keys=(*self.keys, *keys))
 
     def drop_primary_key(self) -> Table:
         # The columns stay NOT NULL.
@@ -178,7 +243,7 @@ class Table:
             name: replace(column, is_primary=False, is_not_null=True) if column.is_primary else column
             for name, column in self.columns.items()
         }
-        return replace(self, columns=columns)
+        return replace(self, columns=columns, is_primary_key_reversed=False)
 
 
 def constraint(kind: str, column_name: str) -> str:
@@ -294,7 +359,7 @@ def _array(element: Type, dimensions: int) -> Type:
         unsaid = [f"array_element_{key}" for key in element.unsaid if key != "udt_name"]
     facts |= {"data_type": "ARRAY", "udt_name": f"_{name}", "array_element_udt_name": name}
     facts["array_element_dimensions"] = element.facts.get("array_element_dimensions", 0) + dimensions
-    facts |= {key: element.facts[key] for key in ("enum", "collation_name") if key in element.facts}
+    facts |= {key: element.facts[key] for key in ("enum", "fields", "collation_name") if key in element.facts}
     return replace(
         element,
         sql=element.sql + "[]" * dimensions,
@@ -319,6 +384,7 @@ def _draw_type(draw: st.DrawFn, family: str, schema: str, new_name: Callable[[],
             type_.facts["enum"] = labels
             type_ = replace(type_, setup=(f"create type {sql} as enum ({', '.join(map(literal, labels))})",))
         else:
+            type_.facts["fields"] = {"a": "integer", "b": "text"}
             type_ = replace(type_, setup=(f"create type {sql} as (a integer, b text)",))
     for layer in draw(layers):
         if layer == "array":
@@ -372,7 +438,7 @@ def changed_tables(draw: st.DrawFn) -> list[ChangedTable]:
     def new_name() -> str:
         name: str = draw(names).encode()[:50].decode(errors="ignore")
         while name in taken:
-            name += "'"
+            name += f"'{len(taken)}"  # short, as PostgreSQL cuts off what is longer than a name may be
         taken.add(name)
         return name
 
@@ -391,6 +457,11 @@ def _draw_changed_table(draw: st.DrawFn, new_name: Callable[[], str], kind: int)
     # Often of the same family, so that a single key differs.
     new_type = _draw_type(draw, draw(st.sampled_from([families[place]]) | family_names), schema, new_name)
     table = Table(schema, new_name(), {name: _draw_column(draw, type_) for name, type_ in drawn.items()}, target)
+    indexable = [name for name, column in table.columns.items() if column.type.is_indexable]
+    if len(indexable) > 1 and draw(st.booleans()):
+        table = table.with_keys(Key("unique", (indexable[1], indexable[0])))
+    if draw(st.booleans()):
+        table = table.with_keys(Key("checks", (next(iter(table.columns)),)))
     table.setup.extend(f"create schema {quote(name)}" for name in (schema, other_schema, target_schema))
     table.setup.append(
         f"create table {quote(target['table_schema'])}.{quote(target['table_name'])} "
@@ -426,7 +497,7 @@ def _changes_of_the_table(table: Table, new_name: str, other_schema: str) -> Cha
         columns = {
             name: Column(column.type, is_updatable=table_type == "VIEW") for name, column in table.columns.items()
         }
-        yield sql, replace(table, columns=columns, table_type=table_type)
+        yield sql, replace(table, columns=columns, keys=(), table_type=table_type)
 
 
 def _changes_of_its_keys(table: Table, name: str) -> Changes:
@@ -438,13 +509,21 @@ def _changes_of_its_keys(table: Table, name: str) -> Changes:
         unique = table.drop_primary_key()
         if len(table.primary_key) == 1:
             unique = unique.change(table.primary_key[0], is_unique=True)
+        else:
+            unique = unique.with_keys(Key("unique", tuple(table.primary_key)))
+            turned = ", ".join(map(quote, reversed(table.primary_key)))
+            yield f"{drop}, add primary key ({turned})", replace(table, is_primary_key_reversed=True)
         yield f"{drop}, add unique ({key})", unique
+    for table_key in table.keys:
+        left = replace(table, keys=tuple(other for other in table.keys if other != table_key))
+        yield f"{alter} drop constraint {table_key.name}", left
     if not column.type.is_indexable:
         return
     if not table.primary_key:
         yield f"{alter} add primary key ({quoted})", table.change(name, is_primary=True)
     elif not column.is_primary:
-        yield f"{drop}, add primary key ({key}, {quoted})", table.change(name, is_primary=True)
+        longer = table.change(name, is_primary=True)
+        yield f"{drop}, add primary key ({', '.join(map(quote, longer.primary_key))})", longer
         yield f"{drop}, add primary key ({quoted})", table.drop_primary_key().change(name, is_primary=True)
     elif len(table.primary_key) > 1:
         yield f"{drop}, add primary key ({quoted})", table.drop_primary_key().change(name, is_primary=True)
@@ -458,13 +537,8 @@ def _changes_of_its_keys(table: Table, name: str) -> Changes:
 def _changes_of_a_column(table: Table, name: str, new_name: str) -> Changes:
     column, alter = table.columns[name], f"alter table {table.sql}"
     alter_column = f"{alter} alter column {quote(name)}"
-    rest = {key: value for key, value in table.columns.items() if key != name}
-    left = replace(table.drop_primary_key() if column.is_primary else table, columns=rest)
-    if column.is_primary:
-        left = replace(left, columns={key: table.drop_primary_key().columns[key] for key in rest})
-    yield f"{alter} drop column {quote(name)}", left
-    renamed = {new_name if key == name else key: value for key, value in table.columns.items()}
-    yield f"{alter} rename column {quote(name)} to {quote(new_name)}", replace(table, columns=renamed)
+    yield f"{alter} drop column {quote(name)}", table.drop(name)
+    yield f"{alter} rename column {quote(name)} to {quote(new_name)}", table.rename(name, new_name)
     if table.facts(name)["is_nullable"]:
         yield f"{alter_column} set not null", table.change(name, is_not_null=True)
     elif column.is_not_null and not (column.is_primary or column.identity or column.type.is_not_null):
@@ -501,7 +575,8 @@ def _changes_of_its_values(table: Table, name: str) -> Changes:
 def _changes_of_its_type(table: Table, name: str, new_type: Type) -> Changes:
     column, alter_column = table.columns[name], f"alter table {table.sql} alter column {quote(name)}"
     has_value = column.default or column.identity or column.is_generated
-    is_fit = new_type.is_indexable or not (column.is_primary or column.is_unique)
+    is_in_key = any(key.kind == "unique" and name in key.columns for key in table.keys)
+    is_fit = new_type.is_indexable or not (column.is_primary or column.is_unique or is_in_key)
     if is_fit and not (has_value or column.is_reference):
         sql = f"{alter_column} type {new_type.definition} using null::{new_type.sql}"
         yield sql, table.change(name, type=new_type)
@@ -526,16 +601,20 @@ def _changes_of_no_concern(table: Table, name: str, new_name: str, other_schema:
     added = replace(table, columns=table.columns | {new_name: Column(table.columns[name].type)})
     yield f"{alter} add {quote(new_name)} {table.columns[name].type.definition}", added
     yield f"comment on column {table.sql}.{quoted} is {literal(new_name)}", table
-    yield f"{alter} add constraint {quote(new_name)} check ({quoted} is not null)", table
+    yield (
+        f"{alter} add constraint {quote(new_name)} check ({quoted} is not null)",
+        table.with_keys(Key("checks", (name,))),
+    )
     yield f"create table {quote(other_schema)}.{quote(table.name)} ({quoted} integer primary key)", table
     yield f"create view {quote(other_schema)}.{quote(table.name)} as table {table.sql}", table
     yield f"create table {quote(other_schema)}.{quote(table.name)} (like {table.sql} including all)", table
     if table.columns[name].type.is_indexable:
         yield f"create index on {table.sql} ({quoted})", table
-        yield f"create unique index on {table.sql} ({quoted}) where {quoted} is null", table
+        partial = Key("partial", (name,))
+        yield partial.render(table.sql), table.with_keys(partial)
         yield (
             f"{alter} add {quote(new_name)} integer; {alter} add unique ({quoted}, {quote(new_name)})",
-            added.change(new_name, type=INTEGER),
+            added.change(new_name, type=INTEGER).with_keys(Key("unique", (name, new_name))),
         )
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 import tomllib
 import unittest
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ SHARED_CONTRACT = json.loads((CASES_DIRECTORY / "shared_contract_spec.json").rea
 # The keys that may be null in a contract; the name of a type never is.
 NULLABLE_KEYS = {
     *("character_maximum_length", "numeric_precision", "numeric_scale", "datetime_precision", "interval_type"),
-    *("domain_name", "collation_name", "column_default", "references", "array_element_character_maximum_length"),
-    *("array_element_numeric_precision", "array_element_numeric_scale", "array_element_datetime_precision"),
+    *("domain_name", "collation_name", "column_default", "references", "generation_expression"),
+    *("array_element_character_maximum_length", "array_element_numeric_precision", "array_element_numeric_scale"),
+    "array_element_datetime_precision",
 }
 
 
@@ -32,7 +34,7 @@ NULLABLE_KEYS = {
 class Case:
     """A promise, SQL, and the violations of the promise after the SQL: one table of a file `cases/<theme>.toml`.
 
-    A file's own `promise` and `table`, above its cases, are those of each case that does not give them.
+    A file's own `promise`, `table` and `contract`, above its cases, are those of each case that does not give them.
 
     promise: the constraints and `array_element` of each column, as in a contract. TOML has no null, so "null" is null.
     table: the columns of `contracted`, which is created before `sql` runs. Without it, `sql` does that.
@@ -59,7 +61,7 @@ class Case:
             properties[name] = {"constraints": _with_null(promise)}
             if element := properties[name]["constraints"].pop("array_element", None):
                 properties[name]["array_element"] = _with_null(element)
-        schema = SHARED_CONTRACT["schema"] | self.schema | {"properties": properties}
+        schema = SHARED_CONTRACT["schema"] | _with_null(self.schema) | {"properties": properties}
         return {**SHARED_CONTRACT, **self.contract, "schema": schema}
 
 
@@ -70,7 +72,7 @@ def _with_null(values: dict[str, Any]) -> dict[str, Any]:
 def read_cases() -> Iterator[Case]:
     for path in sorted(CASES_DIRECTORY.glob("*.toml")):
         theme = tomllib.loads(path.read_text())
-        usual = {key: theme.pop(key) for key in ("promise", "table") if key in theme}
+        usual = {key: theme.pop(key) for key in ("promise", "table", "contract") if key in theme}
         for name, case in theme.items():
             yield Case(name=f"{path.stem}: {name}", **usual | case)
 
@@ -127,7 +129,7 @@ class TestCases(unittest.TestCase):
             for name, column in case.spec()["schema"]["properties"].items():
                 element = {f"array_element_{key}": value for key, value in column.get("array_element", {}).items()}
                 for key, value in (column["constraints"] | element).items():
-                    words = "Primary Key" if key == "primaryKey" else key.replace("_", " ").title()
+                    words = re.sub("[A-Z]", r" \g<0>", key).replace("_", " ").title()
                     verdict = "broken" if f"{name}: {words}: expected " in case.expected else "kept"
                     states[key].add((verdict, "null" if value is None else "value"))
         for key, found in states.items():

@@ -32,7 +32,7 @@ TYPES = {
 
 def spec_with(path: str = "x-nothing", value: Any = None, **more: Any) -> Any:
     """A contract in which `value` stands at `path`, or nothing where it is ABSENT."""
-    spec: Any = chapters_spec(**{"spec-version": "1.1.0"}, **more)
+    spec: Any = chapters_spec(**{"spec-version": "1.2.0"}, **more)
     column = {"constraints": {"data_type": "ARRAY"}, "array_element": {"data_type": "text"}}
     spec["schema"]["properties"] = {"c": column}
     *keys, last = path.split(".")
@@ -93,6 +93,7 @@ class TestFindClauseChanges(unittest.TestCase):
     def test_the_same_promise_written_differently_is_not_a_change(self) -> None:
         self.assertEqual(self.kinds("status", ABSENT, "active"), [])
         self.assertEqual(self.kinds("schema.additionalColumns", ABSENT, True), [])
+        self.assertEqual(self.kinds("schema.additionalConstraints", ABSENT, True), [])
         self.assertEqual(self.kinds(path_of("numeric_precision"), 32, 32.0), [])
 
     def test_an_earlier_sunset_is_loosened_and_a_later_one_tightened(self) -> None:
@@ -117,6 +118,33 @@ class TestFindClauseChanges(unittest.TestCase):
     def test_a_reference_to_another_column_is_loosened(self) -> None:
         path = path_of("references")
         self.assertEqual(self.kinds(path, TARGET, TARGET | {"column_name": "id"}), [(path, "loosened")])
+
+    def test_another_order_of_fields_is_loosened(self) -> None:
+        path = path_of("fields")
+        self.assertEqual(self.kinds(path, {"x": "text", "y": "text"}, {"y": "text", "x": "text"}), [(path, "loosened")])
+
+    def test_each_entry_of_a_list_is_a_clause_whatever_its_place_and_the_order_of_its_columns(self) -> None:
+        target = {"table_schema": "public", "table_name": "pairs", "columns": ["x", "y"]}
+        key = {"columns": ["a", "b"], "references": target}
+        turned = {"columns": ["b", "a"], "references": target | {"columns": ["y", "x"]}}
+        other = {"columns": ["a", "b"], "references": target | {"columns": ["y", "x"]}}
+        for name, before, after, expected in (
+            ("unique", [["a"], ["b", "c"]], [["c", "b"], ["a"]], []),
+            ("unique", [["a"], ["b", "c"]], [["c", "b"], ["d"]], [("unique", "removed"), ("unique.1", "added")]),
+            ("foreignKeys", [key], [turned], []),
+            ("foreignKeys", [key], [other], [("foreignKeys", "removed"), ("foreignKeys.0", "added")]),
+            ("checks", ["(a > 0)"], ABSENT, [("checks", "removed")]),
+            ("checks", ABSENT, ["(a > 0)"], [("checks.0", "added")]),
+            ("checks", ABSENT, [], []),
+        ):
+            with self.subTest(before=before, after=after):
+                kinds = self.kinds(f"schema.{name}", before, after)
+                self.assertEqual(kinds, [(f"schema.{path}", kind) for path, kind in expected])
+
+    def test_a_new_entry_is_loosened_if_additional_constraints_were_excluded(self) -> None:
+        base, head = (spec_with("schema.additionalConstraints", False) for _ in range(2))
+        head["schema"]["checks"] = ["(a > 0)"]
+        self.assertEqual([kind for *_, kind in find_clause_changes(base, head)], ["loosened"])
 
     def test_a_new_column_is_loosened_if_additional_columns_were_excluded(self) -> None:
         column = {"constraints": {"data_type": "text"}}

@@ -24,6 +24,8 @@ CHAPTERS = chapters_spec()
 FULL: dict[str, Any] = json.loads(read_data("full_contract_spec.json"))
 CONSTRAINTS = "schema.properties.created_at.constraints"
 ELEMENT = "schema.properties.additional_images.array_element"
+# The same of 1.2.0, without those of 1.1.0.
+TABLE: dict[str, Any] = json.loads(read_data("table_contract_spec.json"))
 DELETED = object()
 MISTAKES = tomllib.loads(read_data("contract_mistakes.toml"))
 BOUNDED_TYPES = (
@@ -52,8 +54,8 @@ UNPARSED: list[tuple[str | bytes, str]] = [
 ]
 
 
-def changed(location: str, value: Any) -> dict[str, Any]:
-    spec = copy.deepcopy(FULL)
+def changed(location: str, value: Any, full: dict[str, Any] = FULL) -> dict[str, Any]:
+    spec = copy.deepcopy(full)
     *parents, key = [int(step) if step.isdigit() else step for step in location.split(".")]
     target: Any = spec
     for parent in parents:
@@ -71,17 +73,28 @@ class TestContractSpec(ContractsTestCase):
         for version in SPEC_VERSIONS[1:]:
             self.assertEqual(find_spec_problems(CHAPTERS | {"spec-version": version}), [])
             self.assertEqual(find_spec_problems(FULL | {"spec-version": version}), [])
+        self.assertEqual(find_spec_problems(TABLE), [])
         self.write("a", FULL)
         self.write("b", b"\xef\xbb\xbf" + json.dumps(CHAPTERS | {"name": "another"}).encode())
         self.assertEqual(list(get_data_contract_specs(self.directory)), ["a_contract_spec", "b_contract_spec"])
 
     def test_each_mistake_is_one_problem_with_its_path_and_reason(self) -> None:
-        for location, value, message in MISTAKES["broken"]:
-            with self.subTest(location, value=value):
-                self.write("a", changed(location, json.loads(value) if value else DELETED))
+        for key, full in (("broken", FULL), ("broken_of_the_table", TABLE)):
+            for location, value, message in MISTAKES[key]:
+                with self.subTest(location, value=value):
+                    self.write("a", changed(location, json.loads(value) if value else DELETED, full))
+                    (problem,) = self.problems()
+                    self.assertRegex(problem, r"^a_contract_spec\.json:\d+: \$")
+                    self.assertIn(message, problem)
+
+    def test_a_promise_that_no_table_of_its_kind_can_keep_is_a_mistake(self) -> None:
+        for table_type, keys, words in MISTAKES["impossible_of_the_table"]:
+            with self.subTest(table_type, keys=keys):
+                schema = {"table_schema": "public", "table_name": "t", "table_type": table_type, **json.loads(keys)}
+                schema["properties"] = {"c": {"constraints": {"data_type": "integer"}}}
+                self.write("a", CHAPTERS | {"spec-version": "1.2.0", "schema": schema})
                 (problem,) = self.problems()
-                self.assertRegex(problem, r"^a_contract_spec\.json:\d+: \$")
-                self.assertIn(message, problem)
+                self.assertIn(words, problem)
 
     def test_a_type_name_that_postgresql_never_prints_is_refused_with_the_name_to_write(self) -> None:
         for version in SPEC_VERSIONS:
@@ -184,6 +197,24 @@ class TestContractSpec(ContractsTestCase):
             problems = find_spec_problems(CHAPTERS | {key: FULL[key]})
             message = f'"{key}" is a key of a later spec-version: write "spec-version": "1.2.0"'
             self.assertEqual(problems, [((key,), message)])
+
+    def test_the_keys_of_the_newest_version_are_refused_before_it_and_not_suggested(self) -> None:
+        new_keys = {"primaryKey", "unique", "foreignKeys", "checks", "additionalConstraints"}
+        new_keys |= {"physicalType", "fields", "generation_expression"}
+        chapters: Any = copy.deepcopy(CHAPTERS)
+        chapters["schema"] |= {key: TABLE["schema"][key] for key in ("primaryKey", "unique", "foreignKeys", "checks")}
+        chapters["schema"]["additionalConstraints"] = True
+        constraints: dict[str, Any] = {"physicalType": "integer", "fields": {}, "generation_expression": None}
+        chapters["schema"]["properties"]["object_id"]["constraints"] |= constraints
+        for version in SPEC_VERSIONS[:-1]:
+            problems = find_spec_problems(chapters | {"spec-version": version})
+            self.assertEqual({json_path[-1] for json_path, _ in problems}, new_keys)
+            for json_path, message in problems:
+                later = f'"{json_path[-1]}" is a key of a later spec-version: write "spec-version": "1.2.0"'
+                self.assertEqual(message, later)
+        for location in ("schema.uniqu", "schema.properties.created_at.constraints.physicalTyp"):
+            ((_, message),) = find_spec_problems(changed(location, "x"))
+            self.assertRegex(message, r'^unknown key "\w+"; (?!.*(Constraints|physical))')
 
     def test_two_contracts_with_one_name_or_one_table_are_refused(self) -> None:
         self.write("a", CHAPTERS)

@@ -76,7 +76,11 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
         self.assertIn("  + schema.table_catalog\n", output)
         self.assertEqual(self.generate("object_images"), nothing_changed)
         output = self.generate("object_images", "--spec-version", "1.2.0")[1]
-        self.assertEqual(output, f'{self.path}\n  spec-version: "1.1.0" -> "1.2.0"\n')
+        lines = output.splitlines()
+        self.assertEqual(lines[1], '  spec-version: "1.1.0" -> "1.2.0"')
+        self.assertEqual(lines[-1], "  + schema.primaryKey")
+        keys = {line.rpartition(".")[2] for line in lines[2:] if line.startswith("  + schema.properties.")}
+        self.assertEqual(keys, {"physicalType", "generation_expression"})
 
     def test_an_existing_contract_keeps_its_wording_and_the_changes_are_printed(self) -> None:
         self.generate("object_images", *OWNER)
@@ -98,6 +102,7 @@ class TestGenerateContractSpec(ContractsTestCase, DatabaseTestCase):
             self.generate("object_images")[1].splitlines()[1:],
             [
                 '  schema.properties.primary_image.constraints.data_type: "text" -> "character varying"',
+                '  schema.properties.primary_image.constraints.physicalType: "text" -> "character varying(80)"',
                 "  + schema.properties.primary_image.constraints.character_maximum_length",
                 "  - schema.properties.additional_images",
                 "  + schema.properties.extra",

@@ -21,9 +21,9 @@ from data_contract_components.detection._get_data_migration_changes import (
     render_table,
 )
 from data_contract_components.detection.contract_violation_detector import Violation
+from data_contract_components.detection.migration_changes.causes import find_cause
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
-from data_contract_components.detection.migration_changes.schema_changes import find_cause
 from tests import CONTRACTS, ROOT, VERSIONS, WAIT_SECONDS, read_data, run, wait_until
 from tests.repositories import (
     CONFIG,

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection.migration_changes.changes import Place
@@ -142,6 +143,77 @@ class TestReportOfAPullRequest(PullRequestTestCase):
         comment = render_comment(report, "", RUN)
         self.assertIn("| missing, renamed to `x` |", comment)
         self.assertIn("| the base |", comment)
+
+    def promise_constraints(self, spec: Any) -> Any:
+        spec["spec-version"] = "1.2.0"
+        spec["schema"] |= {
+            "primaryKey": ["object_id"],
+            "unique": [["primary_image", "created_at"], ["object_id", "created_at"]],
+            "checks": ["(primary_image <> ''::text)"],
+            "additionalConstraints": False,
+        }
+        return spec["schema"]
+
+    def test_a_broken_promise_of_the_whole_table_has_the_line_of_the_constraint(self) -> None:
+        self.git("checkout", "-q", "main")
+        constraints = "add unique (created_at, primary_image), add constraint c check (primary_image <> '')"
+        self.write_revision("b", f'    op.execute("""alter table object_images {constraints}""")')
+        self.write_contract(self.promise_constraints)
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        drop = '    op.drop_constraint("object_images_created_at_primary_image_key", "object_images")'
+        add = '    op.create_check_constraint("d", "object_images", "object_id > 0")'
+        rename = '    op.alter_column("object_images", "object_id", new_column_name="id")'
+        path = self.write_revision("c", f"{drop}\n{add}\n{rename}", "b")
+        status, report = self.report()
+        self.assertEqual((status, report.outcome), (1, "violations"))
+        found = [
+            (v.key, v.is_earlier, v.cause and v.cause.line, v.renamed_to)
+            for v in report.contracts[0].violations
+            if v.column_name == "(table)"
+        ]
+        dropped, added, renamed = (self.line_of(path, line) for line in (drop, add, rename))
+        self.assertEqual(
+            found,
+            [
+                ("primaryKey", False, renamed, None),
+                ("unique[0]", False, dropped, None),
+                ("unique[1]", True, None, None),
+                ("additionalConstraints", False, added, None),
+            ],
+        )
+        states = {clause.key: clause.state for clause in report.contracts[0].clauses if clause.column_name == "(table)"}
+        self.assertEqual(
+            [states[key] for key in ("unique[0]", "checks[0]", "additionalConstraints")], ["broken", "kept", "broken"]
+        )
+        lines = self.read(CONTRACT).splitlines()
+        second = next(v for v in report.contracts[0].violations if v.key == "unique[1]")
+        self.assertIn("object_id", lines[second.line or 0])
+        for text in (render_comment(report, "", RUN), render_text(report), render_html(report)):
+            self.assertIn("primary_image", text)
+            self.assertIn("id &gt; 0" if "<html" in text else "id > 0", text)
+        self.assertNotIn("without breaking a clause", render_comment(report, "", RUN))
+        for line in (dropped, added, renamed):
+            self.assertIn(f"file={path},line={line},", render_annotations(report))
+
+    def test_a_promise_of_the_whole_table_that_is_removed_with_its_constraint_is_broken(self) -> None:
+        self.git("checkout", "-q", "main")
+        self.write_revision(
+            "b", '    op.create_unique_constraint("u", "object_images", ["primary_image", "created_at"])'
+        )
+        self.write_contract(lambda spec: self.promise_constraints(spec)["unique"].pop())
+        self.commit()
+        self.git("checkout", "-q", "-B", "feature")
+        path = self.write_revision("c", '    op.drop_constraint("u", "object_images")', "b")
+        self.write_contract(lambda spec: self.promise_constraints(spec).update(unique=[]))
+        _, report = self.report()
+        (promise,) = report.broken_promises
+        (violation,) = (v for v in promise.violations if v.key.startswith("unique"))
+        self.assertEqual(violation.cause and violation.cause.path, path.as_posix())
+        self.assertIn('"unique"', self.read(CONTRACT).splitlines()[(violation.line or 0) - 1])
+        assert report.comparison
+        (change,) = report.comparison.contract_changes
+        self.assertEqual((change.json_path, change.kind), ("$.schema.unique", "removed"))
 
     def test_a_base_that_cannot_be_compared_with_is_could_not_check(self) -> None:
         for base in ("nowhere", ""):

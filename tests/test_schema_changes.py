@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from data_contract_components.data_assets._migrations import Migrations
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
-from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
+from data_contract_components.detection.migration_changes.changes import SchemaChange
 from data_contract_components.detection.migration_changes.run_both_sides import run_migrations
-from data_contract_components.detection.migration_changes.schema_changes import find_cause, find_schema_changes
+from data_contract_components.detection.migration_changes.schema_changes import find_schema_changes
 from data_contract_components.settings import Settings
 from tests import BINARIES, ENV_TEXT, ROOT, VERSIONS, read_data, start_server
 from tests.random_tables import random_settings
@@ -325,28 +325,6 @@ def makes_another(before: Tables, changes: list[SchemaChange], after: Tables) ->
         return apply_changes(before, changes) != after
     except (KeyError, AssertionError):
         return True
-
-
-class TestFindCause(unittest.TestCase):
-    def change(self, change: Any, column_name: str | None, key: str | None = None) -> SchemaChange:
-        return SchemaChange(change, "public", "t", column_name, key, None, None, True, (), Place("r.py", 1, "r"))
-
-    def cause(self, changes: list[SchemaChange], column_name: str, key: str) -> SchemaChange | None:
-        return find_cause(changes, "public", "t", column_name, key)
-
-    def test_the_cause_is_the_change_of_the_key_or_else_of_the_column_or_else_of_the_table(self) -> None:
-        table = self.change("removed", None)
-        column = self.change("renamed", "a", "column_name")
-        key = self.change("changed", "a", "is_nullable")
-        self.assertIs(self.cause([table, column, key], "a", "is_nullable"), key)
-        self.assertIs(self.cause([table, column, key], "a", "data_type"), column)
-        self.assertIs(self.cause([table, column, key], "b", "column_name"), table)
-
-    def test_a_change_of_another_key_column_or_table_is_not_the_cause(self) -> None:
-        changes = [self.change("changed", "a", "is_nullable"), self.change("changed", None, "comment")]
-        self.assertIsNone(self.cause(changes, "a", "data_type"))
-        self.assertIsNone(self.cause(changes, "b", "is_nullable"))
-        self.assertIsNone(find_cause([self.change("removed", None)], "other", "t", "a", "column_name"))
 
 
 if __name__ == "__main__":

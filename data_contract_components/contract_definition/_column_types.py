@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -34,6 +35,47 @@ BOUNDS = {
     **dict.fromkeys(("timestamp without time zone", "timestamp with time zone"), ("datetime_precision",)),
     "numeric": ("numeric_precision", "numeric_scale"),
 }
+# Keywords and types of PostgreSQL, so that it prints no type of anybody else like this.
+_OWN_ALIASES = {
+    *("int", "int2", "int4", "int8", "decimal", "dec", "float", "float4", "float8", "bool", "varbit"),
+    *("char", "nchar", "national character", "varchar", "char varying"),
+    *("timestamp", "timestamptz", "time", "timetz"),
+}
+_WHOLE_TYPE = re.compile(r"([a-z][a-z0-9_ ]*?) ?(?:\(([-0-9, ]+)\))?( with(?:out)? time zone)?((?: ?\[\d*\])*)")
+
+
+@dataclass(frozen=True)
+class BuiltInType:
+    """A whole type of PostgreSQL's own: as format_type() prints it, and the constraints that it has then."""
+
+    text: str
+    constraints: dict[str, Any]
+
+
+def parse_built_in_type(name: str, known_names: Collection[str]) -> BuiltInType | None:
+    """What PostgreSQL understands by `name`; None where that is none of its own types, or not known to be one."""
+    match = _WHOLE_TYPE.fullmatch(" ".join(name.lower().split()))
+    if match is None:
+        return None
+    text, bounds_text, zone, brackets = match.groups()
+    bounds = [int(bound) for bound in re.findall(r"-?\d+", bounds_text or "")]
+    text = "real" if text == "float" and bounds and bounds[0] <= 24 else text + (zone or "")
+    text = ALIASES[text] if text in _OWN_ALIASES else text
+    constraints: dict[str, Any] = {"data_type": "ARRAY" if text in ("int2vector", "oidvector") else text}
+    printed = text
+    if text.partition(" ")[0] == "interval":
+        constraints["data_type"] = "interval"
+        printed += f"({bounds[0]})" if bounds else ""
+    elif text not in known_names:
+        return None
+    elif keys := BOUNDS.get(text):
+        bounds = bounds or ([1] if text in ("character", "bit") else [])
+        bounds = [*bounds, 0] if text == "numeric" and len(bounds) == 1 else bounds
+        # A negative scale is reported as another number.
+        constraints |= {key: bound for key, bound in zip(keys, bounds, strict=False) if bound >= 0}
+        head, space, rest = text.partition(" ") if "time" in text else (text, "", "")
+        printed = f"{head}({','.join(map(str, bounds))}){space}{rest}" if bounds else text
+    return BuiltInType(f"{printed}[]", {"data_type": "ARRAY"}) if brackets else BuiltInType(printed, constraints)
 
 
 def explain_type_name(name: str, known_names: Collection[str], *, is_element: bool) -> str:

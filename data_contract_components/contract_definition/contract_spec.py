@@ -9,6 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from data_contract_components.contract_definition._json_text import find_json_lines
 from data_contract_components.contract_definition._sql_text import Statement
+from data_contract_components.contract_definition.table_lists import TABLE_LISTS, get_entries, make_entry_key
 from data_contract_components.errors import DataContractError
 
 JsonPath = tuple[str | int, ...]
@@ -18,7 +19,10 @@ TableName = tuple[str, str]
 ELEMENT_PREFIX = "array_element_"
 # In place of a column's name where the whole table is meant.
 WHOLE_TABLE = "(table)"
-TABLE_CLAUSES = ("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns")
+TABLE_CLAUSES = (
+    *("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns"),
+    *("primaryKey", *TABLE_LISTS, "additionalConstraints"),
+)
 Enforcement = Literal["binding", "reported", "unchecked"]
 
 
@@ -45,12 +49,28 @@ class Column(TypedDict):
     array_element: NotRequired[dict[str, Any]]
 
 
+class TargetColumns(TypedDict):
+    table_schema: str
+    table_name: str
+    columns: list[str]
+
+
+class ForeignKey(TypedDict):
+    columns: list[str]
+    references: TargetColumns
+
+
 class TableSchema(TypedDict):
     table_catalog: NotRequired[str]
     table_schema: str
     table_name: str
     table_type: NotRequired[str]
     additionalColumns: NotRequired[bool]
+    primaryKey: NotRequired[list[str] | None]
+    unique: NotRequired[list[list[str]]]
+    foreignKeys: NotRequired[list[ForeignKey]]
+    checks: NotRequired[list[str]]
+    additionalConstraints: NotRequired[bool]
     properties: dict[str, Column]
 
 
@@ -129,7 +149,10 @@ class Contract:
 
 @dataclass(frozen=True)
 class Clause:
-    """One promise of a contract, about one of its columns or the WHOLE_TABLE."""
+    """One promise of a contract, about one of its columns or the WHOLE_TABLE.
+
+    Of an entry of a list, the key has its index, as in "unique[0]".
+    """
 
     column_name: str
     key: str
@@ -164,9 +187,15 @@ def ensure_a_contract_binds(contracts: Mapping[str, Contract], today: datetime.d
 def find_clauses(spec: ContractSpec) -> list[Clause]:
     """All clauses of a contract, in its order; a column's first clause is its `column_name`."""
     schema = spec["schema"]
-    clauses = [
-        Clause(WHOLE_TABLE, key, value, ("schema", key)) for key, value in schema.items() if key in TABLE_CLAUSES
-    ]
+    clauses: list[Clause] = []
+    for key, value in schema.items():
+        if key in TABLE_LISTS:
+            clauses += [
+                Clause(WHOLE_TABLE, make_entry_key(key, index), entry, ("schema", key, index))
+                for index, entry in enumerate(get_entries(schema, key))
+            ]
+        elif key in TABLE_CLAUSES:
+            clauses.append(Clause(WHOLE_TABLE, key, value, ("schema", key)))
     for name, column in schema["properties"].items():
         place = ("schema", "properties", name)
         clauses.append(Clause(name, "column_name", name, place))

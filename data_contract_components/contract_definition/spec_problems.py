@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from data_contract_components.contract_definition._column_types import explain_type_name
+from data_contract_components.contract_definition._contradictions import find_contradictions
 from data_contract_components.contract_definition._json_text import render_json
 from data_contract_components.contract_definition.contract_spec import JsonPath
 from data_contract_components.errors import DataContractError
@@ -18,7 +20,6 @@ SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
 SPEC_VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 # How a contract is moved up: each version has every key of those before it.
 NEWEST_VERSION = f'"spec-version": "{SPEC_VERSIONS[-1]}"'
-LATER_KEY = f'"{{}}" is a key of a later spec-version: write {NEWEST_VERSION}'
 # The way out where a contract names another database than the checked one.
 ANY_DATABASE = f'if any database will do, leave "table_catalog" out, with {NEWEST_VERSION}'
 
@@ -60,13 +61,14 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
     rules: list[tuple[JsonPath, str]] = []
     for error in _load_validator(version).iter_errors(spec):
         path = tuple(error.instance_path)
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
+            problems.append((path, _render_later_key(str(path[-1]))))
+            continue
         part = _find_part(error)
         rule = part.get("errorMessage")
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
             for key in error.kind.unexpected:
-                problems.append(((*path, key), _render_unknown_key(key, error)))
-        elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
-            problems.append((path, LATER_KEY.format(path[-1])))
+                problems.append(((*path, key), _render_unknown_key(key, error, _find_later_keys(version, path))))
         elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
             problems.append((path, _render_missing_key(error.kind.property, error)))
         elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf) and path[-1] == "data_type":
@@ -79,9 +81,15 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
             problems.append((path, error.message))
     # Whether a value suits its type is checked only where both are right by themselves.
     wrong_paths = {path for path, _ in problems}
-    return problems + [
+    problems += [
         (path, rule) for path, rule in rules if wrong_paths.isdisjoint((path, path[:-1], (*path[:-1], "data_type")))
     ]
+    # Whether clauses contradict each other, only where each is right by itself.
+    if isinstance(spec, dict) and not any(path == () or path[0] == "schema" for path, _ in problems):
+        problems += find_contradictions(
+            spec["schema"], _load_schema(SPEC_VERSIONS[-1])["$defs"]["data_type"]["anyOf"][0]["enum"]
+        )
+    return problems
 
 
 @functools.cache
@@ -114,10 +122,22 @@ def _find_part(error: jsonschema_rs.ValidationError, version: str | None = None)
     return functools.reduce(lambda part, step: part[step], error.schema_path[:-1], schema)
 
 
-def _render_unknown_key(key: str, error: jsonschema_rs.ValidationError) -> str:
+def _find_later_keys(version: str, json_path: JsonPath) -> set[str]:
+    """The keys at `json_path` that `version` refuses, though it takes over the schema that has them."""
+    part = _load_schema(version)
+    for step in json_path:
+        part = part.get("properties", {}).get(step) or part.get("items") or part.get("additionalProperties") or {}
+    return {key for key, rule in part.get("properties", {}).items() if rule is False}
+
+
+def _render_later_key(key: str) -> str:
+    return f'"{key}" is a key of a later spec-version: write {NEWEST_VERSION}'
+
+
+def _render_unknown_key(key: str, error: jsonschema_rs.ValidationError, later_keys: Collection[str]) -> str:
     if key in _find_part(error, SPEC_VERSIONS[-1])["properties"]:
-        return LATER_KEY.format(key)
-    known_keys = list(_find_part(error)["properties"])
+        return _render_later_key(key)
+    known_keys = [known for known in _find_part(error)["properties"] if known not in later_keys]
     if nearest := get_close_matches(key, known_keys, n=1):
         return f'unknown key "{key}"; did you mean "{nearest[0]}"?'
     return f'unknown key "{key}"; known are {", ".join(known_keys)}, and any that begins with x-'

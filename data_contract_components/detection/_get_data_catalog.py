@@ -5,7 +5,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
     get_url_variable,
     read_sql,
 )
+from data_contract_components.detection._table_constraints import TableConstraint
 from data_contract_components.errors import CatalogHiddenError, QueryError
 
 
@@ -24,6 +25,7 @@ class CatalogColumn:
     """One row of the catalog, whose columns are these fields in this order; None is NULL.
 
     `not_enforced` has the reasons why PostgreSQL does not enforce what is declared, by the contract's keys.
+    `table_constraints` stands in the row of the table's first column only.
     """
 
     table_catalog: str
@@ -50,6 +52,9 @@ class CatalogColumn:
     enum: list[str] | None
     unique: bool
     references: list[dict[str, str]] | None
+    physicalType: str  # noqa: N815
+    fields: dict[str, str] | None
+    generation_expression: str | None
     array_element_data_type: str | None
     array_element_character_maximum_length: int | None
     array_element_numeric_precision: int | None
@@ -58,6 +63,12 @@ class CatalogColumn:
     array_element_udt_name: str | None
     array_element_dimensions: int | None
     not_enforced: dict[str, str] | None
+    table_constraints: list[dict[str, Any]] | None
+
+    @property
+    def constraints(self) -> list[TableConstraint]:
+        """Those of the table where this is its first column; otherwise none."""
+        return [TableConstraint(**constraint) for constraint in self.table_constraints or []]
 
     @classmethod
     def from_df(cls, df: pd.DataFrame) -> list[Self]:
@@ -83,7 +94,7 @@ def get_data_catalog(database: PostgresDB | None = None, tables: Collection[Tabl
     """The columns of the tables and views with one of the schemas and one of the names in `tables`; None: of all.
 
     Shape: one row per (table_catalog, table_schema, table_name, column_name), unique, ordered by table and position;
-        columns are CATALOG_COLUMNS, NULL is pd.NA (None for the lists `enum` and `references`).
+        columns are CATALOG_COLUMNS, NULL is pd.NA (None where others are lists or objects).
     Units: numeric_precision in bits for integers, decimal digits for numeric; datetime_precision in digits of a second.
     Raises: DatabaseUnavailableError, CatalogHiddenError, QueryError; nothing is changed, and no row of a table read.
     Source: PostgreSQL manual, "information_schema.columns", "pg_attribute", "pg_type", "pg_constraint" and "pg_index".

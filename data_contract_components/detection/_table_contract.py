@@ -4,6 +4,7 @@ from typing import Any
 
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
 from data_contract_components.contract_definition.spec_problems import SPEC_VERSIONS
+from data_contract_components.contract_definition.table_lists import TABLE_LISTS, identify_entry
 from data_contract_components.detection._get_data_catalog import TABLE_KEY, CatalogColumn
 
 # The keys that have a value for some types only, and these types. Without a value, 1.0.0 omits them, 1.1.0 has null.
@@ -26,6 +27,7 @@ KEYS_OF_1_0 = (
     "is_updatable",
 )
 KEYS_OF_EVERY_TYPE = ("domain_name", "column_default", "is_identity", "is_generated", "unique")
+GENERATED_TABLE_KEYS = ("primaryKey", *TABLE_LISTS, "properties")
 
 
 def generate_contract_spec(
@@ -42,12 +44,35 @@ def generate_contract_spec(
     schema |= {key: getattr(columns[0], key) for key in TABLE_KEY if key != "table_catalog" or is_named}
     if spec_version != SPEC_VERSIONS[0]:
         schema["table_type"] = columns[0].table_type
-    schema |= {key: value for key, value in previous_schema.items() if key not in schema and key != "properties"}
+    schema |= {
+        key: value for key, value in previous_schema.items() if key not in schema and key not in GENERATED_TABLE_KEYS
+    }
+    if spec_version >= "1.2.0":
+        schema |= _generate_table_keys(columns)
     schema["properties"] = {
         found.column_name: _generate_column(found, descriptions, spec_version, previous_columns.get(found.column_name))
         for found in columns
     }
     return previous | {"spec-version": spec_version, "schema": schema}
+
+
+def _generate_table_keys(columns: list[CatalogColumn]) -> dict[str, Any]:
+    """The promises of the whole table, without what the columns' own `unique` and `references` say."""
+    constraints = [constraint for constraint in columns[0].constraints if constraint.reason is None]
+    values: dict[str, list[Any]] = {key: [] for key in TABLE_LISTS}
+    primary_key: list[str] | None = None
+    said = {identify_entry("unique", [column.column_name]) for column in columns}
+    for column in columns:
+        for target in (column.references or [])[:1]:
+            references = target | {"columns": [target["column_name"]]}
+            said.add(identify_entry("foreignKeys", {"columns": [column.column_name], "references": references}))
+    for constraint in constraints:
+        if constraint.key == "primaryKey":
+            primary_key = constraint.columns
+        elif constraint.key and constraint.identity not in said:
+            said.add(constraint.identity)
+            values[constraint.key].append(constraint.value)
+    return {"primaryKey": primary_key} | {key: entries for key, entries in values.items() if entries}
 
 
 def _generate_column(
@@ -74,6 +99,9 @@ def _generate_constraints(found: CatalogColumn, spec_version: str) -> dict[str, 
     constraints |= _type_values(found.data_type, found, prefix="")
     constraints |= {key: getattr(found, key) for key in KEYS_OF_EVERY_TYPE}
     constraints["references"] = found.references[0] if found.references else None
+    if spec_version >= "1.2.0":
+        constraints |= {"physicalType": found.physicalType, "generation_expression": found.generation_expression}
+        constraints |= {"fields": found.fields} if found.fields is not None else {}
     return constraints | ({"enum": found.enum} if found.enum is not None else {})
 
 

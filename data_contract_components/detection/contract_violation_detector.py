@@ -20,11 +20,13 @@ from data_contract_components.contract_definition.contract_spec import (
     get_enforcement,
 )
 from data_contract_components.contract_definition.spec_problems import ANY_DATABASE
+from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.detection._consumer_queries import ConsumerState, Refusal, find_failed_query, get_key
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
 from data_contract_components.detection._current_state import CurrentState
 from data_contract_components.detection._get_data_catalog import CONSTRAINT_COLUMNS, CatalogColumn
 from data_contract_components.detection._get_data_contract_specs import get_table_key
+from data_contract_components.detection._table_constraints import find_broken_clauses
 from data_contract_components.detection.failed_query import FailedQuery
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 
@@ -56,8 +58,8 @@ class Violation:
     """One clause of a contract that the catalog does not keep.
 
     `key` is one of COMPARED_KEYS, "column_name" (the column is missing) or "additionalColumns" (the contract does not
-    list it); for the WHOLE_TABLE, "table_type" or "table_catalog". `reason` is why what is declared does not count, or
-    what follows from another database.
+    list it); for the WHOLE_TABLE, one of TABLE_CLAUSES, with an index where it is an entry of a list. `reason` is why
+    what is declared does not count, or what follows from another database.
 
     A consumer's `query` that is refused has the key "queries", one that gives other columns "resultColumns", and both
     have its name in place of a column's; a column that a writer does not write as it has to has the key "consumers".
@@ -89,7 +91,8 @@ class Violation:
             return f"Column '{self.expected}' is defined in contract but missing from data catalog"
         if self.key == "additionalColumns":
             return f"Column '{self.found}' is in data catalog but not defined in contract"
-        words = "".join(f" {letter}" if letter.isupper() else letter for letter in self.key).replace("_", " ")
+        key = strip_index(self.key)
+        words = "".join(f" {letter}" if letter.isupper() else letter for letter in key).replace("_", " ")
         text = f"{words.title()}: expected {render_value(self.expected)}, found {render_value(self.found)}"
         return f"{text} ({self.reason})" if self.reason else text
 
@@ -179,6 +182,9 @@ def _find_violations(
             yield violation(column.column_name, "column_name", column.column_name, None)
     if found_table and schema.get("table_type", found_table.table_type) != found_table.table_type:
         yield violation(WHOLE_TABLE, "table_type", schema["table_type"], found_table.table_type)
+    if found_table:
+        for broken in find_broken_clauses(schema, found_table.constraints):
+            yield violation(WHOLE_TABLE, *broken)
     for column in columns:
         if found := table.get(column.column_name):
             for key in COMPARED_KEYS:
@@ -230,6 +236,9 @@ def _is_kept(key: str, expected: Any, found: Any) -> bool:
     # PostgreSQL does not know the dimensions of a view's column.
     if key == "array_element_dimensions" and found == 0:
         return True
+    # Two objects with the same keys are equal in any order.
+    if key == "fields" and expected is not None and found is not None:
+        return list(expected.items()) == list(found.items())
     return bool(expected == found)
 
 

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
+from data_contract_components.contract_definition.table_lists import TABLE_LISTS, identify_entry, strip_index
 from data_contract_components.detection._get_data_catalog import CatalogColumn
 
 # Of whatever a statement makes: a column, a type, a table that is referred to, the scratch database.
 NEW_NAME = "contract_mutation"
 _COPY_NAME = f"{NEW_NAME}_copy"
 # Only a table can have these, so that they are broken by a table in a view's place.
-_KEYS_OF_TABLES = ("primaryKey", "is_nullable", "column_default", "is_identity", "is_generated", "unique", "references")
+_KEYS_OF_TABLES = (
+    *("primaryKey", "is_nullable", "column_default", "is_identity", "is_generated", "generation_expression", "unique"),
+    *("references", "foreignKeys", "checks", "additionalConstraints"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Target(CatalogColumn):
 
 def get_mutations(target: Target, key: str, expected: Any) -> list[str]:
     """Statements that break `key: expected`, the smallest change first; none for a key that is not known."""
+    if not target.column_name and (name := strip_index(key)) in _TABLE_STATEMENTS:
+        return _TABLE_STATEMENTS[name](target, name, expected)
     if key.startswith(ELEMENT_PREFIX):
         key, target = key.removeprefix(ELEMENT_PREFIX), _get_element(target)
     if key in _TYPES:
@@ -64,7 +70,7 @@ def get_mutations(target: Target, key: str, expected: Any) -> list[str]:
 
 def get_mutations_of_copy(target: Target, key: str, expected: Any) -> list[str]:
     """The same on an empty copy in the table's place, without the keys, defaults and dependents that may forbid it."""
-    is_table = key in _KEYS_OF_TABLES or target.table_type == "FOREIGN"
+    is_table = strip_index(key) in _KEYS_OF_TABLES or target.table_type == "FOREIGN"
     copy = replace(target, table_name=_COPY_NAME, not_enforced=None)
     statements = get_mutations(copy, key, expected)
     return [_replace_table(target, "BASE TABLE" if is_table else target.table_type, sql) for sql in statements]
@@ -122,11 +128,30 @@ def _add_primary_key(target: Target) -> list[str]:
     return [statement, f"{_retype(target, 'text')}; {statement}"]
 
 
+def _break_primary_key(target: Target, _: str, expected: list[str] | None) -> list[str]:
+    if expected is None:
+        return [_alter_table(target, f"add {NEW_NAME} integer generated always as identity primary key")]
+    return _drop_constraints(target, target.primary_keys)
+
+
+def _break_entry(target: Target, key: str, expected: Any) -> list[str]:
+    identity = identify_entry(key, expected)
+    names = [constraint.name for constraint in target.constraints if constraint.identity == identity]
+    return _drop_constraints(target, names)
+
+
+def _add_constraint(target: Target, _: str, __: bool) -> list[str]:
+    return [] if _is_unenforced(target) else [_alter_table(target, "add check (true)")]
+
+
+def _is_unenforced(target: Target) -> bool:
+    """Whether PostgreSQL accepts constraints and enforces nothing, as on a foreign table; then they break nothing."""
+    return "is_nullable" in (target.not_enforced or {})
+
+
 def _break_is_nullable(target: Target, expected: bool) -> list[str]:
     if expected:
-        # Where PostgreSQL accepts it and enforces nothing, as on a foreign table, it breaks nothing.
-        is_unenforced = "is_nullable" in (target.not_enforced or {})
-        return [] if is_unenforced else [_alter(target, "set not null")]
+        return [] if _is_unenforced(target) else [_alter(target, "set not null")]
     drop = _alter(target, "drop not null")
     # The domain may be what is NOT NULL.
     return [f"{_retype(target, target.base_type)}; {drop}" if target.domain_name else drop]
@@ -147,6 +172,11 @@ def _break_collation_name(target: Target, expected: str | None) -> list[str]:
 def _break_enum(target: Target, _: list[str]) -> list[str]:
     enum_type = target.array_element_base_type or target.base_type
     return [] if target.enum is None else [f"alter type {enum_type} add value '{NEW_NAME}'"]
+
+
+def _break_fields(target: Target, _: dict[str, str]) -> list[str]:
+    composite_type = target.array_element_base_type or target.base_type
+    return [f"alter type {composite_type} add attribute {NEW_NAME} integer", _retype(target, "text")]
 
 
 def _other_length(target: Target, expected: float | None) -> str:
@@ -181,7 +211,7 @@ def _quote(name: str, mark: str = '"') -> str:
 
 # Another type for the column, or for the elements of its arrays.
 _TYPES: dict[str, Callable[[Target, Any], str]] = {
-    "data_type": lambda _, expected: "integer" if expected == "text" else "text",
+    **dict.fromkeys(("data_type", "physicalType"), lambda _, expected: "integer" if expected == "text" else "text"),
     "character_maximum_length": _other_length,
     "numeric_precision": _other_precision,
     "numeric_scale": lambda target, expected: f"numeric({target.numeric_precision or 9}, {_other_number(expected, 0)})",
@@ -203,4 +233,11 @@ _STATEMENTS: dict[str, Callable[[Target, Any], list[str]]] = {
     "udt_name": _break_udt_name,
     "collation_name": _break_collation_name,
     "enum": _break_enum,
+    "fields": _break_fields,
+}
+# The same for the keys of the whole table that also a column has, or that are in a list.
+_TABLE_STATEMENTS: dict[str, Callable[[Target, str, Any], list[str]]] = {
+    "primaryKey": _break_primary_key,
+    **dict.fromkeys(TABLE_LISTS, _break_entry),
+    "additionalConstraints": _add_constraint,
 }

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import wrap
-from typing import Literal
+from typing import Any, Literal
 
 from data_contract_components.contract_definition._json_text import render_value
 from data_contract_components.contract_definition.contract_spec import (
@@ -19,6 +19,7 @@ from data_contract_components.contract_definition.contract_spec import (
     TableSchema,
     find_clauses,
 )
+from data_contract_components.contract_definition.table_lists import TABLE_LISTS, find_listed
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, read_sql
 from data_contract_components.detection._consumer_queries import ConsumerState
 from data_contract_components.detection._get_data_catalog import PreparedCatalog, get_data_catalog
@@ -94,15 +95,26 @@ class ContractMutations:
         mentioned = {(clause.column_name, clause.key) for clause in self._clauses}
         unpromised: dict[str, list[str]] = {"column_name": self._other_columns} if self._other_columns else {}
         for name, target in self._targets.items():
-            for key in TABLE_CLAUSES if name == WHOLE_TABLE else COMPARED_KEYS:
-                is_elements = key.startswith(ELEMENT_PREFIX)
-                if (name, key) in mentioned or (is_elements and target.data_type != "ARRAY"):
-                    continue
-                with suppress(RefusedError, IndexError):
-                    statement = get_mutations(target, key, getattr(target, key, None))[0]
-                    if self._find_violations(statement) == self._before:
-                        unpromised.setdefault(key, []).append(name)
+            for key, value in self._get_values_of_table(target) if name == WHOLE_TABLE else _get_values(target):
+                if (name, key) not in mentioned and name not in unpromised.get(key, ()):
+                    with suppress(RefusedError, IndexError):
+                        statement = get_mutations(target, key, value)[0]
+                        if self._find_violations(statement) == self._before:
+                            unpromised.setdefault(key, []).append(name)
         return unpromised
+
+    def _get_values_of_table(self, target: Target) -> Iterator[tuple[str, Any]]:
+        """What a contract could promise of the whole table, without the entries of lists that this one has."""
+        listed = find_listed(self._contract.spec["schema"])
+        primary_keys = [constraint.columns for constraint in target.constraints if constraint.key == "primaryKey"]
+        for key in TABLE_CLAUSES:
+            if key in TABLE_LISTS:
+                of_key = (constraint for constraint in target.constraints if constraint.key == key)
+                yield from ((key, constraint.value) for constraint in of_key if constraint.identity not in listed)
+            elif key == "primaryKey":
+                yield key, next(iter(primary_keys), None)
+            else:
+                yield key, getattr(target, key, None)
 
     def _get_verdict(self, clause: Clause) -> Verdict:
         expected = {(clause.column_name, clause.key)}
@@ -110,16 +122,18 @@ class ContractMutations:
             expected = {(name, "column_name") for name in self._targets if name != WHOLE_TABLE}
         for violation in self._before:
             is_missing = violation.key == "column_name" and violation.column_name == clause.column_name
-            is_same = violation.key == clause.key and clause.column_name in (WHOLE_TABLE, violation.column_name)
+            is_same = violation.key == clause.key and (
+                violation.column_name == clause.column_name or clause.key == "additionalColumns"
+            )
             if is_missing or is_same or violation.key == "table_catalog":
                 return Verdict(clause, "already broken", str(violation))
         if not self._targets:
             return Verdict(clause, "already broken", "the table is missing")
         if clause.key == "table_catalog":
             return Verdict(clause, "cannot break", "no statement renames the database that it runs in")
+        if clause.key in ("additionalColumns", "additionalConstraints") and clause.expected:
+            return Verdict(clause, "cannot break", "true promises nothing")
         if clause.key == "additionalColumns":
-            if clause.expected:
-                return Verdict(clause, "cannot break", "true promises nothing")
             expected = {(NEW_NAME, clause.key)}
         target, reason = self._targets[clause.column_name], "no statement is known for it"
         for get_statements in (get_mutations, get_mutations_of_copy):
@@ -173,6 +187,13 @@ class ContractMutations:
             yield
         finally:
             self._transaction.get_rows("rollback to savepoint before_mutation")
+
+
+def _get_values(target: Target) -> Iterator[tuple[str, Any]]:
+    """What a contract could promise of the column."""
+    for key in COMPARED_KEYS:
+        if not key.startswith(ELEMENT_PREFIX) or target.data_type == "ARRAY":
+            yield key, getattr(target, key)
 
 
 def render_verdicts(contract_name: str, verdicts: list[Verdict], unpromised: dict[str, list[str]]) -> str:

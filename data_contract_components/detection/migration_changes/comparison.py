@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from data_contract_components.contract_definition.contract_spec import Contract, Owner, TableName, get_enforcement
+from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.detection._consumer_queries import ConsumerState, Verdict, get_key
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
 from data_contract_components.detection.failed_query import UntriedQuery
@@ -163,4 +164,5 @@ def _subtract(violations: Collection[Violation], known: Collection[Violation]) -
 
 def _identify(violation: Violation) -> tuple[str, ...]:
     table = (violation.table_schema, violation.table_name)
-    return *table, violation.column_name, violation.key, str(violation)
+    # An entry of a list may have another index in the other contract.
+    return *table, violation.column_name, strip_index(violation.key), str(violation)

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.contract_spec import TABLE_CLAUSES, Contract, ContractSpec, JsonPath
+from data_contract_components.contract_definition.table_lists import TABLE_LISTS, identify_entry
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
 # From the least to the most binding.
 STATUSES = ("retired", "draft", "deprecated", "active")
+# The keys whose values are objects, and one clause.
+_WHOLE_OBJECTS = (("references",), ("fields",))
 _ABSENT = object()
 
 
@@ -114,15 +117,33 @@ def find_clause_changes(base_spec: ContractSpec, head_spec: ContractSpec) -> lis
 
 
 def _with_defaults(spec: ContractSpec) -> dict[str, Any]:
-    return {"status": "active", **spec, "schema": {"additionalColumns": True, **spec["schema"]}}
+    defaults = {"additionalColumns": True, "additionalConstraints": True}
+    return {"status": "active", **spec, "schema": defaults | spec["schema"]}
 
 
 def _find_differences(path: JsonPath, before: Any, after: Any) -> Iterator[tuple[JsonPath, Any, Any]]:
-    if isinstance(before, dict) and isinstance(after, dict) and path[-1:] != ("references",):
+    is_whole = _is_column_clause(path) and path[4:] in _WHOLE_OBJECTS
+    if isinstance(before, dict) and isinstance(after, dict) and not is_whole:
         for key in before | after:
             yield from _find_differences((*path, key), before.get(key, _ABSENT), after.get(key, _ABSENT))
-    elif before != after:
+    elif len(path) == 2 and path[0] == "schema" and path[1] in TABLE_LISTS:
+        yield from _find_different_entries(path, before, after)
+    # Two objects with the same keys are equal in any order, and the order of fields is promised.
+    elif before != after or (is_whole and path[-1] == "fields" and list(before) != list(after)):
         yield path, before, after
+
+
+def _find_different_entries(path: JsonPath, before: Any, after: Any) -> Iterator[tuple[JsonPath, Any, Any]]:
+    """The entries of a list that are gone, at the path of the list, and those that are new."""
+    key = str(path[-1])
+    entries, new_entries = ([] if value is _ABSENT else value for value in (before, after))
+    known, new_known = ({identify_entry(key, entry) for entry in of} for of in (entries, new_entries))
+    for entry in entries:
+        if identify_entry(key, entry) not in new_known:
+            yield path, entry, _ABSENT
+    for index, entry in enumerate(new_entries):
+        if identify_entry(key, entry) not in known:
+            yield (*path, index), _ABSENT, entry
 
 
 def _is_column_clause(path: JsonPath) -> bool:
@@ -138,16 +159,15 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
         # Without one, a contract binds for ever.
         return "loosened" if before is _ABSENT or (after is not _ABSENT and after < before) else "tightened"
     is_column = len(path) == 3 and path[:2] == ("schema", "properties")
-    is_clause = is_column or _is_column_clause(path) or (len(path) == 2 and path[1] in TABLE_CLAUSES)
-    if not is_clause or path[0] != "schema":
+    is_clause = is_column or _is_column_clause(path) or (path[:1] == ("schema",) and path[1] in TABLE_CLAUSES)
+    if not is_clause:
         return "metadata"
     if after is _ABSENT:
         return "removed"
     if before is _ABSENT:
-        # Where no column may be there but the listed ones, each further one breaks that promise.
-        is_closed = is_column and not (
-            base_spec["schema"]["additionalColumns"] or head_spec["schema"]["additionalColumns"]
-        )
+        # Where no column may be there but the listed ones, each further one breaks that promise; so with constraints.
+        key = "additionalColumns" if is_column else "additionalConstraints" if path[1] in TABLE_LISTS else ""
+        is_closed = not (base_spec["schema"].get(key, True) or head_spec["schema"].get(key, True))
         return "loosened" if is_closed else "added"
     writers = any(consumer["role"] == "writer" for consumer in base_spec.get("consumers", ()))
     return "tightened" if _is_stronger(str(path[-1]), before, after, is_for_writers=writers) else "loosened"
@@ -162,7 +182,7 @@ def _is_stronger(key: str, before: Any, after: Any, *, is_for_writers: bool) -> 
     match key:
         case "is_updatable":
             return bool(after)
-        case "additionalColumns":
+        case "additionalColumns" | "additionalConstraints":
             return not after
         case _ if is_for_writers:
             return False

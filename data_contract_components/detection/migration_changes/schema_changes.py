@@ -13,9 +13,13 @@ from data_contract_components.detection.migration_changes.changes import Place, 
 from data_contract_components.detection.migration_changes.migration_trace import Reader, Trace, TracedColumn
 
 SIMILAR_NAMES = 0.5
+# What the parts of a column say in more detail.
+_KEYS_OF_PARTS = ("physicalType", "fields", "generation_expression")
 # The attributes by which two states are compared.
 COLUMN_ATTRIBUTES: dict[str, Reader] = {
-    key: attrgetter(key) for key in ("data_type", *CONSTRAINT_COLUMNS, "identity_generation", "comment")
+    key: attrgetter(key)
+    for key in ("data_type", *CONSTRAINT_COLUMNS, "identity_generation", "comment")
+    if key not in _KEYS_OF_PARTS
 }
 TABLE_ATTRIBUTES: dict[str, Reader] = {"table_type": attrgetter("table_type"), "comment": attrgetter("table_comment")}
 _column_parts, _table_parts = attrgetter("column_parts"), attrgetter("table_parts")
@@ -44,23 +48,6 @@ def find_schema_changes(
     `head_paths` are the files of the head's revisions, `contract_names` the contracts of either side by table.
     """
     return sorted(_Comparison(base, head, head_paths, contract_names).find_changes(), key=_order)
-
-
-def find_cause(
-    changes: Iterable[SchemaChange], table_schema: str, table_name: str, column_name: str, key: str
-) -> SchemaChange | None:
-    """The change that broke a contract's `key` of a column: of the key, else of the column, else of the table.
-
-    "consumers" stands for each key of a column, as a writer may stumble over any.
-    """
-    of_table = [c for c in changes if (c.table_schema, c.table_name) == (table_schema, table_name)]
-    gone = ("removed", "renamed")
-    of_key = (
-        c for c in of_table if c.change == "changed" and c.column_name == column_name and key in (c.key, "consumers")
-    )
-    of_column = (c for c in of_table if c.column_name == column_name and c.change != "changed")
-    whole_table = (c for c in of_table if c.column_name is None and (c.change in gone or c.key == key))
-    return next((change for found in (of_key, of_column, whole_table) for change in found), None)
 
 
 def _order(change: SchemaChange) -> tuple[str, ...]:

@@ -67,6 +67,19 @@ attributes as materialized (
             where pg_enum.enumtypid = coalesce(leaves.oid, bases.oid)
             order by pg_enum.enumsortorder
         ) end as enum,
+        pg_catalog.format_type(resolved_types.atttypid, resolved_types.atttypmod) as physical_type,
+        case when coalesce(leaves.typtype, bases.typtype) = 'c' then (
+            select coalesce(
+                json_object_agg(
+                    pg_attribute.attname, pg_catalog.format_type(pg_attribute.atttypid, pg_attribute.atttypmod)
+                    order by pg_attribute.attnum
+                ),
+                '{}'
+            )
+            from pg_catalog.pg_attribute
+            where pg_attribute.attrelid = coalesce(leaves.typrelid, bases.typrelid)
+                and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+        ) end as fields,
         case
             when leaves.oid is null then null
             when leaf_namespaces.nspname = 'pg_catalog' then pg_catalog.format_type(leaves.oid, null)
@@ -175,12 +188,12 @@ key_reasons as materialized (
 indexes as materialized (
     select
         pg_index.*,
+        pg_class.relname::text as name,
+        pg_class.relkind,
+        pg_index.indpred is null and pg_index.indexprs is null as is_whole,
         case
-            when not (pg_index.indisvalid and pg_index.indisready and pg_index.indislive) then (
-                select 'index "' || pg_class.relname || '" is not valid'
-                from pg_catalog.pg_class
-                where pg_class.oid = pg_index.indexrelid
-            )
+            when not (pg_index.indisvalid and pg_index.indisready and pg_index.indislive)
+                then 'index "' || pg_class.relname || '" is not valid'
             -- a deferrable key is checked by a trigger
             when not pg_index.indimmediate then (
                 select key_reasons.reason
@@ -192,8 +205,8 @@ indexes as materialized (
         end as reason
     from relations
     join pg_catalog.pg_index on pg_index.indrelid = relations.oid
-    where pg_index.indisunique and pg_index.indpred is null
-        and (pg_index.indisprimary or pg_index.indnkeyatts = 1)
+    join pg_catalog.pg_class on pg_class.oid = pg_index.indexrelid
+    where pg_index.indisunique
 ),
 keys as materialized (
     select
@@ -205,12 +218,29 @@ keys as materialized (
         min(indexes.reason) filter (where not indexes.indisprimary) as unique_reason
     from indexes
     cross join lateral unnest(indexes.indkey) with ordinality as key_columns (attnum, position)
-    where key_columns.position <= indexes.indnkeyatts
+    where indexes.is_whole and (indexes.indisprimary or indexes.indnkeyatts = 1)
+        and key_columns.position <= indexes.indnkeyatts
     group by indexes.indrelid, key_columns.attnum
+),
+-- foreign keys, CHECK and exclusion constraints
+other_constraints as materialized (
+    select
+        pg_constraint.*,
+        relations.is_table,
+        key_reasons.reason as key_reason,
+        -- PostgreSQL has the column from version 18 on
+        to_jsonb(pg_constraint) ->> 'conenforced' is distinct from 'false' as is_enforced
+    from relations
+    join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype in ('f', 'c', 'x')
+    -- a key that points to a partitioned table has one more row for each of its parts
+    left join pg_catalog.pg_constraint as wholes
+        on wholes.oid = pg_constraint.conparentid and wholes.conrelid = pg_constraint.conrelid
+    left join key_reasons on key_reasons.oid = pg_constraint.oid
+    where wholes.oid is null
 ),
 foreign_keys as materialized (
     select
-        pg_constraint.conrelid,
+        other_constraints.conrelid,
         key_columns.attnum,
         json_agg(
             json_build_object(
@@ -218,22 +248,113 @@ foreign_keys as materialized (
                 'table_name', pg_class.relname,
                 'column_name', pg_attribute.attname
             )
-            order by pg_constraint.conname
-        ) filter (where key_reasons.oid is null) as targets,
-        string_agg(key_reasons.reason, '; ' order by pg_constraint.conname) as reason
-    from relations
-    join pg_catalog.pg_constraint on pg_constraint.conrelid = relations.oid and pg_constraint.contype = 'f'
-    -- a key that points to a partitioned table has one more row for each of its parts
-    left join pg_catalog.pg_constraint as wholes
-        on wholes.oid = pg_constraint.conparentid and wholes.conrelid = pg_constraint.conrelid
-    left join key_reasons on key_reasons.oid = pg_constraint.oid
-    cross join lateral unnest(pg_constraint.conkey, pg_constraint.confkey) as key_columns (attnum, target_attnum)
-    join pg_catalog.pg_class on pg_class.oid = pg_constraint.confrelid
+            order by other_constraints.conname
+        ) filter (where other_constraints.key_reason is null) as targets,
+        string_agg(other_constraints.key_reason, '; ' order by other_constraints.conname) as reason
+    from other_constraints
+    cross join lateral unnest(other_constraints.conkey, other_constraints.confkey)
+        as key_columns (attnum, target_attnum)
+    join pg_catalog.pg_class on pg_class.oid = other_constraints.confrelid
     join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
     join pg_catalog.pg_attribute
         on pg_attribute.attrelid = pg_class.oid and pg_attribute.attnum = key_columns.target_attnum
-    where wholes.oid is null
-    group by pg_constraint.conrelid, key_columns.attnum
+    where other_constraints.contype = 'f'
+    group by other_constraints.conrelid, key_columns.attnum
+),
+-- What can refuse a row of a table, for the promises of the whole table. A constraint that is not validated refuses new
+-- rows all the same.
+table_constraints as materialized (
+    select
+        constraints.table_oid,
+        (
+            select min(pg_attribute.attnum)
+            from pg_catalog.pg_attribute
+            where pg_attribute.attrelid = constraints.table_oid
+                and pg_attribute.attnum > 0 and not pg_attribute.attisdropped
+        ) as first_attnum,
+        json_agg(
+            json_build_object(
+                'kind', constraints.kind,
+                'name', constraints.name,
+                'columns', array(
+                    select pg_attribute.attname
+                    from unnest(constraints.attnums) with ordinality as key_columns (attnum, position)
+                    join pg_catalog.pg_attribute
+                        on pg_attribute.attrelid = constraints.table_oid and pg_attribute.attnum = key_columns.attnum
+                    order by key_columns.position
+                ),
+                'references', case when constraints.target_oid <> 0 then (
+                    select json_build_object(
+                        'table_schema', min(pg_namespace.nspname),
+                        'table_name', min(pg_class.relname),
+                        'columns', json_agg(pg_attribute.attname order by key_columns.position)
+                    )
+                    from unnest(constraints.target_attnums) with ordinality as key_columns (attnum, position)
+                    join pg_catalog.pg_attribute
+                        on pg_attribute.attrelid = constraints.target_oid and pg_attribute.attnum = key_columns.attnum
+                    join pg_catalog.pg_class on pg_class.oid = pg_attribute.attrelid
+                    join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace
+                ) end,
+                'definition', constraints.definition,
+                'reason', constraints.reason,
+                'refuses_rows', constraints.refuses_rows
+            )
+            order by constraints.kind, constraints.name
+        ) as constraints
+    from (
+        select
+            indrelid as table_oid,
+            case when indisprimary then 'PRIMARY KEY' else 'UNIQUE' end as kind,
+            name,
+            (indkey::smallint[])[0:indnkeyatts - 1] as attnums,
+            0::oid as target_oid,
+            null::smallint[] as target_attnums,
+            case when not is_whole then
+                'UNIQUE ' || regexp_replace(pg_catalog.pg_get_indexdef(indexrelid), '^.*? USING \w+ ', '')
+            end as definition,
+            reason,
+            -- the index of a partitioned table itself has no row
+            reason is null or indimmediate and indisready and relkind = 'i' as refuses_rows
+        from indexes
+        union all
+        select
+            conrelid,
+            case contype when 'f' then 'FOREIGN KEY' when 'c' then 'CHECK' else 'EXCLUDE' end,
+            conname::text,
+            conkey,
+            confrelid,
+            confkey,
+            case contype
+                when 'c' then pg_catalog.pg_get_expr(conbin, conrelid)
+                when 'x' then pg_catalog.pg_get_constraintdef(oid)
+            end,
+            case
+                when contype = 'f' then key_reason
+                when not is_table then 'PostgreSQL never enforces CHECK on a foreign table'
+                when not is_enforced then 'CHECK constraint "' || conname || '" is not enforced'
+                when not convalidated then 'CHECK constraint "' || conname || '" is not validated'
+                -- rows of a child table are rows of the table, too
+                when contype = 'c' then (
+                    select min(
+                        'child table ' || parts.part_oid::pg_catalog.regclass || case pg_class.relkind
+                            when 'f' then ' is a foreign table, where PostgreSQL never enforces CHECK'
+                            else ' has no CHECK constraint "' || other_constraints.conname || '"'
+                        end
+                    )
+                    from parts
+                    join pg_catalog.pg_class on pg_class.oid = parts.part_oid
+                    left join pg_catalog.pg_constraint
+                        on pg_constraint.conrelid = parts.part_oid and pg_constraint.contype = 'c'
+                        and pg_constraint.conname = other_constraints.conname
+                    where parts.oid = other_constraints.conrelid
+                        and (pg_class.relkind = 'f' or pg_constraint.oid is null)
+                )
+            end,
+            -- a disabled trigger refuses nothing
+            is_table and is_enforced and (key_reason is null or not convalidated)
+        from other_constraints
+    ) as constraints
+    group by constraints.table_oid
 )
 select
     pg_catalog.current_database()::text as table_catalog,
@@ -266,6 +387,10 @@ select
     types.enum,
     coalesce(keys.is_unique, false) as unique,
     foreign_keys.targets as references,
+    types.physical_type as "physicalType",
+    types.fields,
+    case when attributes.attgenerated <> '' then pg_catalog.pg_get_expr(pg_attrdef.adbin, pg_attrdef.adrelid) end
+        as generation_expression,
     types.element_data_type as array_element_data_type,
     types.element_character_maximum_length as array_element_character_maximum_length,
     types.element_numeric_precision as array_element_numeric_precision,
@@ -285,7 +410,8 @@ select
             'unique', case when not keys.is_unique then keys.unique_reason end,
             'references', foreign_keys.reason
         ))
-    end as not_enforced
+    end as not_enforced,
+    table_constraints.constraints as table_constraints
 from relations
 join attributes on attributes.attrelid = relations.oid
 join types on types.atttypid = attributes.atttypid and types.atttypmod = attributes.atttypmod
@@ -299,6 +425,8 @@ cross join lateral (
 ) as not_nulls
 left join keys on keys.indrelid = relations.oid and keys.attnum = attributes.attnum
 left join foreign_keys on foreign_keys.conrelid = relations.oid and foreign_keys.attnum = attributes.attnum
+left join table_constraints
+    on table_constraints.table_oid = relations.oid and table_constraints.first_attnum = attributes.attnum
 left join pg_catalog.pg_collation on pg_collation.oid = attributes.attcollation
 left join pg_catalog.pg_attrdef
     on pg_attrdef.adrelid = relations.oid and pg_attrdef.adnum = attributes.attnum

@@ -1,18 +1,19 @@
 """Adds to the report what changed since the base: the cause of each violation, and the broken promises."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from data_contract_components.command import render_error
-from data_contract_components.contract_definition._json_text import render_json_path
-from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
+from data_contract_components.contract_definition._json_text import render_json, render_json_path
+from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
+from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
+from data_contract_components.detection.migration_changes.causes import find_cause
 from data_contract_components.detection.migration_changes.changes import Loosened, Place, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
-from data_contract_components.detection.migration_changes.schema_changes import find_cause
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     BrokenPromise,
@@ -54,16 +55,10 @@ def add_changes(report: ContractReport, base: str, loosened: Loosened, head: str
 
 
 def _add_comparison(report: ContractReport, comparison: MigrationComparison, loosened: Loosened) -> ContractReport:
-    earlier = {
-        (violation.contract_name, violation.column_name, violation.key) for violation in comparison.earlier_violations
-    }
-    causes = {_identify(violation): violation.cause for violation in comparison.violations}
+    earlier = {(violation.contract_name, *_identify(violation)) for violation in comparison.earlier_violations}
+    causes = _find_causes(comparison.violations)
     promises = tuple(
-        _add_causes(
-            _make_broken_promise(comparison, name, violations),
-            comparison.changes,
-            {_identify(violation): violation.cause for violation in violations},
-        )
+        _add_causes(_make_broken_promise(comparison, name, violations), comparison.changes, _find_causes(violations))
         for name, violations in group_by_contract(comparison.broken_promises).items()
     )
     contracts = tuple(_add_query_changes(contract, comparison) for contract in report.contracts)
@@ -83,8 +78,8 @@ def _add_comparison(report: ContractReport, comparison: MigrationComparison, loo
     )
 
 
-def _identify(violation: Violation) -> tuple[str, str, str]:
-    return violation.contract_name, violation.column_name, violation.key
+def _find_causes(violations: Iterable[Violation]) -> dict[tuple[str, ...], SchemaChange | Place | None]:
+    return {(violation.contract_name, *_identify(violation)): violation.cause for violation in violations}
 
 
 def _add_query_changes(contract: CheckedContract, comparison: MigrationComparison) -> CheckedContract:
@@ -114,30 +109,37 @@ def _add_query_changes(contract: CheckedContract, comparison: MigrationCompariso
 def _add_causes(
     contract: C,
     changes: Sequence[SchemaChange],
-    query_causes: Mapping[tuple[str, str, str], SchemaChange | Place | None],
-    earlier: Collection[tuple[str, str, str]] = (),
+    query_causes: Mapping[tuple[str, ...], SchemaChange | Place | None],
+    earlier: Collection[tuple[str, ...]] = (),
 ) -> C:
     """Each violation with the call that broke the clause, and with the new name of its column or table."""
     table_schema, table_name = contract.table_schema, contract.table_name
 
     def add_cause(violation: ReportedViolation) -> ReportedViolation:
-        clause = (contract.contract_name, violation.column_name, violation.key)
+        clause = (contract.contract_name, *_identify(violation))
         if clause in earlier:
             return replace(violation, is_earlier=True)
         change = query_causes.get(clause)
         if isinstance(change, Place):
             return replace(violation, cause=change)
         if change is None:
-            change = find_cause(changes, table_schema, table_name, violation.column_name, violation.key)
+            values = (violation.column_name, violation.key, violation.expected, violation.found)
+            change = find_cause(changes, table_schema, table_name, *values)
         if change is None or change.place is None:
             return violation
-        if change.change != "renamed":
+        if change.change != "renamed" or violation.column_name == WHOLE_TABLE:
             return replace(violation, cause=change.place)
         names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
         name = change.after if change.column_name else names[str(change.key)]
         return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
 
     return replace(contract, violations=tuple(map(add_cause, contract.violations)))
+
+
+def _identify(violation: Violation | ReportedViolation) -> tuple[str, str, str]:
+    """Column and key, and of what the contract does not list, which constraint it is."""
+    found = render_json(violation.found) if violation.key == "additionalConstraints" else ""
+    return violation.column_name, violation.key, found
 
 
 def _make_broken_promise(comparison: MigrationComparison, name: str, violations: list[Violation]) -> BrokenPromise:
@@ -160,6 +162,8 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
     def find_clause_line(violation: Violation) -> int | None:
         if violation.json_path:
             return find_line(render_json_path(violation.json_path), "$.consumers")
+        if violation.column_name == WHOLE_TABLE:
+            return find_line(f"$.schema.{strip_index(violation.key)}")
         column, key = f"$.schema.properties.{violation.column_name}", violation.key
         element_key = key.removeprefix(ELEMENT_PREFIX)
         return find_line(f"{column}.constraints.{key}", f"{column}.array_element.{element_key}", column)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain, starmap
 
+from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
 from data_contract_components.detection.migration_changes.changes import Place
 from data_contract_components.escaping import escape_controls
 from data_contract_components.prevention.contract_report.contract_report import (
@@ -56,11 +57,15 @@ def render_annotations(report: ContractReport) -> str:
 def _find_texts(
     contract: ReportedContract, report: ContractReport, *, is_binding: bool
 ) -> Iterator[tuple[str, str, str, list[tuple[str, Place | None]]]]:
-    """For each column, or for the missing table: level, title, text, and places, the call that broke it first."""
-    findings_of_column: dict[str, list[words.Finding]] = {}
+    """For each column, or for the missing table: level, title, text, and places, the call that broke it first.
+
+    For each call that broke promises of the whole table, as they have little in common.
+    """
+    findings_of_place: dict[tuple[str, Place | None], list[words.Finding]] = {}
     for finding in words.find_findings(contract):
-        findings_of_column.setdefault(finding.column_name, []).append(finding)
-    for findings in findings_of_column.values():
+        cause = finding.violation.cause if finding.column_name == WHOLE_TABLE else None
+        findings_of_place.setdefault((finding.column_name, cause), []).append(finding)
+    for findings in findings_of_place.values():
         first = findings[0].violation
         clause_place = Place(contract.path, findings[0].line)
         level = "error" if is_binding and not first.is_earlier else "warning"

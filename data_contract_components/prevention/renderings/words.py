@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeGuard
 
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
 from data_contract_components.detection.failed_query import FailedQuery
-from data_contract_components.detection.migration_changes.changes import ContractChange, SchemaChange
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
     CheckedContract,
@@ -234,18 +234,18 @@ def find_harmless_changes(report: ContractReport) -> list[tuple[SchemaChange, st
     """The changes of tables under contract that break no clause, each in words and with the owners."""
     owners = {contract.contract_name: contract.owner.name for contract in report.contracts}
     broken: set[tuple[str, str, str | None]] = set()
+    causes: set[Place] = set()
     for contract in (*report.contracts, *report.broken_promises):
         table = (contract.table_schema, contract.table_name)
         broken |= {(*table, violation.column_name) for violation in contract.violations}
         broken |= {(*table, None)} if contract.is_table_missing else set()
-    queries = [v for c in (*report.contracts, *report.broken_promises) for v in c.violations if v.query]
-    causes = {violation.cause for violation in queries}
+        # A promise of the whole table may be broken by a constraint, or by one of its columns; a query, by any change.
+        causes |= {v.cause for v in contract.violations if (v.column_name == WHOLE_TABLE or v.query) and v.cause}
     changes = report.comparison.changes if report.comparison else ()
     harmless = []
     for change in changes:
-        if change.place in causes:
-            continue
-        if change.contract_names and (change.table_schema, change.table_name, change.column_name) not in broken:
+        is_broken = (change.table_schema, change.table_name, change.column_name) in broken or change.place in causes
+        if change.contract_names and not is_broken:
             names = [owners[name] for name in change.contract_names if name in owners]
             harmless.append((change, f"{change} (owner: {', '.join(names)})" if names else str(change)))
     return harmless
