@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import tomllib
 import unittest
@@ -21,7 +22,7 @@ from data_contract_components.detection.migration_changes.query_changes import V
 from data_contract_components.detection.migration_changes.scratch_verdicts import (
     judge_in_scratch_database,
 )
-from tests import BINARIES, start_server
+from tests import BINARIES, start_server, url_of_database
 from tests.contracts import chapters_spec
 
 QUERIES_DIRECTORY = Path(__file__).parent / "queries"
@@ -131,6 +132,43 @@ class TestPairs(unittest.TestCase):
                     self.assertIsNotNone(runs[0], "the query fails without the change")
                     self.assertEqual(describe(*runs), pair.expected, "what running the query shows")
                     self.assertEqual(find_outcome(contracts, *verdicts), pair.expected, verdicts)
+
+
+class TestRole(unittest.TestCase):
+    """A writer's statement is run by nobody who may do everything, and leaves nothing."""
+
+    def setUp(self) -> None:
+        name = f"role_of_writer_{os.getpid()}"
+        PostgresDB().query(f"create database {name}")
+        self.addCleanup(PostgresDB().query, f"drop database {name} with (force)")
+        connection = psycopg2.connect(url_of_database(name))
+        self.addCleanup(connection.close)
+        self.cursor = connection.cursor()
+        self.cursor.execute("create table written (words text); create role plain; grant plain to current_user")
+        self.cursor.execute("alter table written owner to plain")
+
+    def verdict(self, query: str) -> Verdict:
+        contracts = Pair(role="writer", name="", query=query, change="").contracts()
+        ((_, verdict),) = judge(self.cursor, contracts).items()
+        self.cursor.execute("select count(*) from pg_roles where rolname ~ '^contracts_'")
+        self.assertEqual(self.cursor.fetchone(), (0,))
+        self.cursor.execute("select count(*), (select count(*) from pg_prepared_statements) from written")
+        self.assertEqual(self.cursor.fetchone(), (0, 0))
+        return verdict
+
+    def test_it_may_write_rows_and_nothing_else(self) -> None:
+        self.assertEqual(self.verdict("insert into written values ('x')"), Verdict())
+        failure = self.verdict("insert into written select pg_read_file('PG_VERSION')").failure
+        assert failure
+        self.assertEqual(failure.message, "permission denied for function pg_read_file")
+
+    def test_a_role_that_is_no_superuser_stays_itself(self) -> None:
+        self.cursor.execute("set role plain")
+        self.assertEqual(self.verdict("insert into written values (current_user)"), Verdict())
+
+    def test_a_statement_without_its_values_is_not_tried(self) -> None:
+        verdict = self.verdict("insert into written values (%s)")
+        self.assertEqual(verdict.not_tried, "its parameters have no values")
 
 
 def judge(open_cursor: cursor, contracts: dict[str, Contract]) -> dict[QueryKey, Verdict]:
