@@ -24,7 +24,26 @@ from tests.contracts import ContractsTestCase, chapters_spec
 
 # Pieces of SQL that hide a semicolon, or seem to.
 PIECES = (
-    *("select 1", ";", "'", "''", "\\'", "\\", "e'", "E'", "U&'", 'u&"', "b'", "x'", "n'", '"', "\n", "\r", " ", "\t"),
+    *(
+        "select 1",
+        *";;;;;;;;",
+        "'",
+        "''",
+        "\\'",
+        "\\",
+        "e'",
+        "E'",
+        "U&'",
+        'u&"',
+        "b'",
+        "x'",
+        "n'",
+        '"',
+        "\n",
+        "\r",
+        " ",
+        "\t",
+    ),
     *("--", "-- ;\n", "/*", "*/", "/", "*", "+", "-", "$", "$$", "$a$", "$1", "$é$", "a", "a$b$", "1", "1e", "1$a$"),
     *(
         "é",
