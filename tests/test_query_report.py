@@ -1,13 +1,16 @@
 import re
+import unittest
 from typing import Any
 
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
+from data_contract_components.detection.failed_query import FailedQuery
 from data_contract_components.prevention.contract_report.contract_report import ReportedViolation
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.html_page import render_html
 from data_contract_components.prevention.renderings.junit import render_junit
 from data_contract_components.prevention.renderings.markdown import render_comment
 from data_contract_components.prevention.renderings.text import render_text
+from data_contract_components.prevention.renderings.words import quote_query
 from tests import CONTRACT_TESTS, run
 from tests.example_report import RUN
 from tests.repositories import CONTRACT, SEED, setUpModule
@@ -42,6 +45,16 @@ class QueryReportTestCase(PullRequestTestCase):
 
     def cause_of(self, violation: ReportedViolation) -> tuple[str, int | None] | None:
         return (violation.cause.path, violation.cause.line) if violation.cause else None
+
+
+class TestQuotedLine(unittest.TestCase):
+    def test_the_mark_is_below_the_place_also_in_a_part_of_a_long_line(self) -> None:
+        for line, column in (("select b", 8), ("\tb", 2), ("b" + "x" * 200, 1), ("x" * 100 + "b" + "x" * 100, 101)):
+            with self.subTest(line):
+                text, mark = quote_query(FailedQuery("a", "q.sql", 1, column, line))
+                self.assertEqual(text[mark.index("^")], "b")
+                self.assertLess(len(text), 80)
+                self.assertEqual(text.endswith("…"), len(line) > 100)
 
 
 class TestReadersQueries(QueryReportTestCase):

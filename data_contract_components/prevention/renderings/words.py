@@ -104,7 +104,8 @@ def quote_query(query: FailedQuery) -> list[str]:
     """The line of the query that PostgreSQL names, and below it a mark at the place; of a long line, what is near."""
     start = max(0, query.column - 1 - QUOTED_CHARACTERS // 2)
     text = query.source_line[start : start + QUOTED_CHARACTERS].replace("\t", " ")
-    return [f"{'…' if start else ''}{text}", f"{' ' * (query.column - 1 - start + bool(start))}^"]
+    is_cut = len(query.source_line) > start + QUOTED_CHARACTERS
+    return [f"{'…' * bool(start)}{text}{'…' * is_cut}", f"{' ' * (query.column - 1 - start + bool(start))}^"]
 
 
 def render_query_place(query: FailedQuery) -> str:
