@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
-from data_contract_components.detection.migration_changes.git_commands import find_merge_base, git_output
+from data_contract_components.detection.migration_changes.git_commands import find_commit, find_merge_base, git_output
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
     ChangedFile,
@@ -48,10 +48,11 @@ class PullRequestDiff:
     """
 
     def __init__(self, git_directory: Path, base: str, head: str | None = None) -> None:
-        self._directory, self._head = git_directory, head
+        self._directory = git_directory
         self._base_commit = find_merge_base(base, git_directory)
+        self._head = head and find_commit(head, git_directory)
         names = git_output(git_directory, "diff", "--name-only", "--no-renames", "-z", self._base_commit)
-        # Where a head is given, a workflow checks it out, and other files are the workflow's.
+        # With a head, the checkout is a workflow's, and so are its untracked files.
         others = b"" if head else git_output(git_directory, "ls-files", "--others", "--exclude-standard", "-z")
         self._untracked = _split(others)
         self._changed_paths = sorted({*_split(names), *self._untracked})
@@ -151,9 +152,10 @@ class PullRequestDiff:
         return line + shift
 
     def _read_hunks(self, path: str, commit: str) -> list[_Hunk]:
-        options = ("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
-        # Not by a pattern: a path may have "*" in it.
-        diff = git_output(self._directory, "--literal-pathspecs", "diff", *options, commit, "--", path)
+        options = ("--unified=0", "--inter-hunk-context=0", "--no-color", "--no-ext-diff", "--no-textconv")
+        # Literal, as a path may have "*" in it.
+        environment = {"GIT_LITERAL_PATHSPECS": "1"}
+        diff = git_output(self._directory, "diff", *options, "--no-renames", commit, "--", path, **environment)
         return [_Hunk(*(1 if n is None else int(n) for n in hunk.groups())) for hunk in HUNK.finditer(diff)]
 
     def _get_path(self, path: str) -> Path:
