@@ -104,6 +104,10 @@ class ContractChange:
         return f"{name}{self.text} (owner: {self.owner_name}, {self.owner_email})"
 
     @property
+    def deletes_contract(self) -> bool:
+        return (self.json_path, self.kind) == ("$", "removed")
+
+    @property
     def text(self) -> str:
         """The change in words."""
         before, after = f"was {_cut_value(self.before)}", f"is {_cut_value(self.after)}"
