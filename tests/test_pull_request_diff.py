@@ -134,6 +134,7 @@ class TestPullRequestDiff(PullRequestTestCase):
             self.read(VERSIONS / "numbers.txt").split("\n"),
             self.git("show", f"feature:{VERSIONS}/numbers.txt").split("\n"),
         )
+        self.assertEqual(diff.find_head_line("../site-packages/a_revision.py", 3), 3)
         for line, content in enumerate(merged[:-1], start=1):
             with self.subTest(line):
                 found = diff.find_head_line(f"{VERSIONS}/numbers.txt", line)

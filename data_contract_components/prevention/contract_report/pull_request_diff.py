@@ -51,11 +51,12 @@ class PullRequestDiff:
         self._directory = git_directory
         self._base_commit = find_merge_base(base, git_directory)
         self._head = head and find_commit(head, git_directory)
-        names = git_output(git_directory, "diff", "--name-only", "--no-renames", "-z", self._base_commit)
         # With a head, the checkout is a workflow's, and so are its untracked files.
         others = b"" if head else git_output(git_directory, "ls-files", "--others", "--exclude-standard", "-z")
         self._untracked = _split(others)
-        self._changed_paths = sorted({*_split(names), *self._untracked})
+        self._changed_paths = sorted(self._find_paths_unlike(self._base_commit) | self._untracked)
+        # Not each path of a report is in the repository: a revision may be an installed package's.
+        self._moved_paths = self._find_paths_unlike(self._head) if self._head else set()
         self._get_hunks = cache(self._read_hunks)
 
     def move(self, report: ContractReport) -> ContractReport:
@@ -141,7 +142,7 @@ class PullRequestDiff:
 
     def find_head_line(self, path: str, line: int | None) -> int | None:
         """The line of the head that is `line` of the working tree; None where the head has no such line."""
-        if line is None or self._head is None:
+        if line is None or self._head is None or path not in self._moved_paths:
             return line
         shift = 0
         for hunk in self._get_hunks(path, self._head):
@@ -150,6 +151,10 @@ class PullRequestDiff:
             if line > hunk.last:
                 shift += hunk.old_count - hunk.count
         return line + shift
+
+    def _find_paths_unlike(self, commit: str) -> set[str]:
+        """The files that git knows and that are other than in the commit."""
+        return _split(git_output(self._directory, "diff", "--name-only", "--no-renames", "-z", commit))
 
     def _read_hunks(self, path: str, commit: str) -> list[_Hunk]:
         options = ("--unified=0", "--inter-hunk-context=0", "--no-color", "--no-ext-diff", "--no-textconv")
