@@ -117,6 +117,12 @@ class TestPullRequestDiff(PullRequestTestCase):
         self.assertTrue(line.startswith("::warning title="), line)
         self.assertIn(f"promised in {CONTRACT}:", line)
 
+    def test_a_file_that_git_does_not_know_yet_is_changed_as_a_whole(self) -> None:
+        path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
+        _, report = self.report()
+        number_of_lines = self.read(path).count("\n")
+        self.assertEqual(report.diff, (ChangedFile(str(path), (LineRange(1, number_of_lines),)),))
+
     def test_lines_are_moved_past_each_change_of_the_base(self) -> None:
         text = "".join(f"{number}\n" for number in range(1, 31))
         self.git("checkout", "-q", "main")

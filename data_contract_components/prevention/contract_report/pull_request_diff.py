@@ -168,7 +168,8 @@ class PullRequestDiff:
 
     def _read_lines(self, path: str) -> list[str]:
         with suppress(OSError):
-            return self._get_path(path).read_text(encoding="utf-8", errors="replace").split("\n")
+            text = self._get_path(path).read_text(encoding="utf-8", errors="replace")
+            return text.removesuffix("\n").split("\n")
         return []
 
 
