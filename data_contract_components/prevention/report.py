@@ -88,11 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _check(options: argparse.Namespace) -> ContractReport:
     # Not by argparse: the value comes from a variable of the repository, so the report has to name the mistake.
     if options.loosened not in LOOSENED:
-        return ContractReport(
-            COULD_NOT_CHECK,
-            f'--loosened is "{options.loosened}"; write {" or ".join(LOOSENED)}. '
-            "In the workflow, it is the repository's variable LOOSENED_CONTRACTS.",
-        )
+        text = f'--loosened is "{options.loosened}"; write {" or ".join(LOOSENED)}. '
+        text += "In the workflow, it is the repository's variable LOOSENED_CONTRACTS."
+        return _add_diff(ContractReport(COULD_NOT_CHECK, text), options)
     try:
         # Here, as a report is rendered also where nothing is installed.
         from data_contract_components.data_assets.migrate_db import migrate
@@ -124,7 +122,10 @@ def _make_report_of_failure(options: argparse.Namespace) -> ContractReport:
     log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
     lines = [BUILD_STEP.sub("", line).strip() for line in log.splitlines() if ERROR_LINE.search(line)]
     text = "\n".join([options.not_checked, *list(dict.fromkeys(lines))[-ERROR_LINES:]])
-    report = ContractReport(COULD_NOT_CHECK, hide_passwords(text))
+    return _add_diff(ContractReport(COULD_NOT_CHECK, hide_passwords(text)), options)
+
+
+def _add_diff(report: ContractReport, options: argparse.Namespace) -> ContractReport:
     try:
         diff = options.base is not None and PullRequestDiff(get_settings().git_directory, options.base, options.head)
         return diff.move(report) if diff else report
