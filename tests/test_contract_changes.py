@@ -173,6 +173,19 @@ class TestFindContractChanges(unittest.TestCase):
         changes = find_contract_changes(contracts(a=spec_with()), contracts(a=head))
         self.assertEqual({change.owner_email for change in changes}, {"data-eng@museum.org"})
 
+    def test_it_is_known_whether_the_contract_of_the_base_was_binding(self) -> None:
+        draft, active = spec_with("status", "draft"), spec_with("status", "active")
+        expired = spec_with("status", "deprecated", sunset="2020-01-01")
+        for base, head, was_binding in (
+            (active, {"a": draft}, True),
+            (active, {}, True),
+            (draft, {"a": active}, False),
+            (draft, {}, False),
+            (expired, {}, False),
+        ):
+            (change,) = find_contract_changes(contracts(a=base), contracts(**head))
+            self.assertEqual(change.was_binding, was_binding, change)
+
     def test_whole_contracts_are_added_removed_and_renamed(self) -> None:
         other = spec_with("name", "other")
         changes = find_contract_changes(contracts(a=spec_with()), contracts(b=other))

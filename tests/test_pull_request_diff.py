@@ -117,6 +117,12 @@ class TestPullRequestDiff(PullRequestTestCase):
         self.assertTrue(line.startswith("::warning title="), line)
         self.assertIn(f"promised in {CONTRACT}:", line)
 
+    def test_a_file_that_git_does_not_know_yet_is_changed_as_a_whole(self) -> None:
+        path = self.write_revision("b", 'op.drop_column("object_images", "primary_image")')
+        _, report = self.report()
+        number_of_lines = self.read(path).count("\n")
+        self.assertEqual(report.diff, (ChangedFile(str(path), (LineRange(1, number_of_lines),)),))
+
     def test_lines_are_moved_past_each_change_of_the_base(self) -> None:
         text = "".join(f"{number}\n" for number in range(1, 31))
         self.git("checkout", "-q", "main")
@@ -134,6 +140,7 @@ class TestPullRequestDiff(PullRequestTestCase):
             self.read(VERSIONS / "numbers.txt").split("\n"),
             self.git("show", f"feature:{VERSIONS}/numbers.txt").split("\n"),
         )
+        self.assertEqual(diff.find_head_line("../site-packages/a_revision.py", 3), 3)
         for line, content in enumerate(merged[:-1], start=1):
             with self.subTest(line):
                 found = diff.find_head_line(f"{VERSIONS}/numbers.txt", line)

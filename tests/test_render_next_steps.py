@@ -323,13 +323,14 @@ class TestOneOutcome(unittest.TestCase):
             self.assertEqual("must agree:" in render_summary(report, "", RUN).splitlines()[0], asks)
         self.assertFalse(replace(LOOSENED, outcome="violations").asks)
 
-    def test_a_draft_may_be_loosened_without_asking_but_not_be_made_of_a_contract(self) -> None:
-        draft = example_contract(enforcement="reported", status="draft", violations=())
-        other = example_contract(contract_name="other_contract_spec", violations=())
-        report = replace(LOOSENED, contracts=(draft, other))
-        self.assertFalse(report.asks)
-        change = contract_change("$.status", "loosened", "active", "draft")
-        self.assertTrue(replace(loosened(change), contracts=(draft, other)).asks)
+    def test_a_contract_that_the_base_does_not_enforce_may_be_loosened_or_deleted_without_asking(self) -> None:
+        for change in (
+            contract_change("$.status", "loosened", "draft", "retired"),
+            contract_change("$.schema.properties.object_id", "removed", {}, None),
+            contract_change("$", "removed", "object", None, "object_contract_spec"),
+        ):
+            self.assertTrue(loosened(change).asks)
+            self.assertFalse(loosened(replace(change, was_binding=False)).asks)
 
     def test_the_question_to_the_owner_names_change_line_and_consumers(self) -> None:
         comment = render_comment(LOOSENED, "the log", RUN)

@@ -1,10 +1,10 @@
 import unittest
 from dataclasses import replace
 
-from data_contract_components.detection.migration_changes.changes import Place
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place
 from data_contract_components.prevention.contract_report.contract_report import Comparison, ContractReport
 from data_contract_components.prevention.renderings.sentence import render_sentence
-from tests.example_report import example_comparison, example_contract, example_report, report_with
+from tests.example_report import example_comparison, example_contract, example_report, missing_column, report_with
 
 OWNED = "object_images_contract_spec (owner: Data Engineering Team)"
 
@@ -16,10 +16,20 @@ class TestSentence(unittest.TestCase):
         not_compared = replace(kept, outcome="could not check", comparison=Comparison("main", error="no such commit"))
         two = replace(example_report(), contracts=(example_contract(), example_contract(contract_name="another")))
         draft = example_contract(enforcement="reported", status="draft")
+        change = ContractChange(draft.contract_name, Place("a.json", 1), "$", "added", None, "object_images", "", "")
+        new = example_contract(is_table_missing=True, violations=(missing_column("object_id"),))
+        not_built = ContractReport(
+            "violations", contracts=(new,), comparison=Comparison("main", contract_changes=(change,))
+        )
         for report, sentence in (
             (kept, "1 contract kept"),
             (replace(kept, contracts=(*kept.contracts, draft)), "1 contract kept"),
             (example_report(), f"1 contract broken: {OWNED}"),
+            (not_built, f"1 contract not built yet: {OWNED}"),
+            (
+                replace(not_built, contracts=(example_contract(contract_name="old"), *not_built.contracts)),
+                f"1 contract broken: old (owner: Data Engineering Team); 1 contract not built yet: {OWNED}",
+            ),
             (two, f"2 contracts broken: {OWNED}, another (owner: Data Engineering Team)"),
             (promises, "1 contract loosened or deleted, and broken: text (owner: text)"),
             (not_compared, "Not compared with the base: no such commit"),

@@ -215,6 +215,11 @@ class TestReportOfAPullRequest(PullRequestTestCase):
         (change,) = report.comparison.contract_changes
         self.assertEqual((change.json_path, change.kind), ("$.schema.unique", "removed"))
 
+    def test_a_head_that_is_not_there_leaves_a_report_that_names_it(self) -> None:
+        status, report = self.report("--base", "main", "--head", "nowhere")
+        self.assertEqual((status, report.outcome), (2, "could not check"))
+        self.assertIn('git knows no commit "nowhere"', str(report.comparison and report.comparison.error))
+
     def test_a_base_that_cannot_be_compared_with_is_could_not_check(self) -> None:
         for base in ("nowhere", ""):
             status, report = self.report("--base", base)

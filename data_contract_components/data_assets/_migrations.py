@@ -167,20 +167,23 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             ) from error
         self._answer_path.unlink()
         if "error" in answer:
-            failure, details = self._as_comparison_error(answer["error"]), answer["error"]
-            if details.get("path"):
-                place = (details["path"], details["line"] or None, details["revision"])
-                raise MigrationError(failure.reason, failure.way_out, *place)
-            raise failure
+            raise self._make_error(answer["error"])
         return answer
 
-    def _as_comparison_error(self, error: dict[str, Any]) -> ComparisonError:
+    def _make_error(self, error: dict[str, Any]) -> ComparisonError:
+        reason, way_out = self._explain(error)
+        if not error.get("path"):
+            return ComparisonError(reason, way_out)
+        return MigrationError(reason, way_out, error["path"], error["line"] or None, error["revision"])
+
+    def _explain(self, error: dict[str, Any]) -> tuple[str, str]:
+        """What failed, and the way out."""
         place, label = error.get("path"), self._database.label
         if place and error["line"]:
             place = f"{place}:{error['line']}"
         reason = "\n".join([self._without_secrets(error["reason"]), *self._database.missing])
         if error.get("refusal"):
-            return ComparisonError(
+            return (
                 f"{place or 'env.py'} of {self.name} opens {error['refusal']}, and not to "
                 f"{label}: it was closed, and nothing was run over it",
                 f"Take the URL from {' or '.join(self.settings.url_variables)}, or in env.py from the configuration's "
@@ -190,22 +193,22 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
             way_out = "Fix it, and type the same again."
             if label == ScratchDatabase.label:
                 way_out = "Make it run there: it is empty but for what earlier revisions made, and --sql is not set."
-            return ComparisonError(
+            return (
                 f"revision {error['revision']} of {self.name} fails on {label}, {place}: {reason}",
                 way_out_of_missing_feature(error["reason"]) or way_out,
             )
         where = f", {place}" if place else ""
         if error.get("is_loading") and "Can't locate revision" in reason:
-            return ComparisonError(
+            return (
                 f"{label} is at a revision that no file of {self.name} has: {reason}",
                 "Check out the branch that has it, or build the database again (migrate_db --rebuild).",
             )
         if error.get("is_loading"):
-            return ComparisonError(
+            return (
                 f"alembic cannot read the migrations of {self.name}{where}: {reason}",
                 f"Fix them until `alembic -c {self.settings.alembic_config} heads` does.",
             )
-        return ComparisonError(
+        return (
             f"the migrations of {self.name} cannot be run on {label}{where}: {reason}",
             error.get("way_out", "Fix that until `alembic upgrade head` builds an empty database."),
         )

@@ -56,7 +56,11 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="{fail,report}",
         help="with --base: whether a contract that is loosened together with its table fails (default: fail)",
     )
-    parser.add_argument("--head", metavar="REF", help="with --base: the commit that is merged into it; lines are its")
+    parser.add_argument(
+        "--head",
+        metavar="REF",
+        help="with --base, in a pull request's merge: its last commit; lines are of that commit",
+    )
     parser.add_argument("--migrate", action="store_true", help="apply the migrations to the database first")
     parser.add_argument(
         "--not-checked", metavar="REASON", help="check nothing; the report has the reason, and the errors in --log"
@@ -71,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.source:
         return _render_file(options)
     if options.format != "text" or options.output or (options.log and options.not_checked is None):
-        parser.error("--format, --output and --log need --from")
+        parser.error("--format and --output need --from, --log needs it or --not-checked")
     if options.head is not None and options.base is None:
         parser.error("--head needs --base")
     # First, so that a run that crashes leaves no report of an earlier one.
@@ -88,11 +92,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _check(options: argparse.Namespace) -> ContractReport:
     # Not by argparse: the value comes from a variable of the repository, so the report has to name the mistake.
     if options.loosened not in LOOSENED:
-        return ContractReport(
-            COULD_NOT_CHECK,
-            f'--loosened is "{options.loosened}"; write {" or ".join(LOOSENED)}. '
-            "In the workflow, it is the repository's variable LOOSENED_CONTRACTS.",
-        )
+        text = f'--loosened is "{options.loosened}"; write {" or ".join(LOOSENED)}. '
+        text += "In the workflow, it is the repository's variable LOOSENED_CONTRACTS."
+        return _add_diff(ContractReport(COULD_NOT_CHECK, text), options)
     try:
         # Here, as a report is rendered also where nothing is installed.
         from data_contract_components.data_assets.migrate_db import migrate
@@ -121,15 +123,24 @@ def _get_directory() -> Path:
 
 def _make_report_of_failure(options: argparse.Namespace) -> ContractReport:
     """A report with the reason for which nothing was checked, and the last lines of the log that name an error."""
-    log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
+    log = _read_log(options.log)
     lines = [BUILD_STEP.sub("", line).strip() for line in log.splitlines() if ERROR_LINE.search(line)]
     text = "\n".join([options.not_checked, *list(dict.fromkeys(lines))[-ERROR_LINES:]])
-    report = ContractReport(COULD_NOT_CHECK, hide_passwords(text))
+    return _add_diff(ContractReport(COULD_NOT_CHECK, hide_passwords(text)), options)
+
+
+def _add_diff(report: ContractReport, options: argparse.Namespace) -> ContractReport:
+    """The report, placed in the diff with the base if there is one."""
+    if options.base is None:
+        return report
     try:
-        diff = options.base is not None and PullRequestDiff(get_settings().git_directory, options.base, options.head)
-        return diff.move(report) if diff else report
+        return PullRequestDiff(get_settings().git_directory, options.base, options.head).move(report)
     except DataContractError:  # the reason is known, and only its place in the diff is not
         return report
+
+
+def _read_log(path: Path | None) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path and path.exists() else ""
 
 
 def _add_source(report: ContractReport, head: str | None) -> ContractReport:
@@ -142,14 +153,13 @@ def _add_source(report: ContractReport, head: str | None) -> ContractReport:
 
 
 def _render_file(options: argparse.Namespace) -> int:
-    log = options.log.read_text(encoding="utf-8", errors="replace") if options.log and options.log.exists() else ""
     status = 0
     try:
         report = from_json(options.source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, MalformedReportError) as error:
         reason = getattr(error, "strerror", None) or error
         report, status = ContractReport(COULD_NOT_CHECK, f"{options.source.name} cannot be read: {reason}"), 2
-    text = _render(report, options.format, log)
+    text = _render(report, options.format, _read_log(options.log))
     if options.output:
         options.output.write_text(text, encoding="utf-8", errors="backslashreplace")
     elif options.format in ("annotations", "html"):

@@ -84,7 +84,8 @@ class ContractChange:
     """One clause of a contract that differs from the base's, or the whole contract, whose `json_path` is "$".
 
     The line is None where the file is gone. `before` and `after` are None where there is none. The owner is the one in
-    the base's contract, as the change itself must not decide who has to agree to it.
+    the base's contract, as the change itself must not decide who has to agree to it. `was_binding` is of that contract
+    too: one that is not enforced promises nothing that could be taken back.
     """
 
     contract_name: str
@@ -95,11 +96,16 @@ class ContractChange:
     after: Any
     owner_name: str
     owner_email: str
+    was_binding: bool = True
 
     def __str__(self) -> str:
         """The contract and the change in words, with the owner."""
         name = f"{self.contract_name}{' ' if self.json_path == '$' else ', '}"
         return f"{name}{self.text} (owner: {self.owner_name}, {self.owner_email})"
+
+    @property
+    def deletes_contract(self) -> bool:
+        return (self.json_path, self.kind) == ("$", "removed")
 
     @property
     def text(self) -> str:

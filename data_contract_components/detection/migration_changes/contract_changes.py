@@ -1,6 +1,7 @@
 """How the contracts differ from those of the base, clause by clause, and whether they promise less."""
 
 import copy
+import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -8,7 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contract_components.contract_definition._json_text import render_json_path
-from data_contract_components.contract_definition.contract_spec import TABLE_CLAUSES, Contract, ContractSpec, JsonPath
+from data_contract_components.contract_definition.contract_spec import (
+    TABLE_CLAUSES,
+    Contract,
+    ContractSpec,
+    JsonPath,
+    get_enforcement,
+)
 from data_contract_components.contract_definition.table_lists import TABLE_LISTS, identify_entry
 from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place
 
@@ -70,10 +77,20 @@ def _find_query_changes(before: Contract, after: Contract) -> Iterator[ClauseCha
 
 
 def _make_change(owned: Contract, name: str, path: Path, line: int | None, change: ClauseChange) -> ContractChange:
-    """The change of a contract whose owner is that of `owned`."""
+    """The change of a contract whose owner is that of `owned`, and which was binding if that is."""
     json_path, before, after, kind = change
     place, owner = Place(path.as_posix(), line), owned.spec["owner"]
-    return ContractChange(name, place, render_json_path(json_path), kind, before, after, owner["name"], owner["email"])
+    return ContractChange(
+        name,
+        place,
+        render_json_path(json_path),
+        kind,
+        before,
+        after,
+        owner["name"],
+        owner["email"],
+        get_enforcement(owned.spec, datetime.datetime.now(datetime.UTC).date()) == "binding",
+    )
 
 
 def match_contracts(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> dict[str, str]:

@@ -18,39 +18,48 @@ OPTIONS = (
     "core.sparseCheckout=false",
     "core.warnAmbiguousRefs=true",
 )
+DEEPEN = "The clone is shallow: `git fetch --unshallow` (in a workflow, actions/checkout with `fetch-depth: 0`)."
+
+
+def find_commit(ref: str, repository_directory: Path) -> str:
+    """The commit, 40 digits, that a git ref names. Raises: ComparisonError."""
+    name, is_shallow = _render_ref(ref), _is_shallow(repository_directory)
+    commit = _git(repository_directory, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+    if commit.returncode != 0:
+        raise ComparisonError(
+            f"git knows no commit {name}",
+            DEEPEN if is_shallow else "Name a branch, a tag or a commit; `git fetch` brings those of the remote.",
+        )
+    if "is ambiguous" in _text(commit.stderr):
+        # A tag comes before the branch of the same name, and may be this very commit.
+        raise ComparisonError(f"{name} is ambiguous in git", "Write it in full: refs/heads/… or refs/tags/….")
+    return _text(commit.stdout)
 
 
 def find_merge_base(base: str, repository_directory: Path) -> str:
     """The commit, 40 digits, at which HEAD and `base` parted. Raises: ComparisonError."""
-    name = _render_ref(base)
+    merge_base = _git(repository_directory, "merge-base", find_commit(base, repository_directory), "HEAD")
+    if merge_base.returncode != 0:
+        reason = _text(merge_base.stderr)
+        raise ComparisonError(
+            f"{_render_ref(base)} and HEAD have no commit in common{reason and f': {reason}'}",
+            DEEPEN if _is_shallow(repository_directory) else "Name a base that this branch came from.",
+        )
+    return _text(merge_base.stdout)
+
+
+def _is_shallow(repository_directory: Path) -> bool:
     answer = _git(repository_directory, "rev-parse", "--is-shallow-repository")
     if answer.returncode != 0:
         raise ComparisonError(
             f"git finds no repository in {repository_directory}: {_text(answer.stderr)}",
             "A comparison needs a clone of the repository, with its .git.",
         )
-    is_shallow = _text(answer.stdout) == "true"
-    deepen = "The clone is shallow: `git fetch --unshallow` (in a workflow, actions/checkout with `fetch-depth: 0`)."
-    base_commit = _git(repository_directory, "rev-parse", "--verify", "--end-of-options", f"{base}^{{commit}}")
-    if base_commit.returncode != 0:
-        raise ComparisonError(
-            f"git knows no commit {name}",
-            deepen if is_shallow else "Name a branch, a tag or a commit; `git fetch` brings those of the remote.",
-        )
-    if "is ambiguous" in _text(base_commit.stderr):
-        # A tag comes before the branch of the same name, and may be this very commit.
-        raise ComparisonError(f"{name} is ambiguous in git", "Write it in full: refs/heads/… or refs/tags/….")
-    merge_base = _git(repository_directory, "merge-base", _text(base_commit.stdout), "HEAD")
-    if merge_base.returncode != 0:
-        reason = _text(merge_base.stderr)
-        raise ComparisonError(
-            f"{name} and HEAD have no commit in common{reason and f': {reason}'}",
-            deepen if is_shallow else "Name a base that this branch came from.",
-        )
-    return _text(merge_base.stdout)
+    return _text(answer.stdout) == "true"
 
 
 def git_output(directory: Path, *arguments: str, **environment: str) -> bytes:
+    """What git prints, with these variables in its environment. Raises: ComparisonError."""
     answer = _git(directory, *arguments, **environment)
     if answer.returncode != 0:
         raise ComparisonError(
@@ -62,10 +71,9 @@ def git_output(directory: Path, *arguments: str, **environment: str) -> bytes:
 def _git(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     hook_variables = {f"GIT_{name}" for name in HOOK_VARIABLES}
     variables = {name: value for name, value in os.environ.items() if name not in hook_variables}
-    # No commit is replaced by another, neither by `git replace` nor by a graft. `git diff` does not write the
-    # index.
-    variables |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
-    variables |= {"LC_ALL": "C"} | environment
+    # No commit is replaced by another, neither by `git replace` nor by a graft.
+    variables |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+    variables |= {"GIT_OPTIONAL_LOCKS": "0"} | environment  # or `git diff` would write the index
     # The code of this checkout runs anyway, so git's check of its owner protects from nothing, and it would stop every
     # comparison in a container.
     options = [word for option in ("safe.directory=*", *OPTIONS) for word in ("-c", option)]

@@ -242,11 +242,9 @@ class ContractReport:
 
     @property
     def weaker_promises(self) -> tuple[ContractChange, ...]:
-        """The changes by which a contract of the base promises less; not those of drafts and retired contracts."""
+        """The changes by which a contract that the base enforces promises less."""
         changes = self.comparison.contract_changes if self.comparison else ()
-        changed_status = {c.contract_name for c in changes if c.json_path in ("$.status", "$.sunset")}
-        not_binding = {c.contract_name for c in self.contracts if c.enforcement != "binding"} - changed_status
-        return tuple(c for c in changes if c.kind in ("loosened", "removed") and c.contract_name not in not_binding)
+        return tuple(change for change in changes if change.kind in ("loosened", "removed") and change.was_binding)
 
     @property
     def asks(self) -> bool:

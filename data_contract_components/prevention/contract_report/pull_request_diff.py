@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
-from data_contract_components.detection.migration_changes.git_commands import find_merge_base, git_output
+from data_contract_components.detection.migration_changes.git_commands import find_commit, find_merge_base, git_output
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
     ChangedFile,
@@ -48,13 +48,15 @@ class PullRequestDiff:
     """
 
     def __init__(self, git_directory: Path, base: str, head: str | None = None) -> None:
-        self._directory, self._head = git_directory, head
+        self._directory = git_directory
         self._base_commit = find_merge_base(base, git_directory)
-        names = git_output(git_directory, "diff", "--name-only", "--no-renames", "-z", self._base_commit)
-        # Where a head is given, a workflow checks it out, and other files are the workflow's.
+        self._head = head and find_commit(head, git_directory)
+        # With a head, the checkout is a workflow's, and so are its untracked files.
         others = b"" if head else git_output(git_directory, "ls-files", "--others", "--exclude-standard", "-z")
         self._untracked = _split(others)
-        self._changed_paths = sorted({*_split(names), *self._untracked})
+        self._changed_paths = sorted(self._find_paths_unlike(self._base_commit) | self._untracked)
+        # Not each path of a report is in the repository: a revision may be an installed package's.
+        self._moved_paths = self._find_paths_unlike(self._head) if self._head else set()
         self._get_hunks = cache(self._read_hunks)
 
     def move(self, report: ContractReport) -> ContractReport:
@@ -140,7 +142,7 @@ class PullRequestDiff:
 
     def find_head_line(self, path: str, line: int | None) -> int | None:
         """The line of the head that is `line` of the working tree; None where the head has no such line."""
-        if line is None or self._head is None:
+        if line is None or self._head is None or path not in self._moved_paths:
             return line
         shift = 0
         for hunk in self._get_hunks(path, self._head):
@@ -150,10 +152,15 @@ class PullRequestDiff:
                 shift += hunk.old_count - hunk.count
         return line + shift
 
+    def _find_paths_unlike(self, commit: str) -> set[str]:
+        """The files that git knows and that are other than in the commit."""
+        return _split(git_output(self._directory, "diff", "--name-only", "--no-renames", "-z", commit))
+
     def _read_hunks(self, path: str, commit: str) -> list[_Hunk]:
-        options = ("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
-        # Not by a pattern: a path may have "*" in it.
-        diff = git_output(self._directory, "--literal-pathspecs", "diff", *options, commit, "--", path)
+        options = ("--unified=0", "--inter-hunk-context=0", "--no-color", "--no-ext-diff", "--no-textconv")
+        # Literal, as a path may have "*" in it.
+        environment = {"GIT_LITERAL_PATHSPECS": "1"}
+        diff = git_output(self._directory, "diff", *options, "--no-renames", commit, "--", path, **environment)
         return [_Hunk(*(1 if n is None else int(n) for n in hunk.groups())) for hunk in HUNK.finditer(diff)]
 
     def _get_path(self, path: str) -> Path:
@@ -161,7 +168,8 @@ class PullRequestDiff:
 
     def _read_lines(self, path: str) -> list[str]:
         with suppress(OSError):
-            return self._get_path(path).read_text(encoding="utf-8", errors="replace").split("\n")
+            text = self._get_path(path).read_text(encoding="utf-8", errors="replace")
+            return text.removesuffix("\n").split("\n")
         return []
 
 

@@ -88,7 +88,7 @@ def _render_in_diff(
     """A command at the first of `places` that the pull request changed, or else near it; then its text has the place.
 
     GitHub shows no other line among the changed files. An error that has no place there is on the first changed line;
-    what is less stays without one.
+    a warning or notice that has none is on no line.
     """
     if diff is None:
         with_line = (place for _, place in places if place.line)

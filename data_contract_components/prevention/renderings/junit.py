@@ -1,7 +1,7 @@
 """A report as JUnit XML, which GitLab, Jenkins and other servers show as tests: one test case per clause."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 from xml.etree import ElementTree
@@ -28,7 +28,7 @@ Result = Literal["passed", "failure", "error", "skipped"]
 
 @dataclass(frozen=True)
 class _Case:
-    """A test case; `message` is why it is not passed, `details` the whole text of it."""
+    """A test case; `message` is why it did not pass, `details` are its values, places and owner, or the whole error."""
 
     class_name: str
     name: str
@@ -91,9 +91,8 @@ def _find_cases(contract: CheckedContract) -> Iterator[_Case]:
         findings.setdefault((column_name, finding.key), []).append(finding)
     missing = "table" if contract.is_table_missing else "column"
     for clause in contract.clauses:
-        case = _Case(
-            contract.contract_name, f"{clause.column_name} {clause.key}", "passed", "", "", contract.path, clause.line
-        )
+        name = f"{clause.column_name} {clause.key}"
+        case = _Case(contract.contract_name, name, "passed", path=contract.path, line=clause.line)
         found = findings.pop((clause.column_name, clause.key), [])
         if found or clause.state == "broken":
             case = _with_findings(case, "failure", found, contract)
@@ -145,8 +144,7 @@ def _without_enforcement(case: _Case, contract: CheckedContract) -> _Case:
     )
 
 
-def _make_suite(name: str, cases: Iterable[_Case], report: ContractReport) -> ElementTree.Element:
-    cases = list(cases)
+def _make_suite(name: str, cases: Sequence[_Case], report: ContractReport) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", name=_escape(name, MESSAGE_CHARACTERS))
     _count(suite, cases)
     suite.set("skipped", str(sum(case.result == "skipped" for case in cases)))

@@ -152,7 +152,6 @@ def _render_contract(contract: CheckedContract | BrokenPromise, report: Contract
 def _render_weaker(changes: Sequence[ContractChange], report: ContractReport, run: Run | None) -> str:
     """A contract that promises less than in the base, and that nothing breaks."""
     first = changes[0]
-    is_deleted = (first.json_path, first.kind) == ("$", "removed")
     consumers = [c.consumers for c in report.contracts if c.contract_name == first.contract_name]
     lines = [
         f"- {escape(change.text)}"
@@ -160,7 +159,7 @@ def _render_weaker(changes: Sequence[ContractChange], report: ContractReport, ru
         for change in changes
     ]
     blocks = [
-        f"### {code(first.contract_name)}, {'deleted' if is_deleted else 'loosened'}",
+        f"### {code(first.contract_name)}, {'deleted' if first.deletes_contract else 'loosened'}",
         f"Owner: **{escape(first.owner_name)}**, {escape(first.owner_email)}",
         "\n".join(_cut_list(lines)),
         _render_consumers(consumers[0]) if consumers else "",

@@ -253,7 +253,7 @@ def render_question(changes: Sequence[ContractChange], links: Sequence[str] = ()
     """A message to the owner of a contract that promises less, and that nothing breaks."""
     first = changes[0]
     name = cut(first.contract_name)
-    verb = "delete" if (first.json_path, first.kind) == ("$", "removed") else "loosen"
+    verb = "delete" if first.deletes_contract else "loosen"
     return _render_mail(
         first.owner_email,
         first.owner_name,

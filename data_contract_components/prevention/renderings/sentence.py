@@ -19,8 +19,9 @@ def _render(report: ContractReport) -> str:
     if not report.is_checked:
         return f"Not checked: {_render_reason(report)}"
     binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
-    if broken := [contract for contract in binding if contract.violations]:
-        return f"{words.count(broken, 'contract')} broken: {_render_names(broken)}"
+    found = words.find_broken_contracts(report).items()
+    if parts := [f"{words.count(broken, 'contract')} {state}: {_render_names(broken)}" for state, broken in found]:
+        return "; ".join(parts)
     if report.comparison and report.comparison.error:
         return f"Not compared with the base: {report.comparison.error}"
     if promises := report.broken_promises:

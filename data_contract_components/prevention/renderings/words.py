@@ -137,10 +137,7 @@ def render_outcome(report: ContractReport) -> str:
     if not report.is_checked:
         return "could not check"
     binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
-    broken = [contract for contract in binding if contract.violations]
-    not_built = [contract for contract in broken if is_not_built(contract, report.comparison)]
-    counts = {"broken": len(broken) - len(not_built), "not built yet": len(not_built)}
-    text = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    text = ", ".join(f"{len(contracts)} {state}" for state, contracts in find_broken_contracts(report).items())
     total = count(binding, "contract")
     text = text.replace(" ", f" of {total} ", 1) if text else f"{total} kept"
     loosened = {change.contract_name for change in report.weaker_promises}
@@ -151,6 +148,15 @@ def render_outcome(report: ContractReport) -> str:
     if report.conclusion == "could not compare":
         return f"could not compare: {text}, but what changed since the base is not known"
     return f"{report.outcome}: {text}"
+
+
+def find_broken_contracts(report: ContractReport) -> dict[str, list[CheckedContract]]:
+    """The contracts that fail the check, by "broken" and "not built yet"; without a state that none has."""
+    found: dict[str, list[CheckedContract]] = {"broken": [], "not built yet": []}
+    for contract in report.contracts:
+        if contract.enforcement == "binding" and contract.violations:
+            found["not built yet" if is_not_built(contract, report.comparison) else "broken"].append(contract)
+    return {state: contracts for state, contracts in found.items() if contracts}
 
 
 def find_situations(contract: ReportedContract, comparison: Comparison | None) -> dict[tuple[str, str], Situation]:
