@@ -102,6 +102,8 @@ class TestContractMutations(MutationTestCase):
                 database = PostgresDB(start_server(self, BINARIES[version]))
                 database.query(f"create table object (object_id integer primary key); {read_data('every_key.sql')}")
                 database.query('alter table "Every thing;" add u numeric(5, 1)[], add v timestamp(3)[]')
+                if version == "18":
+                    database.query('alter table "Every thing;" add z integer generated always as (y + 1) virtual')
                 spec = generate(database, "Every thing;", "1.2.0")
                 spec["schema"] |= {"additionalColumns": False, "additionalConstraints": False}
                 spec["schema"]["table_catalog"] = "postgres"
