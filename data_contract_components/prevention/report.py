@@ -124,6 +124,8 @@ def _get_directory() -> Path:
 def _make_report_of_failure(options: argparse.Namespace) -> ContractReport:
     """A report with the reason for which nothing was checked, and the last lines of the log that name an error."""
     log = _read_log(options.log)
+    if options.log and not log:
+        log = f"error: {options.log} is missing or empty"
     lines = [BUILD_STEP.sub("", line).strip() for line in log.splitlines() if ERROR_LINE.search(line)]
     text = "\n".join([options.not_checked, *list(dict.fromkeys(lines))[-ERROR_LINES:]])
     return _add_diff(ContractReport(COULD_NOT_CHECK, hide_passwords(text)), options)
