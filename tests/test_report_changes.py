@@ -273,7 +273,7 @@ class TestCouldNotCheck(PullRequestTestCase):
         self.assertTrue(annotations.startswith("::error file=requirements.txt,line=1,"), annotations)
 
     def test_wrong_settings_leave_a_report_too(self) -> None:
-        self.write(Path("pyproject.toml"), '[tool.data_contracts]\nnosuch = 1\n')
+        self.write(Path("pyproject.toml"), "[tool.data_contracts]\nnosuch = 1\n")
         module = "data_contract_components.prevention.report"
         self.assertEqual(run([module], self.root, self.url).returncode, 2)
         report = from_json((self.root / "contract_report.json").read_text())
