@@ -323,6 +323,8 @@ class TestNextSteps(unittest.TestCase):
         self.assertIn("Talk to the owners, Team 0 (0@museum.org), ", steps[0])
         self.assertIn("Team 4 (4@museum.org) and 45 more, about", steps[0])
         self.assertIn("object_images.c4 and 995 more, and put", steps[1])
+        steps = steps_of(replace(DROPPED, contracts=contracts))
+        self.assertIn("object_images.c4 and 995 more until all", steps[1])
 
     def test_a_step_is_one_line_of_a_comment(self) -> None:
         for name, report in ALL.items():

@@ -114,8 +114,11 @@ def _is_only_dropped(
 
 
 def _find_steps_of_breaking(all_cases: Sequence[_Case], report: ContractReport) -> tuple[str, ...]:
-    only_dropped = [case for case in all_cases if _is_only_dropped(case.contract, case.finding, case.situation, report)]
-    cases = [case for case in all_cases if case not in only_dropped]
+    only_dropped: list[_Case] = []
+    cases: list[_Case] = []
+    for case in all_cases:
+        is_only_dropped = _is_only_dropped(case.contract, case.finding, case.situation, report)
+        (only_dropped if is_only_dropped else cases).append(case)
 
     def names(*situations: Situation, is_table: bool = False) -> list[str]:
         return [case.name for case in cases if case.situation in situations and case.is_table == is_table]
