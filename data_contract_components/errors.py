@@ -91,11 +91,20 @@ class ComparisonError(DataContractError):
         self.way_out = way_out
 
 
-class MigrationError(ComparisonError):
-    """A revision failed, or migrations could not be read; `path`, from the repository's root, and `line` are where."""
+THIS_CHECKOUT = "this checkout"
 
-    def __init__(self, reason: str, way_out: str, path: str, line: int | None, revision: str | None) -> None:
+
+class MigrationError(ComparisonError):
+    """A revision failed, or migrations could not be read; `path`, from the repository's root, and `line` are where.
+
+    `name` is whose migrations they are: THIS_CHECKOUT, or the base.
+    """
+
+    def __init__(
+        self, reason: str, way_out: str, *, name: str, path: str, line: int | None, revision: str | None
+    ) -> None:
         super().__init__(reason, way_out)
+        self.name = name
         self.path = path
         self.line = line
         self.revision = revision

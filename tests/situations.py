@@ -355,7 +355,7 @@ SITUATIONS = (
         NOT_CHECKED,
         NOT_CHECKED,
         ("LOOSENED_CONTRACTS", '"Report"'),
-        (Expected("error", "LOOSENED_CONTRACTS"),),
+        (Expected("error", "LOOSENED_CONTRACTS", Path("docs/note.md"), "A note."),),
         loosened="Report",
     ),
 )

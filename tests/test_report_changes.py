@@ -216,7 +216,7 @@ class TestReportOfAPullRequest(PullRequestTestCase):
 class TestCouldNotCheck(PullRequestTestCase):
     """Each failure leaves a report that says why, on the line of the pull request that did it."""
 
-    def fail(self, *options: str) -> tuple[int, ContractReport, str]:  # type: ignore[override]
+    def check(self, *options: str) -> tuple[int, ContractReport, str]:
         module = "data_contract_components.prevention.report"
         status = run([module, *options, "--base", "main"], self.root, self.url).returncode
         report = from_json((self.root / "contract_report.json").read_text())
@@ -226,15 +226,28 @@ class TestCouldNotCheck(PullRequestTestCase):
     def test_a_migration_that_fails_is_named_with_its_line_and_reason(self) -> None:
         path = self.write_revision("b", 'op.drop_column("object_images", "nosuch")')
         self.commit()
-        status, report, annotations = self.fail("--migrate")
+        status, report, annotations = self.check("--migrate")
         self.assertEqual((status, report.place), (2, Place(str(path), 9, "b")))
         self.assertIn('column "nosuch" of relation "object_images" does not exist', str(report.error))
         self.assertTrue(annotations.startswith(f"::error file={path},line=9,"), annotations)
+        # It is also why the database is not up to date.
+        _, report, _ = self.check()
+        self.assertEqual(report.place, Place(str(path), 9, "b"))
+        self.assertIn('column "nosuch" of relation "object_images" does not exist', str(report.error))
         self.write(path, self.read(path).replace('"nosuch")', '"nosuch"'))
-        status, report, annotations = self.fail("--migrate")
+        status, report, annotations = self.check("--migrate")
         self.assertEqual((status, report.place), (2, Place(str(path), 9, None)))
         self.assertIn("SyntaxError: '(' was never closed", str(report.error))
         self.assertEqual(annotations.count("::error "), 1)
+
+    def test_a_database_of_another_branch_is_no_error_of_a_file(self) -> None:
+        PostgresDB(self.url).query(
+            "create table alembic_version (version_num text); insert into alembic_version values ('gone')"
+        )
+        run(["data_contract_components.prevention.report", "--migrate"], self.root, self.url)
+        report = from_json((self.root / "contract_report.json").read_text())
+        self.assertIn("Can't locate revision", str(report.error))
+        self.assertIsNone(report.place)
 
     def test_migrations_that_can_be_applied_are_checked_at_once(self) -> None:
         run(["data_contract_components.prevention.report", "--migrate"], self.root, self.url)
@@ -244,7 +257,7 @@ class TestCouldNotCheck(PullRequestTestCase):
     def test_a_broken_contract_file_is_reported_once_on_its_line(self) -> None:
         self.replace(CONTRACT, '"owner": {', '"holder": {')
         self.commit()
-        status, report, annotations = self.fail("--migrate")
+        status, report, annotations = self.check("--migrate")
         line = self.line_of(CONTRACT, '"holder": {')
         self.assertEqual((status, {problem.path for problem in report.problems}), (2, {str(CONTRACT)}))
         self.assertIn(f"::error file={CONTRACT},line={line},", annotations)
@@ -255,12 +268,12 @@ class TestCouldNotCheck(PullRequestTestCase):
         error = "ERROR: No matching distribution found for nosuch==1"
         log = f"#12 0.5 Collecting nosuch\n#12 3.5 {error}\n#13 4.0 {error}\n"
         (self.root / "log").write_text(log)
-        status, report, annotations = self.fail("--not-checked", "No packages.", "--log", "log", "--head", "HEAD")
+        status, report, annotations = self.check("--not-checked", "No packages.", "--log", "log", "--head", "HEAD")
         self.assertEqual((status, report.error), (2, f"No packages.\n{error}"))
         self.assertTrue(annotations.startswith("::error file=requirements.txt,line=1,"), annotations)
 
     def test_wrong_settings_leave_a_report_too(self) -> None:
-        self.write(Path("pyproject.toml"), '[tool.data_contracts]\nserver = "18"\nnosuch = 1\n')
+        self.write(Path("pyproject.toml"), "[tool.data_contracts]\nnosuch = 1\n")
         module = "data_contract_components.prevention.report"
         self.assertEqual(run([module], self.root, self.url).returncode, 2)
         report = from_json((self.root / "contract_report.json").read_text())

@@ -22,6 +22,8 @@ from data_contract_components.errors import ComparisonError, MigrationError
 from data_contract_components.settings import Settings
 
 WORKER_DIRECTORY = Path(__file__).with_name("migration_worker")
+# In alembic's message.
+UNKNOWN_REVISION = "Can't locate revision"
 # libpq's files in the home directory, by the variables that name them.
 HOME_FILES = {
     "PGPASSFILE": ".pgpass",
@@ -172,9 +174,10 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
 
     def _make_error(self, error: dict[str, Any]) -> ComparisonError:
         reason, way_out = self._explain(error)
-        if not error.get("path"):
+        if not error.get("path") or UNKNOWN_REVISION in error["reason"]:  # which is in the database, and in no file
             return ComparisonError(reason, way_out)
-        return MigrationError(reason, way_out, error["path"], error["line"] or None, error["revision"])
+        place = {"path": error["path"], "line": error["line"] or None, "revision": error["revision"]}
+        return MigrationError(reason, way_out, name=self.name, **place)
 
     def _explain(self, error: dict[str, Any]) -> tuple[str, str]:
         """What failed, and the way out."""
@@ -198,7 +201,7 @@ class Migrations(contextlib.AbstractContextManager["Migrations"]):
                 way_out_of_missing_feature(error["reason"]) or way_out,
             )
         where = f", {place}" if place else ""
-        if error.get("is_loading") and "Can't locate revision" in reason:
+        if error.get("is_loading") and UNKNOWN_REVISION in reason:
             return (
                 f"{label} is at a revision that no file of {self.name} has: {reason}",
                 "Check out the branch that has it, or build the database again (migrate_db --rebuild).",

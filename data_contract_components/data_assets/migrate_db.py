@@ -21,6 +21,7 @@ from data_contract_components.data_assets._query_postgres_helper import (
 )
 from data_contract_components.data_assets._scratch_databases import describe_database
 from data_contract_components.data_assets._stale_database import RELATIONS_SQL
+from data_contract_components.errors import THIS_CHECKOUT
 from data_contract_components.settings import get_settings
 
 
@@ -47,7 +48,7 @@ def migrate() -> str:
     """The name of the checked database, after every revision is applied to it. Raises: DataContractError."""
     url = database_url()
     database = describe_database(url, "the embedded PostgreSQL" if is_embedded() else describe(url))
-    with Migrations(get_settings(), "this checkout") as migrations:
+    with Migrations(get_settings(), THIS_CHECKOUT) as migrations:
         migrations.apply_all(database, is_new=PostgresDB(url).query(RELATIONS_SQL).empty)
     return database.label
 

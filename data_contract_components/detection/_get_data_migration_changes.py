@@ -22,7 +22,7 @@ from data_contract_components.detection.migration_changes.changes import LOOSENE
 from data_contract_components.detection.migration_changes.checkouts import open_base_checkout, open_head_checkout
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison, Side, compare_sides
 from data_contract_components.detection.migration_changes.run_both_sides import run_migrations
-from data_contract_components.errors import ComparisonError, DataContractError, SettingsError
+from data_contract_components.errors import THIS_CHECKOUT, ComparisonError, DataContractError, SettingsError
 from data_contract_components.escaping import escape, escape_controls
 from data_contract_components.settings import Settings, find_settings, get_settings
 
@@ -50,7 +50,7 @@ def get_data_migration_changes(
             open_head_checkout(settings.git_directory) as head_directory,
             ScratchDatabases(has_surroundings=not settings.before_migrations) as scratch,
             Migrations(base_settings, name, settings.git_directory) as base_migrations,
-            Migrations(settings.at(head_directory), "this checkout", settings.git_directory) as head_migrations,
+            Migrations(settings.at(head_directory), THIS_CHECKOUT, settings.git_directory) as head_migrations,
         ):
             traces, catalogs = run_migrations(scratch, base_migrations, head_migrations, tables)
     # The contracts name the checked database.

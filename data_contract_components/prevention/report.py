@@ -92,11 +92,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _check(options: argparse.Namespace) -> ContractReport:
     # Not by argparse: the value comes from a variable of the repository, so the report has to name the mistake.
     if options.loosened not in LOOSENED:
-        return ContractReport(
-            COULD_NOT_CHECK,
-            f'--loosened is "{options.loosened}"; write {" or ".join(LOOSENED)}. '
-            "In the workflow, it is the repository's variable LOOSENED_CONTRACTS.",
-        )
+        text = f'--loosened is "{options.loosened}"; write {" or ".join(LOOSENED)}. '
+        text += "In the workflow, it is the repository's variable LOOSENED_CONTRACTS."
+        return _add_diff(ContractReport(COULD_NOT_CHECK, text), options)
     try:
         # Here, as a report is rendered also where nothing is installed.
         from data_contract_components.data_assets.migrate_db import migrate
@@ -126,9 +124,15 @@ def _get_directory() -> Path:
 def _make_report_of_failure(options: argparse.Namespace) -> ContractReport:
     """A report with the reason for which nothing was checked, and the last lines of the log that name an error."""
     log = _read_log(options.log)
+    if options.log and not log:
+        log = f"error: {options.log} is missing or empty"
     lines = [BUILD_STEP.sub("", line).strip() for line in log.splitlines() if ERROR_LINE.search(line)]
     text = "\n".join([options.not_checked, *list(dict.fromkeys(lines))[-ERROR_LINES:]])
-    report = ContractReport(COULD_NOT_CHECK, hide_passwords(text))
+    return _add_diff(ContractReport(COULD_NOT_CHECK, hide_passwords(text)), options)
+
+
+def _add_diff(report: ContractReport, options: argparse.Namespace) -> ContractReport:
+    """The report, placed in the diff with the base if there is one."""
     if options.base is None:
         return report
     try:

@@ -25,6 +25,7 @@ from data_contract_components.detection.contract_mutation_score.score import (
     render_score,
     render_verdicts,
 )
+from data_contract_components.errors import THIS_CHECKOUT
 from data_contract_components.settings import get_settings
 
 
@@ -59,7 +60,7 @@ def _scratch_database() -> Iterator[str]:
     settings = get_settings()
     with ScratchDatabases(has_surroundings=not settings.before_migrations) as scratch:
         database = scratch.create()
-        with Migrations(settings, "this checkout") as migrations:
+        with Migrations(settings, THIS_CHECKOUT) as migrations:
             migrations.apply_all(database, is_new=True)
         yield database.url
 

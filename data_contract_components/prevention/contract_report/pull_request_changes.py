@@ -9,9 +9,10 @@ from data_contract_components.contract_definition.contract_spec import ELEMENT_P
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.detection.migration_changes.changes import Loosened, SchemaChange
+from data_contract_components.detection.migration_changes.changes import Loosened, Place, SchemaChange
 from data_contract_components.detection.migration_changes.comparison import MigrationComparison
 from data_contract_components.detection.migration_changes.schema_changes import find_cause
+from data_contract_components.errors import THIS_CHECKOUT, MigrationError
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     BrokenPromise,
@@ -44,6 +45,10 @@ def add_changes(report: ContractReport, base: str, loosened: Loosened, head: str
             return diff.move(report)  # a comparison would fail at the same revision
         comparison = get_data_migration_changes(base, has_checked_database=report.outcome != COULD_NOT_CHECK)
     except Exception as error:  # noqa: BLE001 - the violations that were found are still reported
+        if isinstance(error, MigrationError) and error.name == THIS_CHECKOUT and report.error and not report.problems:
+            # Why the database could not be brought up to date.
+            place = Place(error.path, error.line, error.revision)
+            report = replace(report, error=render_error(error), place=place)
         outcome = COULD_NOT_CHECK if report.outcome == "passed" else report.outcome
         is_same = isinstance(error, InvalidContractSpecError) and report.problems
         if not is_same and (text := render_error(error)) != report.error:
