@@ -165,7 +165,7 @@ def _render_weaker(changes: Sequence[ContractChange], report: ContractReport, ru
     blocks = [
         f"### {code(first.contract_name)}, {'deleted' if first.deletes_contract else 'loosened'}",
         f"Owner: **{escape(first.owner_name)}**, {escape(first.owner_email)}",
-        "\n".join(_cut_list(lines)),
+        "" if first.deletes_contract else "\n".join(_cut_list(lines)),
         _render_consumers(consumers[0]) if consumers else "",
         _render_message(render_question(changes, _render_links(report, run))),
     ]
