@@ -195,8 +195,8 @@ class TestNextSteps(unittest.TestCase):
     def test_where_nothing_was_added_the_message_offers_nothing_new(self) -> None:
         for report, part in ((DROPPED, "column"), (DROPPED_TABLE, "table")):
             self.assertIn(
-                f"How should we proceed? I could keep the {part} until all consumers have\n"
-                "moved, or we could change the\ncontract together.\n",
+                f"How should we proceed? I could keep the {part} until all consumers have moved,\n"
+                "or we could change the contract together.\n",
                 render_comment(report, "", RUN),
             )
         self.assertIn("I could leave the table as it is and put the change\ninto", render_comment(EDIT, "", RUN))
@@ -465,6 +465,47 @@ class TestLoosened(unittest.TestCase):
         summary = render_summary(CONTRACT_FIRST, "", RUN)
         self.assertIn(f"**New contracts**\n\n- {NEW} is new (owner: ", summary)
         self.assertNotIn("Changed contracts", summary)
+
+
+class TestContractChange(unittest.TestCase):
+    def test_what_is_promised_of_a_column_is_said_in_words(self) -> None:
+        column = "$.schema.properties.object_id"
+        for json_path, kind, before, after, text in (
+            (column, "removed", {"description": "ID"}, None, "column object_id is no longer promised"),
+            (column, "added", None, {}, "column object_id is now promised"),
+            (column, "loosened", None, {}, "column object_id is now allowed"),
+            (
+                f"{column}.constraints.numeric_precision",
+                "removed",
+                32,
+                None,
+                "column object_id: numeric_precision is no longer promised, was 32",
+            ),
+            (
+                f"{column}.constraints.data_type",
+                "added",
+                None,
+                "text",
+                "column object_id: data_type is now promised: text",
+            ),
+            (
+                f"{column}.constraints.data_type",
+                "loosened",
+                "integer",
+                "bigint",
+                "column object_id: data_type loosened, was integer, is bigint",
+            ),
+            (
+                f"{column}.constraints.character_maximum_length",
+                "loosened",
+                9,
+                None,
+                "column object_id: character_maximum_length loosened, was 9, is null",
+            ),
+            (f"{column}.description", "metadata", "a", "b", f"{column}.description: metadata, was a, is b"),
+            ("$.doc", "metadata", "a", "b", "$.doc: metadata, was a, is b"),
+        ):
+            self.assertEqual(contract_change(json_path, kind, before, after).text, text)
 
 
 class TestAnnotationPlaces(unittest.TestCase):

@@ -121,11 +121,12 @@ class ContractChange:
         is_whole = self.json_path == "$"
         if self.kind != "metadata" and (match := COLUMN_PATH.fullmatch(self.json_path)):
             column, key = f"column {match['column']}", match["key"]
-            if self.after is None:
+            if self.kind == "removed":
                 return f"{column}: {key} is no longer promised, {before}" if key else f"{column} is no longer promised"
-            if self.before is None:
-                now = "promised" if self.kind == "added" else "allowed"
-                return f"{column}: {key} is now {now}: {_cut_value(self.after)}" if key else f"{column} is now {now}"
+            if not key:
+                return f"{column} is now {'promised' if self.kind == 'added' else 'allowed'}"
+            if self.kind == "added":
+                return f"{column}: {key} is now promised: {_cut_value(self.after)}"
             return f"{column}: {key} {self.kind}, {before}, {after}"
         match self.kind:
             case "added":

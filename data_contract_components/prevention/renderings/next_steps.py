@@ -244,16 +244,19 @@ def render_message(contract: ReportedContract, report: ContractReport, links: Se
     person = (contract.owner.email, contract.owner.name)
     breaking = [(finding, situation) for situation in BREAKING for finding in findings.get(situation, ())]
     if breaking:
-        offer = "leave the table as it is and put the change\ninto a new table until all consumers have moved"
+        offer = (
+            "leave the table as it is and put the change\ninto a new table until all consumers have moved, or we could "
+            "change the\ncontract together."
+        )
         if all(_is_only_dropped(contract, finding, situation, report) for finding, situation in breaking):
             parts = "table" if breaking[0][0].key == "table_name" else "column" if len(breaking) == 1 else "columns"
-            offer = f"keep the {parts} until all consumers have\nmoved"
+            offer = f"keep the {parts} until all consumers have moved,\nor we could change the contract together."
         return _render_mail(
             *person,
             f"A change to {table} would break {name}",
             f"My change would break your data contract {name}:",
             [finding.text for finding, _ in breaking],
-            f"How should we proceed? I could {offer}, or we could change the\ncontract together.",
+            f"How should we proceed? I could {offer}",
             links,
         )
     if isinstance(contract, BrokenPromise):
