@@ -88,4 +88,5 @@ def _render_steps(group: NextSteps, *, is_only: bool) -> Sequence[str]:
     lines = _wrap("what to do next:" if is_only else f"what to do next, as {group.title}:")
     for number, step in enumerate(group.steps, start=1):
         lines += _wrap(step, f"  {number}. ")
+    lines += _wrap(group.alternative, "  ")
     return lines
