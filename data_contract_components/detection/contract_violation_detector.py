@@ -206,7 +206,9 @@ def _find_writer_violations(
     violation: Callable[..., Violation], contract: Contract, table: dict[str, CatalogColumn], state: ConsumerState
 ) -> Iterator[Violation]:
     """What a writer without queries cannot write, or does not, though it has to."""
-    automatic = state.automatic_columns.get(contract.table, {})
+    automatic = state.automatic_columns.get(contract.table)
+    if automatic is None:  # the database was not asked about consumers
+        return
     for index, consumer in enumerate(contract.spec.get("consumers", [])):
         if consumer["role"] == "reader" or "queries" in consumer:
             continue
