@@ -323,6 +323,16 @@ class TestVerdicts(QueriesTestCase, DatabaseTestCase):
         self.assertNotIn("consumers", {violation.key for violation in violations})
         self.assertEqual([v.column_name for v in self.violations() if v.key == "consumers"], ["known"])
 
+    def test_a_writer_of_an_older_version_has_to_write_nothing(self) -> None:
+        self.database.query("create table written (known text not null)")
+        consumer = {"name": "Research", "role": "writer", "reason": "They write.", "columns": []}
+        spec = chapters_spec(consumers=[consumer])
+        spec["schema"] |= {"table_name": "written", "table_catalog": self.database_name}
+        for version, keys in (("1.1.0", set()), ("1.2.0", {"consumers"})):
+            with self.subTest(version):
+                self.write("t", spec | {"spec-version": version})
+                self.assertEqual({v.key for v in self.violations() if v.column_name == "known"}, keys)
+
 
 if __name__ == "__main__":
     unittest.main()
