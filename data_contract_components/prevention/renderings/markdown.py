@@ -102,7 +102,7 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
         return NOT_CHECKED_HEAD, [reason, *place, *changes, *reported], [steps or NOT_CHECKED]
     parts = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "binding"]
     notes = (f"{contract.table}, {note}" for contract in report.contracts for note in words.find_query_notes(contract))
-    parts += [*changes, _render_list("What the consumers' queries show, failing nothing", notes), *reported]
+    parts += [*changes, _render_list(words.QUERY_NOTES, notes), *reported]
     parts = [part for part in parts if part]
     match report.conclusion:
         case "violations":

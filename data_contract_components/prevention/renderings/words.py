@@ -27,6 +27,7 @@ EXPECTED_WORDS = {
     "consumers": "accepted",
 }
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
+QUERY_NOTES = "What the consumers' queries show, besides violations"
 # Of a query's line.
 QUOTED_CHARACTERS = 72
 EARLIER = "Already broken in the base."
@@ -113,7 +114,7 @@ def render_query_place(query: FailedQuery) -> str:
 
 
 def find_query_notes(contract: CheckedContract) -> list[str]:
-    """What the queries show besides violations; it fails nothing."""
+    """The entries of QUERY_NOTES; they fail no check."""
     columns = {
         "relied on, not promised": contract.relied_on_columns,
         "promised, not read by any query": contract.unread_columns,
