@@ -317,7 +317,7 @@ class TestVerdicts(QueriesTestCase, DatabaseTestCase):
 
     def test_without_what_the_database_says_nothing_is_said_about_writers(self) -> None:
         self.database.query("create table written (id integer not null default 1, known text not null)")
-        self.write_contract(role="writer", table_name="written", columns=[])
+        self.write_contract(role="writer", table_name="written", columns=[], queries=[])
         contracts = get_data_contract_specs(self.directory)
         violations = ContractViolationDetector(contracts, get_data_catalog(self.database)).find_violations("binding")
         self.assertNotIn("consumers", {violation.key for violation in violations})

@@ -136,6 +136,7 @@ class TestReadersQueries(QueryReportTestCase):
         self.write_queries(training=TRAINING.replace("%(since)s", "since()"))
         self.commit_to_main()
         path = self.write_revision("b", '    op.execute("drop function since()")', "a")
+        self.write(path, self.read(path) + f'\n\ndef downgrade():\n    op.execute("{function}")\n')
         (violation,) = self.report()[1].contracts[0].violations
         self.assertEqual(violation.found, "function since() does not exist")
         self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "since()")))

@@ -211,7 +211,7 @@ def _find_writer_violations(
     if automatic is None or contract.spec["spec-version"] < "1.2.0":
         return
     for index, consumer in enumerate(contract.spec.get("consumers", [])):
-        if consumer["role"] == "reader" or "queries" in consumer:
+        if consumer["role"] == "reader" or consumer.get("queries"):
             continue
         place, who = ("consumers", index), f"writer {consumer['name']}"
         written = consumer.get("columns", contract.spec["schema"]["properties"])

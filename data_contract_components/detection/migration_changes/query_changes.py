@@ -16,6 +16,7 @@ from data_contract_components.detection.failed_query import UntriedQuery
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
 
 WORD = re.compile(r"\w+")
+DOWNGRADE = re.compile(r"^def downgrade\b", re.MULTILINE)
 # No query depends on these.
 UNNOTICED_KEYS = ("comment", "ordinal_position")
 CONSTRAINT_KEYS = ("constraint", "references", "unique", "primaryKey")
@@ -118,11 +119,12 @@ def _find_names(message: str) -> list[str]:
 
 
 def _find_in_texts(new_texts: Mapping[str, tuple[str, str]], names: Iterable[str]) -> Place | None:
-    """The last line of a new revision that has one of the names; if only one revision is new, its file at least."""
+    """The last line of a new upgrade that has one of the names; if only one revision is new, its file at least."""
     for name in names:
         pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
         for revision, (path, text) in reversed(list(new_texts.items())):
-            if found := [line for line, words in enumerate(text.split("\n"), start=1) if pattern.search(words)]:
+            upgrade = DOWNGRADE.split(text)[0]
+            if found := [line for line, words in enumerate(upgrade.split("\n"), start=1) if pattern.search(words)]:
                 return Place(path, found[-1], revision)
     if len(new_texts) == 1:
         ((revision, (path, _)),) = new_texts.items()
