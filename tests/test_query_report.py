@@ -173,6 +173,10 @@ class TestReadersQueries(QueryReportTestCase):
         self.assertEqual((violation.column_name, violation.is_earlier), ("queries/more.sql", False))
         self.assertIsNone(violation.cause)
         self.assertIn("Write the migration", render_text(report))
+        self.write_queries(training="select caption from object_images")
+        text = render_text(self.report()[1])
+        self.assertIn("Write the migration", text)
+        self.assertNotIn("See how the checked database was built", text)
 
 
 class TestWritersQueries(QueryReportTestCase):
@@ -222,7 +226,9 @@ class TestWritersQueries(QueryReportTestCase):
         path = self.write_revision(
             "b", '    op.add_column("object_images", sa.Column("licence", sa.Text, nullable=False))'
         )
-        (violation,) = self.report()[1].contracts[0].violations
+        _, report = self.report()
+        self.assertIn("give new ones a default: object_images.licence.", " ".join(render_text(report).split()))
+        (violation,) = report.contracts[0].violations
         self.assertEqual(violation.message, "writer Ingest does not write it, and it is NOT NULL and has no default")
         self.assertEqual(violation.column_name, "licence")
         self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "op.add_column")))

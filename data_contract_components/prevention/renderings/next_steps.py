@@ -18,7 +18,7 @@ from data_contract_components.prevention.renderings.words import Finding, Situat
 SHOWN_NAMES = 5
 SHOWN_LINES = 30
 # In these, a migration of this checkout breaks a promise that was kept.
-BREAKING: tuple[Situation, ...] = ("renamed", "dropped", "changed", "not allowed")
+BREAKING: tuple[Situation, ...] = ("renamed", "dropped", "changed", "not allowed", "not writable")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,11 @@ def _find_steps_of_breaking(all_cases: Sequence[_Case], report: ContractReport) 
         steps.append(f"Leave {_join(columns)} as promised, and put the change beside it, into a new column.")
     if columns := names("not allowed"):
         steps.append(f"Put {_join(columns)} into another table: the contract allows no other columns.")
-    if any(case.situation != "not allowed" for case in all_cases):
+    if columns := names("not writable"):
+        steps.append(
+            f"Until the writers are changed, keep columns writable and give new ones a default: {_join(columns)}."
+        )
+    if any(case.situation not in ("not allowed", "not writable") for case in all_cases):
         steps.append(
             "When all consumers have moved, remove the old part from the contract, and then from the database."
         )

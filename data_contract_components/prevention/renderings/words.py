@@ -38,7 +38,9 @@ NOT_COMPARED = (
 )
 # How a clause came to be broken. "promised": the contract came first. "not known": nothing was compared, or no change
 # explains it. "loosened": a promise of the base.
-Situation = Literal["renamed", "dropped", "changed", "not allowed", "promised", "loosened", "not known", "earlier"]
+Situation = Literal[
+    "renamed", "dropped", "changed", "not allowed", "not writable", "promised", "loosened", "not known", "earlier"
+]
 # Changes at these paths of a contract concern each of its clauses.
 WHOLE_CONTRACT = ("$", "$.status", "$.sunset", "$.schema.table_catalog", "$.schema.table_schema", "$.schema.table_name")
 
@@ -184,7 +186,8 @@ def find_situations(contract: ReportedContract, comparison: Comparison | None) -
     changes = [
         change
         for change in (comparison.contract_changes if comparison else ())
-        if change.contract_name == contract.contract_name and change.kind in ("added", "tightened", "loosened")
+        if change.contract_name == contract.contract_name
+        and (change.kind in ("added", "tightened", "loosened") or change.json_path == "$.consumers")
     ]
     return {
         (violation.column_name, violation.key): _find_situation(contract, violation, changes)
@@ -200,9 +203,14 @@ def _find_situation(
         return "loosened"
     if violation.is_earlier:
         return "earlier"
+    if violation.key == "consumers":
+        is_new = any(change.json_path == "$.consumers" for change in changes)
+        return "not writable" if violation.cause else "promised" if is_new else "not known"
     if violation.query:
-        is_new = any(c.kind == "added" and c.place.line == violation.line for c in changes)
-        return "promised" if is_new else "changed" if violation.cause else "not known"
+        kinds = {change.kind for change in changes if change.place.line == violation.line} - {"metadata"}
+        if "added" in kinds or (kinds and violation.cause is None):
+            return "promised"
+        return "changed" if violation.cause else "not known"
     if violation.renamed_to:
         return "renamed"
     kinds = {change.kind for change in changes if _concerns(change.json_path, violation)}
