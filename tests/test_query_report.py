@@ -233,3 +233,15 @@ class TestWritersQueries(QueryReportTestCase):
         self.assertEqual(violation.column_name, "licence")
         self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "op.add_column")))
         self.assertEqual(violation.line, self.line_of(CONTRACT, '"consumers"') + 1)
+
+    def test_a_writer_that_this_checkout_adds_is_its_own_promise(self) -> None:
+        self.write_contract(lambda spec: spec.update({"spec-version": "1.2.0"}))
+        self.write_revision("a", '    op.add_column("object_images", sa.Column("licence", sa.Text, nullable=False))')
+        self.commit_to_main()
+        writer = {"name": "Ingest", "role": "writer", "reason": "It loads.", "columns": ["primary_image"]}
+        self.write_contract(lambda spec: spec.update({"spec-version": "1.2.0", "consumers": [writer]}))
+        _, report = self.report()
+        self.assertEqual([(v.column_name, v.key) for v in report.contracts[0].violations], [("licence", "consumers")])
+        text = " ".join(render_text(report).split())
+        self.assertIn("Or correct the contract, if the table is right as it is.", text)
+        self.assertNotIn("See how the checked database was built", text)
