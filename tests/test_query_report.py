@@ -171,7 +171,7 @@ class TestReadersQueries(QueryReportTestCase):
         (violation,) = report.contracts[0].violations
         self.assertEqual((violation.column_name, violation.is_earlier), ("queries/more.sql", False))
         self.assertIsNone(violation.cause)
-        self.assertIn("Write the migration", render_text(report))
+        self.assertIn("Write the migration that lets queries/more.sql work,", render_text(report))
 
 
 class TestWritersQueries(QueryReportTestCase):
@@ -198,6 +198,8 @@ class TestWritersQueries(QueryReportTestCase):
             (violation.column_name, violation.query and violation.query.sql_state), ("queries/insert.sql", "23502")
         )
         self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "op.add_column")))
+        step = "Let queries/insert.sql work as before: keep what is used there, and put the change beside it."
+        self.assertIn(step, " ".join(render_text(report).split()))
         self.assertEqual(
             {query.name: query.reason for query in contract.untried_queries},
             {
@@ -221,8 +223,13 @@ class TestWritersQueries(QueryReportTestCase):
         path = self.write_revision(
             "b", '    op.add_column("object_images", sa.Column("licence", sa.Text, nullable=False))'
         )
-        (violation,) = self.report()[1].contracts[0].violations
+        _, report = self.report()
+        (violation,) = report.contracts[0].violations
         self.assertEqual(violation.message, "writer Ingest does not write it, and it is NOT NULL and has no default")
         self.assertEqual(violation.column_name, "licence")
         self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "op.add_column")))
         self.assertEqual(violation.line, self.line_of(CONTRACT, '"consumers"') + 1)
+        steps = " ".join(render_text(report).split())
+        self.assertIn("give object_images.licence a default or allow NULL where they do not write it", steps)
+        self.assertNotIn("as promised", steps)
+        self.assertNotIn("remove the old part", steps)
