@@ -1,7 +1,8 @@
 """200 queries cost under 2 seconds in a check, and 500 under 10 in the comparison with a base.
 
-The queries are of all kinds and read two tables of some columns; a tenth are a writer's, and are run. Each is measured
-as what it costs more than none. The smallest of some rounds counts, as whatever else the machine does only adds to it.
+The queries are of all kinds and read two tables of some columns; a tenth are a writer's, and are run. Those in a check
+are measured as what they cost more than none, and the comparison as a whole. The smallest of some rounds counts, as
+whatever else the machine does only adds to it.
 """
 
 import json
@@ -85,18 +86,9 @@ def measure(queries: int, make: Callable[[Path], Callable[[], object]], *, is_ch
         root = Path(name)
         write_repository(root, REVISIONS)
         write_contract(root, queries)
-        commit = [
-            "git",
-            "-c",
-            "user.name=Benchmark",
-            "-c",
-            "user.email=benchmark@museum.org",
-            "commit",
-            "-qam",
-            "Change",
-        ]
+        author = ["-c", "user.name=Benchmark", "-c", "user.email=benchmark@museum.org"]
         subprocess.run(["git", "add", "--all"], cwd=root, check=True)
-        subprocess.run(commit, cwd=root, check=True)
+        subprocess.run(["git", *author, "commit", "-qam", "Change"], cwd=root, check=True)
         if is_changed:
             path = root / MIGRATIONS_PATH / "versions/002.py"
             path.write_text(path.read_text().replace('"labels"', '"words"'))
@@ -113,7 +105,8 @@ def main() -> int:
     no_check, checked = (measure(queries, check, is_changed=False) for queries in (0, 200))
     no_comparison, compared = (measure(queries, compare, is_changed=True) for queries in (0, 500))
     print(f"200 queries in a check: {checked - no_check:.2f} s more (at most {LIMIT_SECONDS_OF_CHECK})")
-    print(f"500 queries with a base: {compared - no_comparison:.2f} s more (at most {LIMIT_SECONDS_OF_COMPARISON})")
+    more = f"{compared - no_comparison:.2f} s more than none"
+    print(f"500 queries with a base: {compared:.2f} s (at most {LIMIT_SECONDS_OF_COMPARISON}), {more}")
     is_fast = checked - no_check < LIMIT_SECONDS_OF_CHECK and compared < LIMIT_SECONDS_OF_COMPARISON
     return 0 if is_fast else 1
 

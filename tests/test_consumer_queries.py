@@ -236,6 +236,19 @@ class TestVerdicts(QueriesTestCase, DatabaseTestCase):
         self.assertEqual((query.line, query.column, query.source_line), (3, 12, "  :x as x, primary_imag"))
         self.assertEqual(query.hint, 'Perhaps you meant to reference the column "object_images.primary_image".')
 
+    def test_a_text_that_is_no_sql_is_refused_and_the_next_query_is_judged(self) -> None:
+        self.write_contract("a.sql", "b.sql", "c.sql")
+        self.write_query("select object_id fro m object_images", "a.sql")
+        self.write_query("select object_id from object_images", "b.sql")
+        self.write_query("select object_id\nfrom object_images where", "c.sql")
+        self.assertEqual(
+            [(v.column_name, v.query and v.query.line, v.found) for v in self.violations()],
+            [
+                ("a.sql", 1, 'syntax error at or near "m"'),
+                ("c.sql", 2, "syntax error at end of input"),
+            ],
+        )
+
     def test_it_needs_no_right_to_a_row_and_runs_nothing(self) -> None:
         insert = "insert into object_images values (1) returning 1"
         self.database.query(f"create function shout() returns integer language sql as '{insert}'; create sequence s")
@@ -301,6 +314,24 @@ class TestVerdicts(QueriesTestCase, DatabaseTestCase):
         self.write_contract(role="writer", table_name="written")
         names = {violation.column_name for violation in self.violations() if violation.key == "consumers"}
         self.assertEqual(names, {"known", "forgotten"})
+
+    def test_without_what_the_database_says_nothing_is_said_about_writers(self) -> None:
+        self.database.query("create table written (id integer not null default 1, known text not null)")
+        self.write_contract(role="writer", table_name="written", columns=[])
+        contracts = get_data_contract_specs(self.directory)
+        violations = ContractViolationDetector(contracts, get_data_catalog(self.database)).find_violations("binding")
+        self.assertNotIn("consumers", {violation.key for violation in violations})
+        self.assertEqual([v.column_name for v in self.violations() if v.key == "consumers"], ["known"])
+
+    def test_a_writer_of_an_older_version_has_to_write_nothing(self) -> None:
+        self.database.query("create table written (known text not null)")
+        consumer = {"name": "Research", "role": "writer", "reason": "They write.", "columns": []}
+        spec = chapters_spec(consumers=[consumer])
+        spec["schema"] |= {"table_name": "written", "table_catalog": self.database_name}
+        for version, keys in (("1.1.0", set()), ("1.2.0", {"consumers"})):
+            with self.subTest(version):
+                self.write("t", spec | {"spec-version": version})
+                self.assertEqual({v.key for v in self.violations() if v.column_name == "known"}, keys)
 
 
 if __name__ == "__main__":

@@ -216,6 +216,13 @@ class TestContractSpec(ContractsTestCase):
             ((_, message),) = find_spec_problems(changed(location, "x"))
             self.assertRegex(message, r'^unknown key "\w+"; (?!.*(Constraints|physical))')
 
+    def test_the_type_of_an_extension_may_have_what_it_prints_in_parentheses(self) -> None:
+        name = "schema.properties.size.constraints.physicalType"
+        for value in ("geometry(Point,4326)", '"My Schema"."Kind"(A)[]', "vector(1536)"):
+            self.assertEqual(find_spec_problems(changed(name, value, TABLE)), [])
+        ((_, message),) = find_spec_problems(changed(name, "Geometry(Point,4326)", TABLE))
+        self.assertIn("in lower case", message)
+
     def test_two_contracts_with_one_name_or_one_table_are_refused(self) -> None:
         self.write("a", CHAPTERS)
         self.write("b", CHAPTERS)

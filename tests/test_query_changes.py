@@ -162,6 +162,10 @@ class TestRole(unittest.TestCase):
         assert failure
         self.assertEqual(failure.message, "permission denied for function pg_read_file")
 
+    def test_it_finds_the_tables_of_the_role_that_it_leaves(self) -> None:
+        self.cursor.execute("create schema authorization current_user create table of_user (id integer)")
+        self.assertEqual(self.verdict("insert into of_user values (1)"), Verdict())
+
     def test_a_role_that_is_no_superuser_stays_itself(self) -> None:
         self.cursor.execute("set role plain")
         self.assertEqual(self.verdict("insert into written values (current_user)"), Verdict())

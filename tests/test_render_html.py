@@ -200,6 +200,7 @@ class TestPage(unittest.TestCase):
         page = Page(render_html(make_report("passed", contracts=(), tables_without_contract=())))
         self.assertIn("There is no contract to show.", page.text)
         self.assertIn("At a glance: 0 contracts", page.text)
+        self.assertNotIn("Search", page.text)
 
     def test_it_says_what_was_checked_when_and_with_what_it_was_compared(self) -> None:
         text = Page(render_html(make_report(source=SOURCE))).text
@@ -214,8 +215,10 @@ class TestPage(unittest.TestCase):
             self.assertIn(words, text)
         not_known = replace(SOURCE, commit=None, branch=None, database=None, pull_request=None)
         text = Page(render_html(make_report(source=not_known, comparison=replace(COMPARISON, error=None)))).text
-        for words in ("Databasenot known", "Commitnot known", "Pull requestnone", "Basemain, commit 4f0c"):
+        for words in ("Commitnot known", "Basemain, commit 4f0c"):
             self.assertIn(words, text)
+        for words in ("Database", "Pull request"):
+            self.assertNotIn(f"\n{words}", text)
 
     def test_the_next_steps_and_the_messages_are_those_of_the_comment(self) -> None:
         for report in (make_report(), make_report(comparison=replace(COMPARISON, error=None))):
@@ -581,6 +584,7 @@ class TestPageInChromium(unittest.TestCase):
         self.assertEqual(self.get_shown("nav, [role=search]"), [])
         self.assertEqual(self.browser.evaluate("getComputedStyle(document.body).backgroundColor"), "rgb(255, 255, 255)")
         self.assertGreaterEqual(min(self.browser.evaluate(read_data("contrasts.js"))), 4.5)
+        self.assertTrue(self.browser.evaluate("document.querySelector('pre.message').checkVisibility()"))
         # What scrolls on a screen is there as a whole.
         self.assertTrue(
             self.browser.evaluate("(part => part.scrollHeight <= part.clientHeight)(document.querySelector('pre'))")

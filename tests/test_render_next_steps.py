@@ -10,9 +10,12 @@ from data_contract_components.detection.migration_changes.changes import Contrac
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
     BrokenPromise,
+    ChangedFile,
     CheckedContract,
     Comparison,
     ContractReport,
+    FileProblem,
+    LineRange,
     Owner,
     ReportedClause,
     ReportedViolation,
@@ -25,7 +28,16 @@ from data_contract_components.prevention.renderings.junit import render_junit
 from data_contract_components.prevention.renderings.markdown import render_comment, render_summary
 from data_contract_components.prevention.renderings.next_steps import find_next_steps
 from data_contract_components.prevention.renderings.text import WIDTH, render_text
-from tests.example_report import CAUSE, COMMIT, CONTRACT, RUN, example_contract, example_violation, missing_column
+from tests.example_report import (
+    CAUSE,
+    COMMIT,
+    CONTRACT,
+    MIGRATION,
+    RUN,
+    example_contract,
+    example_violation,
+    missing_column,
+)
 
 OWNER = "the owner, Data Engineering Team (data-eng@museum.org)"
 NEW = "object_images_normalized_contract_spec"
@@ -59,13 +71,15 @@ EDIT = violations(
     missing_column("additional_images", cause=CAUSE),
     changes=(
         schema_change("removed", "additional_images"),
+        schema_change("added", "is_primary_image"),
         schema_change("renamed", "primary_image", after="image"),
     ),
 )
 RETYPED = violations(example_violation(cause=CAUSE))
 NOT_ALLOWED = violations(example_violation(column_name="size", key="additionalColumns", found="size", cause=CAUSE))
+DROPPED = violations(missing_column("caption", cause=CAUSE), changes=(schema_change("removed", "caption"),))
 DROPPED_TABLE = replace(
-    EDIT, contracts=(example_contract(is_table_missing=True, violations=(missing_column("a", cause=CAUSE),)),)
+    DROPPED, contracts=(example_contract(is_table_missing=True, violations=(missing_column("a", cause=CAUSE),)),)
 )
 # The chapter's second step: the contract of a table that no migration creates yet.
 NEW_CONTRACT = example_contract(
@@ -120,6 +134,11 @@ DRAFT = replace(
     CONTRACT_FIRST, outcome="passed", contracts=(KEPT, replace(NEW_CONTRACT, enforcement="reported", status="draft"))
 )
 PASSED = loosened(contract_change("$.doc", "metadata", "a", "b"))
+NO_CONTRACT = ContractReport(
+    COULD_NOT_CHECK,
+    "contracts: holds no contract (*_contract_spec.json)",
+    problems=(FileProblem("contracts", None, "holds no contract (*_contract_spec.json)"),),
+)
 NO_DATABASE = ContractReport(COULD_NOT_CHECK, "no database")
 NO_BASE = replace(PASSED, outcome=COULD_NOT_CHECK, comparison=Comparison("main", error="no such commit"))
 ALL = {name: report for name, report in vars().items() if isinstance(report, ContractReport)}
@@ -129,7 +148,12 @@ def steps_of(report: ContractReport) -> list[str]:
     """All steps, and before them the title of their group if there are several."""
     groups = find_next_steps(report)
     titles = [[f"{group.title}:"] if len(groups) > 1 else [] for group in groups]
-    return [line for title, group in zip(titles, groups, strict=True) for line in (*title, *group.steps)]
+    return [
+        line
+        for title, group in zip(titles, groups, strict=True)
+        for line in (*title, *group.steps, group.alternative)
+        if line
+    ]
 
 
 def situation_of(contract: CheckedContract, violation: ReportedViolation, comparison: Comparison | None) -> str:
@@ -158,13 +182,41 @@ class TestNextSteps(unittest.TestCase):
         for report, step in (
             (RETYPED, "Leave object_images.object_id as promised, and put the change beside it, into a new column."),
             (NOT_ALLOWED, "Put object_images.size into another table: the contract allows no other columns."),
+            (DROPPED, "Keep object_images.caption until all consumers have moved."),
+            (DROPPED_TABLE, "Keep public.object_images until all consumers have moved."),
             (
-                DROPPED_TABLE,
+                replace(DROPPED_TABLE, comparison=Comparison("main", COMMIT, changes=(schema_change("added", None),))),
                 "Keep public.object_images, and put the change into a new table with a contract of its own.",
             ),
         ):
             self.assertEqual(steps_of(report)[1], step)
             self.assertIn("Subject: A change to public.object_images would break", render_comment(report, "", RUN))
+
+    def test_where_nothing_was_added_the_message_offers_nothing_new(self) -> None:
+        for report, part in ((DROPPED, "column"), (DROPPED_TABLE, "table")):
+            self.assertIn(
+                f"How should we proceed? I could keep the {part} until all consumers have moved,\n"
+                "or we could change the contract together.\n",
+                render_comment(report, "", RUN),
+            )
+        self.assertIn("I could leave the table as it is and put the change\ninto", render_comment(EDIT, "", RUN))
+
+    def test_the_alternative_is_not_one_of_the_numbered_steps(self) -> None:
+        text = "Or change the contract together: when the owner"
+        self.assertRegex(render_comment(EDIT, "", RUN), rf"\n4\. When all .*\n\n{text}")
+        self.assertRegex(render_text(EDIT), rf"\n  4\. When all .*\n.*\n  {text}")
+        self.assertIn(f"</ol>\n<p>{text}", render_html(EDIT))
+
+    def test_where_no_contract_is_left_one_is_to_be_restored(self) -> None:
+        step = "Restore a contract, or write one: the check needs at least one."
+        self.assertEqual(steps_of(NO_CONTRACT), [step])
+        self.assertIn(f"1. {step}\n", render_summary(NO_CONTRACT, "", RUN))
+        self.assertIn(f"1. {step}\n", render_text(NO_CONTRACT))
+        self.assertIn(f"<li>{step}</li>", render_html(NO_CONTRACT))
+        self.assertEqual(
+            render_annotations(replace(NO_CONTRACT, diff=(ChangedFile(CONTRACT, (LineRange(1, 2),)),))),
+            "::error title=Contract file to fix::holds no contract (*_contract_spec.json)%0Ain contracts\n",
+        )
 
     def test_a_contract_that_comes_first_asks_for_the_migration_and_nobody_for_anything(self) -> None:
         for report, migration, other in (
@@ -215,7 +267,7 @@ class TestNextSteps(unittest.TestCase):
                 "If they do not agree, take the change of the contract back.",
             ],
         )
-        self.assertIn(f"Ask {OWNER}: only the owner may change the contract,", steps_of(LOOSENED_AND_BROKEN)[0])
+        self.assertIn(f"Ask {OWNER}: only the owner may change the contract.", steps_of(LOOSENED_AND_BROKEN)[0])
         self.assertIn(f"Ask {OWNER}, to approve this pull request", steps_of(ONLY_REPORTED)[0])
         for report in (LOOSENED_AND_BROKEN, ONLY_REPORTED):
             self.assertIn("Subject: May I loosen object_images_contract_spec?\n", render_comment(report, "", RUN))
@@ -271,14 +323,17 @@ class TestNextSteps(unittest.TestCase):
         self.assertIn("Talk to the owners, Team 0 (0@museum.org), ", steps[0])
         self.assertIn("Team 4 (4@museum.org) and 45 more, about", steps[0])
         self.assertIn("object_images.c4 and 995 more, and put", steps[1])
+        steps = steps_of(replace(DROPPED, contracts=contracts))
+        self.assertIn("object_images.c4 and 995 more until all", steps[1])
 
     def test_a_step_is_one_line_of_a_comment(self) -> None:
         for name, report in ALL.items():
             comment = render_comment(report, "", RUN)
-            for step in steps_of(report):
-                if not step.endswith(":"):
-                    with self.subTest(name, step=step):
-                        self.assertRegex(comment, rf"(?m)^\d\. {re.escape(step)}$")
+            for group in find_next_steps(report):
+                for start, steps in ((r"\d\. ", group.steps), ("", (group.alternative,))):
+                    for step in steps:
+                        with self.subTest(name, step=step):
+                            self.assertRegex(comment, rf"(?m)^{start}{re.escape(step)}$")
 
 
 class TestOneOutcome(unittest.TestCase):
@@ -340,13 +395,18 @@ class TestOneOutcome(unittest.TestCase):
             )
         )
         self.assertIn("### `object_images_contract_spec`, loosened\n\nOwner: **Data Engineering Team**", comment)
-        line = rf"- &#36;\.schema\.properties\.primary_image: removed, was .*, \[line 18\]\(.*{CONTRACT}#L18\)\n"
+        line = rf"- column primary_image is no longer promised, \[line 18\]\(.*{CONTRACT}#L18\)\n"
         self.assertRegex(comment, line)
         self.assertIn("- **Data Science** (reader, ds@museum.org): trains the model", comment)
         self.assertIn("To: data-eng@museum.org\nSubject: May I loosen object_images_contract_spec?\n", comment)
         self.assertNotIn("the log", comment)
         self.assertNotIn("resolved", comment)
-        self.assertIn("`object_contract_spec`, deleted", render_comment(DELETED, "", RUN))
+        comment = render_comment(DELETED, "", RUN)
+        self.assertTrue(
+            comment.startswith("❓ All data contracts are kept, but one was deleted; its owner must agree:")
+        )
+        self.assertIn("`object_contract_spec`, deleted", comment)
+        self.assertIn("\nMy pull request would delete your data contract object_contract_spec.\n\nThe", comment)
         self.assertIn("2 promise less; their owners must agree:", render_comment(_both(LOOSENED, DELETED), "", RUN))
 
     def test_the_question_names_the_pull_request(self) -> None:
@@ -358,6 +418,110 @@ class TestOneOutcome(unittest.TestCase):
 def _both(one: ContractReport, other: ContractReport) -> ContractReport:
     assert one.comparison and other.comparison
     return loosened(*one.comparison.contract_changes, *other.comparison.contract_changes)
+
+
+class TestLoosened(unittest.TestCase):
+    def test_a_contract_whose_old_promise_is_broken_is_counted_once_and_not_as_kept(self) -> None:
+        other = replace(KEPT, contract_name=NEW, path=NEW_CONTRACT.path)
+        deleted = replace(PROMISE, path="gone_contract_spec.json", is_deleted=True)
+        for contracts, promises, outcome in (
+            ((KEPT,), (PROMISE,), "1 of 1 contract loosened, and its old promise is broken"),
+            ((KEPT, other), (PROMISE,), "1 of 2 contracts loosened, and its old promise is broken"),
+            ((other,), (deleted,), "1 of 2 contracts deleted, and its old promise is broken"),
+            ((KEPT,), (PROMISE, deleted), "1 of 2 contracts loosened, 1 deleted, and their old promises are broken"),
+        ):
+            comparison = Comparison("main", COMMIT, broken_promises=promises)
+            report = ContractReport("violations", contracts=contracts, comparison=comparison)
+            self.assertEqual(words.render_outcome(report), f"violations: {outcome}")
+        self.assertEqual(words.render_outcome(DELETED), "passed: 1 contract kept; 1 was deleted: its owner must agree")
+        self.assertEqual(
+            words.render_outcome(LOOSENED),
+            "passed: 1 contract kept; 1 promises less than in the base: its owner must agree",
+        )
+        self.assertEqual(
+            words.render_outcome(_both(LOOSENED, DELETED)),
+            "passed: 1 contract kept; 1 promises less than in the base and 1 was deleted: their owners must agree",
+        )
+
+    def test_the_page_says_that_it_is_kept_only_as_it_is_now_and_counts_it(self) -> None:
+        state = '<span class="state loosened">Kept as it is now; breaks what it promised in the base</span>'
+        page = render_html(LOOSENED_AND_BROKEN)
+        self.assertIn(f"<dt>{state}</dt><dd>1</dd>", page)
+        self.assertIn(f"<p>{state}</p>", page)
+        self.assertNotIn("Kept as it is now", render_html(LOOSENED))
+
+    def test_what_is_only_reported_is_no_violation(self) -> None:
+        self.assertIn("title=Data contract violation::", render_annotations(LOOSENED_AND_BROKEN))
+        self.assertIn("title=Data contract loosened::", render_annotations(ONLY_REPORTED))
+        self.assertNotIn("violation", render_annotations(ONLY_REPORTED))
+
+    def test_a_file_that_is_gone_has_no_column_of_lines(self) -> None:
+        gone = replace(PROMISE, is_deleted=True, line=None, violations=(missing_column("a", line=None),))
+        comparison = Comparison("main", COMMIT, broken_promises=(gone,))
+        comment = render_comment(replace(LOOSENED_AND_BROKEN, comparison=comparison), "", RUN)
+        self.assertIn("| column | key | expected | found |\n| --- | --- | --- | --- |\n| `a` |", comment)
+
+    def test_a_new_contract_is_not_among_the_changed_ones(self) -> None:
+        summary = render_summary(CONTRACT_FIRST, "", RUN)
+        self.assertIn(f"**New contracts**\n\n- {NEW} is new (owner: ", summary)
+        self.assertNotIn("Changed contracts", summary)
+
+
+class TestContractChange(unittest.TestCase):
+    def test_what_is_promised_of_a_column_is_said_in_words(self) -> None:
+        column = "$.schema.properties.object_id"
+        for json_path, kind, before, after, text in (
+            (column, "removed", {"description": "ID"}, None, "column object_id is no longer promised"),
+            (column, "added", None, {}, "column object_id is now promised"),
+            (column, "loosened", None, {}, "column object_id is now allowed"),
+            (
+                f"{column}.constraints.numeric_precision",
+                "removed",
+                32,
+                None,
+                "column object_id: numeric_precision is no longer promised, was 32",
+            ),
+            (
+                f"{column}.constraints.data_type",
+                "added",
+                None,
+                "text",
+                "column object_id: data_type is now promised: text",
+            ),
+            (
+                f"{column}.constraints.data_type",
+                "loosened",
+                "integer",
+                "bigint",
+                "column object_id: data_type loosened, was integer, is bigint",
+            ),
+            (
+                f"{column}.constraints.character_maximum_length",
+                "loosened",
+                9,
+                None,
+                "column object_id: character_maximum_length loosened, was 9, is null",
+            ),
+            (f"{column}.description", "metadata", "a", "b", f"{column}.description: metadata, was a, is b"),
+            ("$.doc", "metadata", "a", "b", "$.doc: metadata, was a, is b"),
+        ):
+            self.assertEqual(contract_change(json_path, kind, before, after).text, text)
+
+
+class TestAnnotationPlaces(unittest.TestCase):
+    def test_what_is_shown_on_the_same_line_is_one_annotation(self) -> None:
+        diff = (ChangedFile(MIGRATION, (LineRange(100, 130),)),)
+        (command,) = render_annotations(replace(EDIT, diff=diff, comparison=None)).splitlines()
+        self.assertTrue(command.startswith(f"::error file={MIGRATION},line=120,title=Data contract violation::"))
+        self.assertIn("Column 'primary_image' is", command)
+        self.assertIn("%0AColumn 'additional_images' is", command)
+
+    def test_a_problem_is_shown_on_the_changed_line_that_is_nearest(self) -> None:
+        diff = (ChangedFile(CONTRACT, (LineRange(2, 3), LineRange(20, 22), LineRange(90, 95))),)
+        for line, shown in ((1, 2), (10, 3), (15, 20), (21, 21), (25, 22), (80, 90), (100, 95)):
+            problem = FileProblem(CONTRACT, line, "is wrong")
+            report = ContractReport(COULD_NOT_CHECK, "is wrong", problems=(problem,), diff=diff)
+            self.assertIn(f"file={CONTRACT},line={shown},", render_annotations(report))
 
 
 class TestText(unittest.TestCase):

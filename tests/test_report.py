@@ -247,7 +247,7 @@ class TestAnnotations(unittest.TestCase):
 
     def test_at_most_ten_are_shown_and_the_rest_is_counted(self) -> None:
         for number in (10, 11, 300):
-            violations = tuple(example_violation(column_name=f"c{index}") for index in range(number))
+            violations = tuple(example_violation(column_name=f"c{index}", line=1 + index) for index in range(number))
             lines = render_annotations(example_report(violations=violations)).splitlines()
             self.assertEqual(len(lines), 10)
             self.assertEqual(f"{number - 9} more" in lines[-1], number > 10)

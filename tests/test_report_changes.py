@@ -87,7 +87,7 @@ class TestReportOfAPullRequest(PullRequestTestCase):
         self.assertIn(f"❌ Data contract violations detected:\n\n### {title} the old promise\n", comment)
         self.assertIn("Owner: **Data Engineering Team**, data-eng@museum.org\n", comment)
         self.assertNotIn("without breaking a clause", comment)
-        self.assertIn("schema.properties.primary_image: removed", comment)
+        self.assertIn("column primary_image is no longer promised", comment)
         self.assertIn(f"file={path},line=", render_annotations(report))
         self.assertIn("Loosened and broken", render_html(report))
         status, report = self.report("--base", "main", "--loosened", "report")

@@ -11,7 +11,8 @@ from data_contract_components.contract_definition.table_lists import get_entries
 
 JsonPath = tuple[str | int, ...]
 Problem = tuple[JsonPath, str]
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+# A quoted name, and what an extension prints in parentheses: geometry(Point,4326).
+_ANY_CASE = re.compile(r'"(?:[^"]|"")*"|\([^()]*\)')
 
 
 def find_contradictions(schema: dict[str, Any], type_names: Collection[str]) -> list[Problem]:
@@ -111,7 +112,7 @@ def _explain_physical_type(name: str, type_names: Collection[str]) -> str | None
     built_in = parse_built_in_type(name, type_names)
     if built_in and built_in.text != name:
         return f"PostgreSQL never prints {render_json(name)} here: write {render_json(built_in.text)}"
-    outside = _QUOTED.sub("", name)
+    outside = _ANY_CASE.sub("", name)
     if outside != outside.lower():
         return f"PostgreSQL prints {render_json(name)} in lower case, or the name in double quotes"
     return None

@@ -19,6 +19,8 @@ TableName = tuple[str, str]
 ELEMENT_PREFIX = "array_element_"
 # In place of a column's name where the whole table is meant.
 WHOLE_TABLE = "(table)"
+# The problem of a directory without contracts.
+NO_CONTRACT = "holds no contract"
 TABLE_CLAUSES = (
     *("table_catalog", "table_schema", "table_name", "table_type", "additionalColumns"),
     *("primaryKey", *TABLE_LISTS, "additionalConstraints"),

@@ -32,7 +32,7 @@ set local statement_timeout = '{STATEMENT_TIMEOUT_SECONDS}s';
 set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s';
 set local standard_conforming_strings = on
 """
-SAVEPOINT_SQL, ROLLBACK_SQL = "savepoint consumer_query", "rollback to savepoint consumer_query"
+ROLLBACK_SQL = "rollback to savepoint consumer_query"
 INDETERMINATE_DATATYPE = "42P18"
 UNKNOWN_TYPE = (INDETERMINATE_DATATYPE, "42P08")
 # Of these SQL states, or classes of them, nothing follows for the query: rights, locks, time, memory, disk.
@@ -132,13 +132,19 @@ def judge_queries(
     *,
     may_write: bool = False,
 ) -> dict[QueryKey, Verdict]:
-    """What `judge` says of each query, in one transaction, which is rolled back."""
+    """What `judge` says of each query, in one transaction, which is rolled back.
+
+    Raises: UndecidedQueryError; QueryError, as where the connection is lost; DatabaseUnavailableError.
+    """
     if not queries:
         return {}
     with closing(connect(url or database_url())) as open_connection, open_connection.cursor() as open_cursor:
         open_connection.autocommit = True
-        open_cursor.execute(BEGIN_SQL.format(mode="read write" if may_write else "read only"))
-        return {get_key(query): judge(open_cursor, query) for query in queries}
+        try:
+            open_cursor.execute(BEGIN_SQL.format(mode="read write" if may_write else "read only"))
+            return {get_key(query): judge(open_cursor, query) for query in queries}
+        except psycopg2.Error as error:
+            raise QueryError(error.pgcode, str(error).strip()) from error
 
 
 def get_automatic_columns(
@@ -157,9 +163,10 @@ def get_automatic_columns(
         "table_schemas": sorted({schema for schema, _ in tables}),
         "table_names": sorted({name for _, name in tables}),
     }
-    columns: dict[TableName, dict[str, bool]] = {}
+    columns: dict[TableName, dict[str, bool]] = {table: {} for table in tables}
     for table_schema, table_name, column_name, is_always in PostgresDB(url).get_rows(AUTOMATIC_SQL, parameters):
-        columns.setdefault((table_schema, table_name), {})[column_name] = is_always
+        if (table_schema, table_name) in tables:
+            columns[table_schema, table_name][column_name] = is_always
     return columns
 
 
@@ -180,6 +187,8 @@ def prepared(open_cursor: cursor, query: ConsumerQuery) -> Iterator[tuple[str, S
     Afterwards, the transaction is as before. Raises: QueryError, UndecidedQueryError.
     """
     name, statement = make_name(), query.statement
+    # Not sent together with the query: of a text with a syntax error, PostgreSQL runs no part.
+    open_cursor.execute("savepoint consumer_query")
     refusal = _prepare(open_cursor, query, statement, name)
     # One parameter in two places needs one type, and a literal that a client puts in there does not.
     if refusal and refusal.sql_state in UNKNOWN_TYPE and (separate := statement.separate()) != statement:
@@ -187,7 +196,8 @@ def prepared(open_cursor: cursor, query: ConsumerQuery) -> Iterator[tuple[str, S
     try:
         yield name, statement, refusal
     finally:
-        open_cursor.execute(f"{ROLLBACK_SQL}; deallocate {name}" if refusal is None else ROLLBACK_SQL)
+        deallocate = f"; deallocate {name}" if refusal is None else ""
+        open_cursor.execute(f"{ROLLBACK_SQL}; release savepoint consumer_query{deallocate}")
 
 
 def _prepare(open_cursor: cursor, query: ConsumerQuery, statement: Statement, name: str) -> Refusal | None:
@@ -195,7 +205,7 @@ def _prepare(open_cursor: cursor, query: ConsumerQuery, statement: Statement, na
     while True:
         # Where nothing gives a parameter a type, a literal would be text.
         types = ["text" if number in texts else "unknown" for number in range(1, max(texts, default=0) + 1)]
-        head = f"{SAVEPOINT_SQL}; prepare {name}{'(' + ', '.join(types) + ')' if types else ''} as "
+        head = f"prepare {name}{'(' + ', '.join(types) + ')' if types else ''} as "
         try:
             open_cursor.execute(head + statement.render())
             return None

@@ -18,7 +18,13 @@ from typing import Any, TypedDict
 from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import find_json_lines, render_json_path
 from data_contract_components.contract_definition.consumer_queries import read_queries
-from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, TableName
+from data_contract_components.contract_definition.contract_spec import (
+    NO_CONTRACT,
+    Contract,
+    ContractSpec,
+    JsonPath,
+    TableName,
+)
 from data_contract_components.contract_definition.spec_problems import (
     InvalidContractSpecError,
     SpecProblem,
@@ -49,7 +55,7 @@ def get_data_contract_specs(
     root = root_directory or directory
     paths, problems = _find_files(directory, root)
     if not (paths or problems or may_be_none):
-        what = "holds no contract" if directory.exists() else "does not exist, so it holds no contract"
+        what = NO_CONTRACT if directory.exists() else f"does not exist, so it {NO_CONTRACT}"
         problems.append(SpecProblem(directory, None, None, f"{what} (*{NAME_ENDING})"))
     contracts: list[Contract] = []
     for path in paths:

@@ -136,7 +136,10 @@ def _get_sections(comparison: MigrationComparison) -> dict[str, list[str]]:
     """The lines by heading: the changes of the data always, the others only where there are any."""
     since = f"since {comparison.base} ({comparison.base_commit[:12]})"
     others = {
-        "Changed contracts, the owner must agree": list(map(str, comparison.contract_changes)),
+        "New contracts": [str(change) for change in comparison.contract_changes if change.adds_contract],
+        "Changed contracts, the owner must agree": [
+            str(change) for change in comparison.contract_changes if not change.adds_contract
+        ],
         "Contracts that this checkout breaks": list(map(render_finding, comparison.violations)),
         "Loosened contracts whose old promises are broken": list(map(render_finding, comparison.broken_promises)),
         "Contracts that the base breaks too": list(map(render_finding, comparison.earlier_violations)),

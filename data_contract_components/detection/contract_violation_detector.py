@@ -206,7 +206,10 @@ def _find_writer_violations(
     violation: Callable[..., Violation], contract: Contract, table: dict[str, CatalogColumn], state: ConsumerState
 ) -> Iterator[Violation]:
     """What a writer without queries cannot write, or does not, though it has to."""
-    automatic = state.automatic_columns.get(contract.table, {})
+    automatic = state.automatic_columns.get(contract.table)
+    # None: the database was not asked. In older versions, a consumer is somebody to talk to and nothing else.
+    if automatic is None or contract.spec["spec-version"] < "1.2.0":
+        return
     for index, consumer in enumerate(contract.spec.get("consumers", [])):
         if consumer["role"] == "reader" or "queries" in consumer:
             continue

@@ -1,5 +1,6 @@
 """The types of what a pull request changes, in tables and in contracts. Needs only Python's standard library."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -7,6 +8,8 @@ from data_contract_components.contract_definition._json_text import render_diffe
 from data_contract_components.escaping import cut
 
 VALUE_CHARACTERS = 40
+# Of a column of a contract, or of one of its clauses.
+COLUMN_PATH = re.compile(r"\$\.schema\.properties\.(?P<column>[^.]+)(\.constraints\.(?P<key>[^.]+))?")
 Kind = Literal["tightened", "loosened", "added", "removed", "metadata"]
 # Whether a contract that was loosened together with its table fails the check, or is only reported.
 Loosened = Literal["fail", "report"]
@@ -104,6 +107,10 @@ class ContractChange:
         return f"{name}{self.text} (owner: {self.owner_name}, {self.owner_email})"
 
     @property
+    def adds_contract(self) -> bool:
+        return (self.json_path, self.kind) == ("$", "added")
+
+    @property
     def deletes_contract(self) -> bool:
         return (self.json_path, self.kind) == ("$", "removed")
 
@@ -112,6 +119,15 @@ class ContractChange:
         """The change in words."""
         before, after = f"was {_cut_value(self.before)}", f"is {_cut_value(self.after)}"
         is_whole = self.json_path == "$"
+        if self.kind != "metadata" and (match := COLUMN_PATH.fullmatch(self.json_path)):
+            column, key = f"column {match['column']}", match["key"]
+            if self.kind == "removed":
+                return f"{column}: {key} is no longer promised, {before}" if key else f"{column} is no longer promised"
+            if not key:
+                return f"{column} is now {'promised' if self.kind == 'added' else 'allowed'}"
+            if self.kind == "added":
+                return f"{column}: {key} is now promised: {_cut_value(self.after)}"
+            return f"{column}: {key} {self.kind}, {before}, {after}"
         match self.kind:
             case "added":
                 words = "is new" if is_whole else f"added, {after}"

@@ -43,6 +43,12 @@ order by 4, 1, 2, 3
 """
 IS_SUPERUSER_SQL = "select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) current_user"
 
+# The same schemas for another role, which has another "$user".
+KEEP_SCHEMAS_SQL = """
+select pg_catalog.set_config('search_path', coalesce(string_agg(quote_ident(name), ', ' order by position), ''), true)
+from unnest(pg_catalog.current_schemas(false)) with ordinality as schemas (name, position)
+"""
+
 
 def get_scratch_state(*contracts: Mapping[str, Contract], database: ScratchDatabase) -> ConsumerState:
     """What the database says, after its migrations. Readers' queries are not run, and everything is rolled back.
@@ -128,4 +134,5 @@ def _leave_superuser(open_cursor: cursor) -> None:
         role = make_name()
         # Within the savepoint of one query, as it locks the other two roles.
         open_cursor.execute(f"create role {role} in role pg_read_all_data, pg_write_all_data")
+        open_cursor.execute(KEEP_SCHEMAS_SQL)
         open_cursor.execute(f"set local role {role}")

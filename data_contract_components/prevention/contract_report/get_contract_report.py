@@ -45,7 +45,9 @@ def get_contract_report() -> ContractReport:
         state, table_names = read_current_state(may_none_bind=True), get_table_names()
     except DataContractError as error:
         problems = tuple(
-            FileProblem(_shorten_paths(str(problem.path)), problem.line or 1, problem.text)
+            FileProblem(
+                _shorten_paths(str(problem.path)), None if problem.path.is_dir() else problem.line or 1, problem.text
+            )
             for problem in (error.problems if isinstance(error, InvalidContractSpecError) else ())
         )
         return ContractReport(COULD_NOT_CHECK, _shorten_paths(str(error)), problems=problems)

@@ -134,7 +134,11 @@ def _add_causes(
             return violation
         if change.change != "renamed" or violation.column_name == WHOLE_TABLE:
             return replace(violation, cause=change.place)
-        names = {"table_schema": f"{change.after}.{table_name}", "table_name": f"{table_schema}.{change.after}"}
+        # A query may read another table than the contract's.
+        names = {
+            "table_schema": f"{change.after}.{change.table_name}",
+            "table_name": f"{change.table_schema}.{change.after}",
+        }
         name = change.after if change.column_name else names[str(change.key)]
         return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
 

@@ -35,7 +35,7 @@ SCRIPT = (DIRECTORY / "report_page.js").read_text(encoding="utf-8")
 LONGEST_TEXT = 10_000  # characters
 SHORT_NAME = 16  # characters, which fit into the narrowest column
 
-State = Literal["broken", "missing", "reported", "unchecked", "kept"]
+State = Literal["broken", "missing", "loosened", "reported", "unchecked", "kept"]
 # The states of clauses in words, in the order of the page. The style adds a sign and a colour.
 STATES: dict[State, str] = {
     "broken": "broken",
@@ -44,7 +44,15 @@ STATES: dict[State, str] = {
     "unchecked": "not checked",
     "kept": "kept",
 }
-CONTRACT_STATES = STATES | {"missing": "not built yet"}
+CONTRACT_STATES: dict[State, str] = {
+    "broken": "broken",
+    "missing": "not built yet",
+    "loosened": "kept as it is now; breaks what it promised in the base",
+    "reported": STATES["reported"],
+    "unchecked": "not checked",
+    "kept": "kept",
+}
+RARE_STATES = ("missing", "loosened")  # of contracts; not counted where there is none
 OUTCOME_STATES: dict[Conclusion, State] = {
     "passed": "kept",
     "asks": "reported",
@@ -59,7 +67,9 @@ PLAIN_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,255}")
 def render_html(report: ContractReport) -> str:
     """The page, from `<!doctype html>` to `</html>`."""
     contracts = [(_find_state(contract, report), contract) for contract in report.contracts]
-    contracts.sort(key=lambda pair: list(STATES).index(pair[0]))  # contracts of the same state keep their order
+    contracts.sort(
+        key=lambda pair: list(CONTRACT_STATES).index(pair[0])
+    )  # contracts of the same state keep their order
     number_of_state = Counter(state for state, _ in contracts)
     # If the database was not read, the list is empty too.
     are_tables_known = report.is_checked or bool(report.tables_without_contract)
@@ -92,6 +102,7 @@ def _load_template() -> jinja2.Template:
     environment.globals |= {
         "STATES": STATES,
         "CONTRACT_STATES": CONTRACT_STATES,
+        "RARE_STATES": RARE_STATES,
         "words": words,
         "style": Markup(STYLE),
         "script": Markup(SCRIPT),
@@ -148,6 +159,8 @@ def _find_state(contract: CheckedContract, report: ContractReport) -> State:
         if contract.enforcement != "binding":
             return "reported"
         return "missing" if words.is_not_built(contract, report.comparison) else "broken"
+    if contract.path in {promise.path for promise in report.broken_promises if not promise.is_deleted}:
+        return "loosened"
     return "kept" if report.is_checked and contract.enforcement != "unchecked" else "unchecked"
 
 

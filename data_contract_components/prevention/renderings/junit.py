@@ -73,7 +73,7 @@ def render_junit(report: ContractReport) -> str:
 def _find_errors(report: ContractReport) -> Iterator[_Case]:
     """What could not be checked or compared."""
     for problem in report.problems:
-        name = f"line {problem.line}: {problem.message}"
+        name = f"line {problem.line}: {problem.message}" if problem.line else problem.message
         yield _Case(problem.path, name, "error", problem.message, problem.message, problem.path, problem.line)
     if report.error and not report.problems:
         place = report.place or Place("", None)

@@ -43,7 +43,10 @@ VIOLATIONS_HEAD = "❌ Data contract violations detected:"
 NOT_CHECKED_HEAD = "⚠️ Data contracts could not be checked:"
 NOT_COMPARED_HEAD = "⚠️ All current contracts pass, but they could not be compared with those of the base:"
 ALL_KEPT = "✅ All data contracts are kept."
-NOT_CHECKED = "It is not known whether the contracts are kept. Fix the problem above, and push again."
+NOT_CHECKED = (
+    "It is not known whether the contracts are kept. Fix the problem above, and push again, or run the job again if it "
+    "was an outage."
+)
 NOT_COMPARED = "It is not known whether a contract was loosened. Fix the problem above, and push again."
 NOT_ENFORCED = "The following contracts are not enforced (drafts, and contracts after their sunset) and fail nothing:"
 # More than the longest step has.
@@ -92,15 +95,15 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
     reported = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "reported"]
     reported = [NOT_ENFORCED, *reported] if reported else []
     changes = _render_comparison(report, report.comparison, run) if report.comparison else []
+    steps = _render_next_steps(report)
     if not report.is_checked:
         reason = _render_log_part(report.error or "no reason given")
         place = [_render_place(report.place, run)] if report.place else []
-        return NOT_CHECKED_HEAD, [reason, *place, *changes, *reported], [NOT_CHECKED]
+        return NOT_CHECKED_HEAD, [reason, *place, *changes, *reported], [steps or NOT_CHECKED]
     parts = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "binding"]
     notes = (f"{contract.table}, {note}" for contract in report.contracts for note in words.find_query_notes(contract))
-    parts += [*changes, _render_list("What the consumers' queries show, failing nothing", notes), *reported]
+    parts += [*changes, _render_list(words.QUERY_NOTES, notes), *reported]
     parts = [part for part in parts if part]
-    steps = _render_next_steps(report)
     match report.conclusion:
         case "violations":
             return VIOLATIONS_HEAD, parts, [steps]
@@ -117,8 +120,11 @@ def _render_asking_head(report: ContractReport) -> str:
         if len(promises) == 1:
             change = f"one was {'deleted' if promises[0].is_deleted else 'loosened'}, and its"
         return f"⚠️ All current contracts pass, but {change} old promises are broken:"
-    number = len(find_weaker_promises(report))
+    weaker = find_weaker_promises(report)
+    number = len(weaker)
     who = "one promises less than before; its owner" if number == 1 else f"{number} promise less; their owners"
+    if all(changes[0].deletes_contract for changes in weaker.values()):
+        who = "one was deleted; its owner" if number == 1 else f"{number} were deleted; their owners"
     return f"❓ All data contracts are kept, but {who} must agree:"
 
 
@@ -130,6 +136,7 @@ def _render_next_steps(report: ContractReport) -> str:
         title = "What to do next" if len(groups) == 1 else f"What to do next: {group.title}"
         steps = [f"{number}. {escape(step, STEP_CHARACTERS)}" for number, step in enumerate(group.steps, start=1)]
         blocks.append("\n".join([f"**{title}**", "", *steps]))
+        blocks += [escape(group.alternative, STEP_CHARACTERS)] if group.alternative else []
     return "\n\n".join(blocks)
 
 
@@ -161,7 +168,7 @@ def _render_weaker(changes: Sequence[ContractChange], report: ContractReport, ru
     blocks = [
         f"### {code(first.contract_name)}, {'deleted' if first.deletes_contract else 'loosened'}",
         f"Owner: **{escape(first.owner_name)}**, {escape(first.owner_email)}",
-        "\n".join(_cut_list(lines)),
+        "" if first.deletes_contract else "\n".join(_cut_list(lines)),
         _render_consumers(consumers[0]) if consumers else "",
         _render_message(render_question(changes, _render_links(report, run))),
     ]
@@ -199,7 +206,9 @@ def _render_consumers(consumers: Sequence[Consumer]) -> str:
 def _render_table(contract: ReportedContract, findings: list[words.Finding], run: Run | None) -> str:
     """One row per finding."""
     has_cause = any(finding.violation.cause or finding.violation.is_earlier for finding in findings)
-    head = ["column", "key", "expected", "found", words.render_line_label(contract)]
+    has_line = any(finding.line for finding in findings)
+    head = ["column", "key", "expected", "found"]
+    head += [words.render_line_label(contract)] if has_line else []
     head += ["broken by"] if has_cause else []
     rows = [head, ["---"] * len(head)]
     for finding in findings[:SHOWN_ROWS]:
@@ -208,8 +217,9 @@ def _render_table(contract: ReportedContract, findings: list[words.Finding], run
             code(finding.key),
             words.EXPECTED_WORDS.get(finding.key) or code(render_value(finding.expected)),
             _render_found(finding),
-            _link(f"line {finding.line}", contract.path, finding.line, run) if finding.line else "",
         ]
+        if has_line:
+            row.append(_link(f"line {finding.line}", contract.path, finding.line, run) if finding.line else "")
         if has_cause:
             row.append("the base" if finding.violation.is_earlier else _render_call(finding.violation.cause, run))
         rows.append(row)
@@ -262,11 +272,14 @@ def _render_comparison(report: ContractReport, comparison: Comparison, run: Run 
     harmless = (text for _, text in words.find_harmless_changes(report))
     weaker = find_weaker_promises(report)
     shown = {id(change) for changes in weaker.values() for change in changes}
-    others = [str(change) for change in comparison.contract_changes if id(change) not in shown]
+    others = [change for change in comparison.contract_changes if id(change) not in shown]
     parts = [
         *(_render_contract(promise, report, run) for promise in comparison.broken_promises),
         *(_render_weaker(changes, report, run) for changes in weaker.values()),
-        _render_list("Changed contracts; the owner must agree", others),
+        _render_list("New contracts", (str(change) for change in others if change.adds_contract)),
+        _render_list(
+            "Changed contracts; the owner must agree", (str(change) for change in others if not change.adds_contract)
+        ),
         _render_list("Changed under contract, without breaking a clause", harmless),
         _render_list("New tables without a contract", map(str, new_tables)),
     ]

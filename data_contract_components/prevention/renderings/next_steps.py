@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
+from data_contract_components.contract_definition.contract_spec import NO_CONTRACT, WHOLE_TABLE
 from data_contract_components.detection.migration_changes.changes import ContractChange
 from data_contract_components.escaping import cut
 from data_contract_components.prevention.contract_report.contract_report import (
@@ -23,10 +23,14 @@ BREAKING: tuple[Situation, ...] = ("renamed", "dropped", "changed", "not allowed
 
 @dataclass(frozen=True)
 class NextSteps:
-    """The steps for the findings of one kind, in their order; `title` is what these findings are."""
+    """The steps for the findings of one kind, in their order; `title` is what these findings are.
+
+    `alternative` is what can be done instead of the steps.
+    """
 
     title: str
     steps: tuple[str, ...]
+    alternative: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,10 @@ class _Case:
 
 
 def find_next_steps(report: ContractReport) -> list[NextSteps]:
-    """What to do about each kind of finding that the report has; none if nothing was checked, or nothing is to do."""
+    """What to do about each kind of finding that the report has; none where there is nothing to do but the error."""
     if not report.is_checked:
-        return []
+        step = "Restore a contract, or write one: the check needs at least one."
+        return [NextSteps("there is no contract", (step,))] if NO_CONTRACT in (report.error or "") else []
     contracts = [contract for contract in report.contracts if contract.enforcement == "binding"]
     cases = [
         _Case(contract, finding, situation)
@@ -74,8 +79,13 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
     found = {kind: [case for case in cases if case.situation == kind] for kind in ("promised", "not known", "earlier")}
     weaker = find_weaker_promises(report)
     groups = [
-        NextSteps("a migration breaks a promise", _find_steps_of_breaking(breaking) if breaking else ()),
-        NextSteps("the migration is missing", _find_steps_of_promised(found["promised"], report)),
+        NextSteps(
+            "a migration breaks a promise",
+            _find_steps_of_breaking(breaking, report) if breaking else (),
+            "Or change the contract together: when the owner and the consumers agree, change it in a pull request of "
+            "its own, and merge that one first.",
+        ),
+        NextSteps("the migration is missing", *_find_steps_of_promised(found["promised"], report)),
         NextSteps("the table breaks what a contract no longer promises", _find_steps_of_loosened(report)),
         NextSteps("a contract promises less", _find_steps_of_weaker(weaker)),
         NextSteps("the cause is not known", _find_steps_of_unknown(found["not known"], report)),
@@ -101,11 +111,32 @@ def find_weaker_promises(report: ContractReport) -> dict[str, list[ContractChang
     return weaker
 
 
-def _find_steps_of_breaking(cases: Sequence[_Case]) -> tuple[str, ...]:
+def _is_only_dropped(
+    contract: ReportedContract, finding: Finding, situation: Situation, report: ContractReport
+) -> bool:
+    """Whether it was dropped, and nothing was added that may replace it: a column of the table, or another table."""
+    if situation != "dropped":
+        return False
+    table = (contract.table_schema, contract.table_name)
+    added = [change for change in (report.comparison.changes if report.comparison else ()) if change.change == "added"]
+    if finding.key == "table_name":
+        return all(change.column_name is not None for change in added)
+    return all(change.column_name is None or (change.table_schema, change.table_name) != table for change in added)
+
+
+def _find_steps_of_breaking(all_cases: Sequence[_Case], report: ContractReport) -> tuple[str, ...]:
+    only_dropped: list[_Case] = []
+    cases: list[_Case] = []
+    for case in all_cases:
+        is_only_dropped = _is_only_dropped(case.contract, case.finding, case.situation, report)
+        (only_dropped if is_only_dropped else cases).append(case)
+
     def names(*situations: Situation, is_table: bool = False) -> list[str]:
         return [case.name for case in cases if case.situation in situations and case.is_table == is_table]
 
-    steps = [f"Talk to {_render_owners(case.contract for case in cases)}, about the consumers of the table."]
+    steps = [f"Talk to {_render_owners(case.contract for case in all_cases)}, about the consumers of the table."]
+    if only_dropped:
+        steps.append(f"Keep {_join([case.name for case in only_dropped])} until all consumers have moved.")
     if tables := names("renamed", "dropped", is_table=True):
         steps.append(f"Keep {_join(tables)}, and put the change into a new table with a contract of its own.")
     if columns := names("renamed"):
@@ -128,20 +159,17 @@ def _find_steps_of_breaking(cases: Sequence[_Case]) -> tuple[str, ...]:
         steps.append(f"Let {_join(queries)} work as before: keep what is used there, and put the change beside it.")
     if columns := names("not allowed"):
         steps.append(f"Put {_join(columns)} into another table: the contract allows no other columns.")
-    if any(case.situation != "not allowed" and not case.is_of_writers for case in cases):
+    if any(case.situation != "not allowed" and not case.is_of_writers for case in all_cases):
         steps.append(
             "When all consumers have moved, remove the old part from the contract, and then from the database."
         )
-    steps.append(
-        "Or change the contract together: when the owner and the consumers agree, change it in a pull request of its "
-        "own, and merge that one first."
-    )
     return tuple(steps)
 
 
-def _find_steps_of_promised(cases: Sequence[_Case], report: ContractReport) -> tuple[str, ...]:
+def _find_steps_of_promised(cases: Sequence[_Case], report: ContractReport) -> tuple[tuple[str, ...], str]:
+    """The steps, and what can be done instead."""
     if not cases:
-        return ()
+        return (), ""
     parts = {
         "creates {}": [case.name for case in cases if case.is_table],
         "adds {}": [case.name for case in cases if case.finding.key == "column_name"],
@@ -157,7 +185,7 @@ def _find_steps_of_promised(cases: Sequence[_Case], report: ContractReport) -> t
     new = {change.contract_name for change in changes if (change.json_path, change.kind) == ("$", "added")}
     are_new_tables = all(case.is_table and case.contract.contract_name in new for case in cases)
     return (
-        f"Write the migration that {text}, in this pull request. The check passes when the table is as promised.",
+        (f"Write the migration that {text}, in this pull request. The check passes when the table is as promised.",),
         'Or, if the table is to come later, give the contract the "status" "draft" until then (in spec-version 1.1.0 '
         "or newer): it then fails nothing."
         if are_new_tables
@@ -175,7 +203,8 @@ def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
             "If they do not agree, take both changes back.",
         )
     return (
-        f"Ask {owners}: only the owner may change the contract, and what it promised in the base holds until then.",
+        f"Ask {owners}: only the owner may change the contract. Until the owner agrees, the contract of the base "
+        "counts.",
         "When the owner and the consumers agree, change the contract in a pull request of its own. Merge that one, "
         "then this one with the migration.",
         "If they do not agree, take both changes back.",
@@ -233,16 +262,21 @@ def render_message(contract: ReportedContract, report: ContractReport, links: Se
         findings.setdefault(situation, []).append(finding)
     name, table = cut(contract.contract_name), cut(contract.table)
     person = (contract.owner.email, contract.owner.name)
-    breaking = [finding for situation in BREAKING for finding in findings.get(situation, ())]
+    breaking = [(finding, situation) for situation in BREAKING for finding in findings.get(situation, ())]
     if breaking:
+        offer = (
+            "leave the table as it is and put the change\ninto a new table until all consumers have moved, or we could "
+            "change the\ncontract together."
+        )
+        if all(_is_only_dropped(contract, finding, situation, report) for finding, situation in breaking):
+            parts = "table" if breaking[0][0].key == "table_name" else "column" if len(breaking) == 1 else "columns"
+            offer = f"keep the {parts} until all consumers have moved,\nor we could change the contract together."
         return _render_mail(
             *person,
             f"A change to {table} would break {name}",
             f"My change would break your data contract {name}:",
-            [finding.text for finding in breaking],
-            "How should we proceed? I could leave the table as it is and put the change\n"
-            "into a new table until all consumers have moved, or we could change the\n"
-            "contract together.",
+            [finding.text for finding, _ in breaking],
+            f"How should we proceed? I could {offer}",
             links,
         )
     if isinstance(contract, BrokenPromise):
@@ -271,13 +305,14 @@ def render_question(changes: Sequence[ContractChange], links: Sequence[str] = ()
     """A message to the owner of a contract that promises less, and that nothing breaks."""
     first = changes[0]
     name = cut(first.contract_name)
-    verb = "delete" if first.deletes_contract else "loosen"
+    is_deleted = first.deletes_contract
+    verb = "delete" if is_deleted else "loosen"
     return _render_mail(
         first.owner_email,
         first.owner_name,
         f"May I {verb} {name}?",
-        f"My pull request would {verb} your data contract {name}:",
-        [change.text for change in changes],
+        f"My pull request would {verb} your data contract {name}{'.' if is_deleted else ':'}",
+        [] if is_deleted else [change.text for change in changes],
         "The database still keeps what it promised. Do you and the consumers agree? If\nso, please approve it.",
         links,
     )

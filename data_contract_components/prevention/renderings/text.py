@@ -27,7 +27,7 @@ def render_text(report: ContractReport) -> str:
             lines += ["", *_render_contract(contract, report.comparison)]
     for contract in report.contracts:
         if notes := words.find_query_notes(contract):
-            lines += ["", *_wrap(f"queries of {contract.table}, which fail nothing:", "", "  ")]
+            lines += ["", *_wrap(f"{contract.table}: {words.QUERY_NOTES}:", "", "  ")]
             lines += (line for note in notes for line in _wrap(note, "  ", "    "))
     if report.comparison:
         lines += ["", *_render_comparison(report.comparison)]
@@ -88,4 +88,5 @@ def _render_steps(group: NextSteps, *, is_only: bool) -> Sequence[str]:
     lines = _wrap("what to do next:" if is_only else f"what to do next, as {group.title}:")
     for number, step in enumerate(group.steps, start=1):
         lines += _wrap(step, f"  {number}. ")
+    lines += _wrap(group.alternative, "  ")
     return lines

@@ -27,6 +27,7 @@ EXPECTED_WORDS = {
     "consumers": "accepted",
 }
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
+QUERY_NOTES = "What the consumers' queries show, besides violations"
 # Of a query's line.
 QUOTED_CHARACTERS = 72
 EARLIER = "Already broken in the base."
@@ -113,7 +114,7 @@ def render_query_place(query: FailedQuery) -> str:
 
 
 def find_query_notes(contract: CheckedContract) -> list[str]:
-    """What the queries show besides violations; it fails nothing."""
+    """The entries of QUERY_NOTES; they fail no check."""
     columns = {
         "relied on, not promised": contract.relied_on_columns,
         "promised, not read by any query": contract.unread_columns,
@@ -136,18 +137,37 @@ def render_outcome(report: ContractReport) -> str:
     """The outcome and its counts, without a reason."""
     if not report.is_checked:
         return "could not check"
+    promises = report.broken_promises
     binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
-    text = ", ".join(f"{len(contracts)} {state}" for state, contracts in find_broken_contracts(report).items())
-    total = count(binding, "contract")
+    # A promise of the base has the path that its contract has now. These were deleted, or bind no more.
+    others = {promise.path for promise in promises} - {contract.path for contract in binding}
+    total = count([*binding, *others], "contract")
+    numbers = {state: len(contracts) for state, contracts in find_broken_contracts(report).items()}
+    numbers |= {
+        "loosened": sum(not promise.is_deleted for promise in promises),
+        "deleted": sum(promise.is_deleted for promise in promises),
+    }
+    text = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
     text = text.replace(" ", f" of {total} ", 1) if text else f"{total} kept"
-    loosened = {change.contract_name for change in report.weaker_promises}
-    if report.broken_promises:
-        text += f"; {count(report.broken_promises, 'contract')} loosened and broken"
-    elif loosened:
-        text += f"; {len(loosened)} promise{'s' if len(loosened) == 1 else ''} less than in the base: ask the owner"
+    if promises:
+        text += f", and {'its old promise is' if len(promises) == 1 else 'their old promises are'} broken"
+    elif report.weaker_promises:
+        text += f"; {_render_weaker(report.weaker_promises)}"
     if report.conclusion == "could not compare":
         return f"could not compare: {text}, but what changed since the base is not known"
     return f"{report.outcome}: {text}"
+
+
+def _render_weaker(changes: Collection[ContractChange]) -> str:
+    deleted = {change.contract_name for change in changes if change.deletes_contract}
+    loosened = {change.contract_name for change in changes} - deleted
+    parts = []
+    if loosened:
+        parts.append(f"{len(loosened)} promise{'s' if len(loosened) == 1 else ''} less than in the base")
+    if deleted:
+        parts.append(f"{len(deleted)} {'was' if len(deleted) == 1 else 'were'} deleted")
+    owners = "its owner" if len(loosened | deleted) == 1 else "their owners"
+    return f"{' and '.join(parts)}: {owners} must agree"
 
 
 def find_broken_contracts(report: ContractReport) -> dict[str, list[CheckedContract]]:
