@@ -16,6 +16,7 @@ from tests import ROOT, SHARED_DIRECTORY, copy_repository
 PAGES_OF_THE_CLONE = (
     "README.md",
     "docs/tutorial.md",
+    "docs/consumer-queries.md",
     "docs/contract-format.md",
     "docs/pull-requests.md",
     "docs/development.md",

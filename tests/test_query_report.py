@@ -172,7 +172,7 @@ class TestReadersQueries(QueryReportTestCase):
         (violation,) = report.contracts[0].violations
         self.assertEqual((violation.column_name, violation.is_earlier), ("queries/more.sql", False))
         self.assertIsNone(violation.cause)
-        self.assertIn("Write the migration", render_text(report))
+        self.assertIn("Write the migration that lets queries/more.sql work,", render_text(report))
         self.write_queries(training="select caption from object_images")
         text = render_text(self.report()[1])
         self.assertIn("Write the migration", text)
@@ -203,6 +203,8 @@ class TestWritersQueries(QueryReportTestCase):
             (violation.column_name, violation.query and violation.query.sql_state), ("queries/insert.sql", "23502")
         )
         self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "op.add_column")))
+        step = "Let queries/insert.sql work as before: keep what is used there, and put the change beside it."
+        self.assertIn(step, " ".join(render_text(report).split()))
         self.assertEqual(
             {query.name: query.reason for query in contract.untried_queries},
             {
@@ -227,12 +229,15 @@ class TestWritersQueries(QueryReportTestCase):
             "b", '    op.add_column("object_images", sa.Column("licence", sa.Text, nullable=False))'
         )
         _, report = self.report()
-        self.assertIn("give new ones a default: object_images.licence.", " ".join(render_text(report).split()))
         (violation,) = report.contracts[0].violations
         self.assertEqual(violation.message, "writer Ingest does not write it, and it is NOT NULL and has no default")
         self.assertEqual(violation.column_name, "licence")
         self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "op.add_column")))
         self.assertEqual(violation.line, self.line_of(CONTRACT, '"consumers"') + 1)
+        steps = " ".join(render_text(report).split())
+        self.assertIn("give object_images.licence a default or allow NULL where they do not write it", steps)
+        self.assertNotIn("as promised", steps)
+        self.assertNotIn("remove the old part", steps)
 
     def test_a_writer_that_this_checkout_adds_is_its_own_promise(self) -> None:
         self.write_contract(lambda spec: spec.update({"spec-version": "1.2.0"}))

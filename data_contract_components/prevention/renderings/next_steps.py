@@ -46,10 +46,14 @@ class _Case:
         return self.finding.key == "table_name"
 
     @property
+    def query_name(self) -> str | None:
+        return cut(self.finding.column_name) if self.finding.violation.query else None
+
+    @property
     def name(self) -> str:
         """Of the table, or of the column with its table; of a query, what it uses."""
-        if self.finding.violation.query:
-            return cut(f"what {self.finding.column_name} uses")
+        if self.query_name:
+            return f"what {self.query_name} uses"
         if self.finding.column_name == WHOLE_TABLE:
             return cut(self.contract.table)
         return cut(f"{self.contract.table_name}.{self.finding.column_name}")
@@ -140,14 +144,16 @@ def _find_steps_of_breaking(all_cases: Sequence[_Case], report: ContractReport) 
     if columns := names("dropped"):
         new = "into a new column, or a new table with a contract of its own"
         steps.append(f"Keep {_join(columns)}, and put the change beside it, {new}.")
-    if columns := names("changed"):
+    changed = [case for case in cases if case.situation == "changed"]
+    if columns := [case.name for case in changed if case.query_name is None]:
         steps.append(f"Leave {_join(columns)} as promised, and put the change beside it, into a new column.")
+    if columns := names("not writable"):
+        way = "a default or allow NULL where they do not write it, and keep it writable where they do"
+        steps.append(f"Let the writers write as before: give {_join(columns)} {way}.")
+    if queries := [case.query_name for case in changed if case.query_name]:
+        steps.append(f"Let {_join(queries)} work as before: keep what is used there, and put the change beside it.")
     if columns := names("not allowed"):
         steps.append(f"Put {_join(columns)} into another table: the contract allows no other columns.")
-    if columns := names("not writable"):
-        steps.append(
-            f"Until the writers are changed, keep columns writable and give new ones a default: {_join(columns)}."
-        )
     if any(case.situation not in ("not allowed", "not writable") for case in all_cases):
         steps.append(
             "When all consumers have moved, remove the old part from the contract, and then from the database."
@@ -163,8 +169,11 @@ def _find_steps_of_promised(cases: Sequence[_Case], report: ContractReport) -> t
         "creates {}": [case.name for case in cases if case.is_table],
         "adds {}": [case.name for case in cases if case.finding.key == "column_name"],
         "makes {} what the contract promises": [
-            case.name for case in cases if case.finding.key not in ("table_name", "column_name")
+            case.name
+            for case in cases
+            if case.query_name is None and case.finding.key not in ("table_name", "column_name")
         ],
+        "lets {} work": [case.query_name for case in cases if case.query_name],
     }
     text = ", and ".join(part.format(_join(names)) for part, names in parts.items() if names)
     changes = report.comparison.contract_changes if report.comparison else ()
