@@ -89,7 +89,8 @@ class TestReadersQueries(QueryReportTestCase):
         )
         # "select *" reads whatever there is.
         self.assertEqual(contract.relied_on_columns, ["additional_images", "image"])
-        self.assertEqual(contract.unread_columns, ["primary_image"])
+        # What a refused query read in the base is still read.
+        self.assertEqual(contract.unread_columns, [])
         for text in (render_text(report), render_comment(report, "", RUN), render_annotations(report)):
             self.assertIn("queries/training.sql:2, column 19", text.replace("\\", ""))
             self.assertIn("select object_id, primary_image", text)
@@ -238,6 +239,21 @@ class TestWritersQueries(QueryReportTestCase):
         self.assertIn("give object_images.licence a default or allow NULL where they do not write it", steps)
         self.assertNotIn("as promised", steps)
         self.assertNotIn("remove the old part", steps)
+
+    def test_a_column_that_a_writer_writes_is_missed_although_the_contract_does_not_promise_it(self) -> None:
+        def change(spec: Any) -> None:
+            del spec["schema"]["properties"]["additional_images"]
+            writer = {"name": "Ingest", "role": "writer", "reason": "It loads.", "columns": ["additional_images"]}
+            spec |= {"spec-version": "1.2.0", "consumers": [writer]}
+
+        self.write_contract(change)
+        self.commit_to_main()
+        self.assertEqual(self.report()[0], 0)
+        path = self.write_revision("b", '    op.drop_column("object_images", "additional_images")')
+        status, report = self.report()
+        (violation,) = report.contracts[0].violations
+        self.assertEqual((status, violation.message), (1, "writer Ingest writes it, and it does not exist"))
+        self.assertEqual(self.cause_of(violation), (path.as_posix(), self.line_of(path, "op.drop_column")))
 
     def test_a_writer_that_this_checkout_adds_is_its_own_promise(self) -> None:
         self.write_contract(lambda spec: spec.update({"spec-version": "1.2.0"}))

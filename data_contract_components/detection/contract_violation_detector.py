@@ -220,6 +220,9 @@ def _find_writer_violations(
                 words = f"{who} does not write it, and it is NOT NULL and has no default"
                 yield violation(name, "consumers", None, words, None, place)
         for number, name in enumerate(consumer.get("columns", [])):
+            if table and name not in table and name not in contract.spec["schema"]["properties"]:
+                words = f"{who} writes it, and it does not exist"
+                yield violation(name, "consumers", None, words, None, (*place, "columns", number))
             if automatic.get(name) or (name in table and not table[name].is_updatable):
                 words = f"{who} writes it, and it is {'generated always' if automatic.get(name) else 'not updatable'}"
                 yield violation(name, "consumers", None, words, None, (*place, "columns", number))

@@ -116,7 +116,7 @@ def compare_sides(
         owners={name: contract.spec["owner"] for name, contract in base.contracts.items()},
         head_names=head_names,
         untried_queries=tuple(find_untried_queries(head.contracts, *verdicts)),
-        read_columns=find_read_columns(head.contracts, head.consumer_state.verdicts),
+        read_columns=find_read_columns(head.contracts, base.consumer_state.verdicts, head.consumer_state.verdicts),
     )
 
 

@@ -63,8 +63,14 @@ def _render_refusal(refusal: Refusal) -> str:
     return f"the base refuses it: {refusal.message} (SQL state {refusal.sql_state})"
 
 
-def find_read_columns(contracts: Mapping[str, Contract], verdicts: Verdicts) -> dict[str, tuple[str, ...]]:
-    """The columns of each contract's table that queries read, also those of other contracts; without unread tables."""
+def find_read_columns(
+    contracts: Mapping[str, Contract], before: Verdicts, after: Verdicts
+) -> dict[str, tuple[str, ...]]:
+    """The columns of each contract's table that queries read, also those of other contracts; without unread tables.
+
+    A query that is refused now counts with what it read `before`.
+    """
+    verdicts = {**before, **{key: verdict for key, verdict in after.items() if not verdict.refusal}}
     columns: dict[TableName, set[str]] = {}
     for contract in contracts.values():
         for query in contract.queries:
