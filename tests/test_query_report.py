@@ -174,6 +174,7 @@ class TestReadersQueries(QueryReportTestCase):
         self.assertEqual((violation.column_name, violation.is_earlier), ("queries/more.sql", False))
         self.assertIsNone(violation.cause)
         self.assertIn("Write the migration that lets queries/more.sql work,", render_text(report))
+        self.assertIn("Or correct the query, if", render_text(report))
         self.write_queries(training="select caption from object_images")
         text = render_text(self.report()[1])
         self.assertIn("Write the migration", text)

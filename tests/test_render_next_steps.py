@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
+from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
@@ -76,6 +77,7 @@ EDIT = violations(
     ),
 )
 RETYPED = violations(example_violation(cause=CAUSE))
+UNIQUE_GONE = violations(example_violation(column_name=WHOLE_TABLE, key="unique[0]", cause=CAUSE))
 NOT_ALLOWED = violations(example_violation(column_name="size", key="additionalColumns", found="size", cause=CAUSE))
 DROPPED = violations(missing_column("caption", cause=CAUSE), changes=(schema_change("removed", "caption"),))
 DROPPED_TABLE = replace(
@@ -181,6 +183,7 @@ class TestNextSteps(unittest.TestCase):
     def test_each_way_to_break_a_promise_has_its_own_way_to_keep_it(self) -> None:
         for report, step in (
             (RETYPED, "Leave object_images.object_id as promised, and put the change beside it, into a new column."),
+            (UNIQUE_GONE, "Leave public.object_images as promised, and put the change into a new table."),
             (NOT_ALLOWED, "Put object_images.size into another table: the contract allows no other columns."),
             (DROPPED, "Keep object_images.caption until all consumers have moved."),
             (DROPPED_TABLE, "Keep public.object_images until all consumers have moved."),

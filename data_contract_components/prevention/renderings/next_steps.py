@@ -46,6 +46,10 @@ class _Case:
         return self.finding.key == "table_name"
 
     @property
+    def is_column(self) -> bool:
+        return self.query_name is None and self.finding.column_name != WHOLE_TABLE
+
+    @property
     def query_name(self) -> str | None:
         return cut(self.finding.column_name) if self.finding.violation.query else None
 
@@ -145,7 +149,9 @@ def _find_steps_of_breaking(all_cases: Sequence[_Case], report: ContractReport) 
         new = "into a new column, or a new table with a contract of its own"
         steps.append(f"Keep {_join(columns)}, and put the change beside it, {new}.")
     changed = [case for case in cases if case.situation == "changed"]
-    if columns := [case.name for case in changed if case.query_name is None]:
+    if tables := [case.name for case in changed if case.finding.column_name == WHOLE_TABLE]:
+        steps.append(f"Leave {_join(tables)} as promised, and put the change into a new table.")
+    if columns := [case.name for case in changed if case.is_column]:
         steps.append(f"Leave {_join(columns)} as promised, and put the change beside it, into a new column.")
     if columns := names("not writable"):
         way = "a default or allow NULL where they do not write it, and keep it writable where they do"
@@ -178,13 +184,14 @@ def _find_steps_of_promised(cases: Sequence[_Case], report: ContractReport) -> t
     text = ", and ".join(part.format(_join(names)) for part, names in parts.items() if names)
     changes = report.comparison.contract_changes if report.comparison else ()
     new = {change.contract_name for change in changes if (change.json_path, change.kind) == ("$", "added")}
+    wrong = "query" if all(case.query_name for case in cases) else "contract"
     are_new_tables = all(case.is_table and case.contract.contract_name in new for case in cases)
     return (
         (f"Write the migration that {text}, in this pull request. The check passes when the table is as promised.",),
         'Or, if the table is to come later, give the contract the "status" "draft" until then (in spec-version 1.1.0 '
         "or newer): it then fails nothing."
         if are_new_tables
-        else "Or correct the contract, if the table is right as it is.",
+        else f"Or correct the {wrong}, if the table is right as it is.",
     )
 
 
