@@ -37,7 +37,6 @@ COMMENT_CHARACTERS = 60_000
 SUMMARY_CHARACTERS = 240_000
 LOG_CHARACTERS = 20_000
 LINKED_CHARACTERS = 1000
-SHOWN_ROWS = 30
 SHOWN_CONSUMERS = 10
 VIOLATIONS_HEAD = "❌ Data contract violations detected:"
 NOT_CHECKED_HEAD = "⚠️ Data contracts could not be checked:"
@@ -149,7 +148,7 @@ def _render_contract(contract: CheckedContract | BrokenPromise, report: Contract
         f"Owner: **{escape(contract.owner.name)}**, {_render_contacts(contract.owner)}",
         words.NOT_BUILT if is_not_built else "",
         _render_table(contract, words.find_findings(contract), run),
-        *(_render_query(finding, run) for finding in words.find_findings(contract)[:SHOWN_ROWS]),
+        *(_render_query(finding, run) for finding in words.find_findings(contract)[: words.SHOWN_LINES]),
         _render_consumers(contract.consumers) if isinstance(contract, CheckedContract) else "",
         _render_message(message),
     ]
@@ -168,7 +167,7 @@ def _render_weaker(changes: Sequence[ContractChange], report: ContractReport, ru
     blocks = [
         f"### {code(first.contract_name)}, {'deleted' if first.deletes_contract else 'loosened'}",
         f"Owner: **{escape(first.owner_name)}**, {escape(first.owner_email)}",
-        "" if first.deletes_contract else "\n".join(_cut_list(lines)),
+        "" if first.deletes_contract else "\n".join(words.cut_list(lines)),
         _render_consumers(consumers[0]) if consumers else "",
         _render_message(render_question(changes, _render_links(report, run))),
     ]
@@ -200,7 +199,7 @@ def _render_consumers(consumers: Sequence[Consumer]) -> str:
         if consumer.columns:
             line += f" ({', '.join(code(name) for name in consumer.columns[:SHOWN_CONSUMERS])})"
         lines.append(line)
-    return "\n".join(["Consumers:", "", *_cut_list(lines, SHOWN_CONSUMERS)]) if lines else ""
+    return "\n".join(["Consumers:", "", *words.cut_list(lines, SHOWN_CONSUMERS)]) if lines else ""
 
 
 def _render_table(contract: ReportedContract, findings: list[words.Finding], run: Run | None) -> str:
@@ -211,7 +210,7 @@ def _render_table(contract: ReportedContract, findings: list[words.Finding], run
     head += [words.render_line_label(contract)] if has_line else []
     head += ["broken by"] if has_cause else []
     rows = [head, ["---"] * len(head)]
-    for finding in findings[:SHOWN_ROWS]:
+    for finding in findings[: words.SHOWN_LINES]:
         row = [
             code(finding.column_name),
             code(finding.key),
@@ -224,8 +223,8 @@ def _render_table(contract: ReportedContract, findings: list[words.Finding], run
             row.append("the base" if finding.violation.is_earlier else _render_call(finding.violation.cause, run))
         rows.append(row)
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    if len(findings) > SHOWN_ROWS:
-        lines.append(f"\n… and {len(findings) - SHOWN_ROWS} more of this contract.")
+    if len(findings) > words.SHOWN_LINES:
+        lines.append(f"\n… and {len(findings) - words.SHOWN_LINES} more of this contract.")
     return "\n".join(lines)
 
 
@@ -284,7 +283,7 @@ def _render_comparison(report: ContractReport, comparison: Comparison, run: Run 
         _render_list("New tables without a contract", map(str, new_tables)),
     ]
     if comparison.changes:
-        calls = [(str(change), _render_call(change.place, run)) for change in comparison.changes[:SHOWN_ROWS]]
+        calls = [(str(change), _render_call(change.place, run)) for change in comparison.changes[: words.SHOWN_LINES]]
         lines = [f"- {escape(text)}{call and f', {call}'}" for text, call in calls]
         title = f"{words.count(comparison.changes, 'schema change')} since {escape(comparison.short_commit)}"
         parts.append(_render_details(title, "\n".join(lines)))
@@ -292,12 +291,8 @@ def _render_comparison(report: ContractReport, comparison: Comparison, run: Run 
 
 
 def _render_list(title: str, texts: Iterable[str]) -> str:
-    lines = _cut_list([f"- {escape(text)}" for text in texts])
+    lines = words.cut_list([f"- {escape(text)}" for text in texts])
     return "\n".join([f"**{title}**", "", *lines]) if lines else ""
-
-
-def _cut_list(lines: list[str], shown: int = SHOWN_ROWS) -> list[str]:
-    return lines if len(lines) <= shown else [*lines[:shown], f"- and {len(lines) - shown} more"]
 
 
 def _render_log(log: str) -> str:

@@ -16,7 +16,6 @@ from data_contract_components.prevention.renderings import words
 from data_contract_components.prevention.renderings.words import Finding, Situation
 
 SHOWN_NAMES = 5
-SHOWN_LINES = 30
 # In these, a migration of this checkout breaks a promise that was kept.
 BREAKING: tuple[Situation, ...] = ("renamed", "dropped", "changed", "not allowed", "not writable")
 
@@ -323,8 +322,7 @@ def render_question(changes: Sequence[ContractChange], links: Sequence[str] = ()
 def _render_mail(
     email: str, name: str, subject: str, first: str, items: Sequence[str], last: str, links: Sequence[str]
 ) -> str:
-    lines = [f"- {cut(item)}" for item in items[:SHOWN_LINES]]
-    lines += [f"- and {len(items) - SHOWN_LINES} more"] if len(items) > SHOWN_LINES else []
+    lines = words.cut_list([f"- {cut(item)}" for item in items])
     head = [f"To: {cut(email)}", f"Subject: {subject}", "", f"Hello {cut(name)},", ""]
     return "\n".join([*head, first, *lines, "", last, *(["", *links] if links else [])])
 

@@ -18,6 +18,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
 )
 
 SHOWN_TABLES = 20
+SHOWN_LINES = 30
 # Instead of the values, if a whole column or table is missing or not allowed.
 EXPECTED_WORDS = {
     "column_name": "present",
@@ -125,6 +126,11 @@ def find_query_notes(contract: CheckedContract) -> list[str]:
     return notes + [
         f"could not try query {query.name} of {query.consumer}: {query.reason}" for query in contract.untried_queries
     ]
+
+
+def cut_list(lines: list[str], shown: int = SHOWN_LINES) -> list[str]:
+    """The first lines, and how many more there are."""
+    return lines if len(lines) <= shown else [*lines[:shown], f"- and {len(lines) - shown} more"]
 
 
 def render_place(path: str, line: int | None) -> str:
