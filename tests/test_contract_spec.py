@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, cast
 
+from data_contract_components.contract_definition.contract_files import find_problems_between, get_data_contract_specs
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
 from data_contract_components.contract_definition.spec_problems import (
     SCHEMA_DIRECTORY,
@@ -14,7 +15,6 @@ from data_contract_components.contract_definition.spec_problems import (
 )
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
-from data_contract_components.detection._get_data_contract_specs import find_problems_between, get_data_contract_specs
 from data_contract_components.detection._table_contract import generate_contract_spec
 from tests import BINARIES, read_data, start_server
 from tests.contracts import ContractsTestCase, chapters_head, chapters_spec

@@ -11,14 +11,14 @@ from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from data_contract_components.contract_definition._json_text import render_json_path
+from data_contract_components.contract_definition.contract_files import (
+    NAME_ENDING,
+    find_problems_between,
+)
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
 from data_contract_components.contract_definition.spec_problems import find_spec_problems
 from data_contract_components.detection._described_tables import DescribedTable, NoContractError
 from data_contract_components.detection._get_data_catalog import CatalogColumn
-from data_contract_components.detection._get_data_contract_specs import (
-    NAME_ENDING,
-    find_problems_between,
-)
 from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.escaping import CONTROLS
 

@@ -12,6 +12,12 @@ from typing import Any, cast
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition._json_text import render_json, render_json_path
+from data_contract_components.contract_definition.contract_files import (
+    NAME_ENDING,
+    find_problems_between,
+    get_data_contract_specs,
+    read_contract,
+)
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, TableName
 from data_contract_components.contract_definition.spec_problems import (
     ANY_DATABASE,
@@ -27,12 +33,6 @@ from data_contract_components.detection._described_tables import (
     get_described_tables,
 )
 from data_contract_components.detection._get_data_catalog import TABLE_KEY, CatalogColumn, get_table_names
-from data_contract_components.detection._get_data_contract_specs import (
-    NAME_ENDING,
-    find_problems_between,
-    get_data_contract_specs,
-    read_contract,
-)
 from data_contract_components.detection._new_contracts import (
     Choices,
     make_drafts,
