@@ -32,6 +32,14 @@ class Owner(TypedDict):
     name: str
     email: str
     channel: NotRequired[str]
+    github: NotRequired[str]
+
+
+class WaiverSpec(TypedDict):
+    clause: str
+    reason: str
+    agreedBy: str
+    until: str
 
 
 class Consumer(TypedDict):
@@ -89,7 +97,9 @@ ContractSpec = TypedDict(
         "consumers": NotRequired[list[Consumer]],
         "status": NotRequired[Literal["draft", "active", "deprecated", "retired"]],
         "sunset": NotRequired[str],
+        "noticeDays": NotRequired[int],
         "replacedBy": NotRequired[str],
+        "waivers": NotRequired[list[WaiverSpec]],
         "schema": TableSchema,
     },
 )
