@@ -1,5 +1,7 @@
-"""How a command ends: its exit status, and the escaping of what it prints. Needs Python only."""
+"""What commands have in common: an option, exit status, and the escaping of what they print. Needs Python only."""
 
+import argparse
+import datetime
 import functools
 import io
 import os
@@ -36,6 +38,16 @@ class EscapedOutput:
 def write_escaped(text: str) -> None:
     """Writes `text` to standard output as it is: the caller has escaped it."""
     getattr(sys.stdout, "unescaped", sys.stdout).write(text)
+
+
+def add_today(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for trying out what a later day brings."""
+    parser.add_argument(
+        "--today",
+        type=datetime.date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        help="check as on another day, to try out what a sunset or the end of a waiver brings",
+    )
 
 
 def command(state_if_stopped: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

@@ -1,4 +1,5 @@
 import copy
+import datetime
 import json
 import unittest
 from pathlib import Path
@@ -153,6 +154,9 @@ class TestFindClauseChanges(unittest.TestCase):
         self.assertEqual([kind for *_, kind in find_clause_changes(base, head)], ["loosened"])
 
 
+TODAY = datetime.date(2026, 6, 1)
+
+
 def contracts(**specs: Any) -> dict[str, Contract]:
     return {name: Contract(spec, Path(f"{name}.json"), json.dumps(spec, indent=2)) for name, spec in specs.items()}
 
@@ -161,7 +165,7 @@ class TestFindContractChanges(unittest.TestCase):
     def test_the_line_is_that_of_the_clause_or_of_what_contained_it(self) -> None:
         base, head = spec_with(path_of("is_nullable"), False), spec_with("doc", "Other.")
         text = json.dumps(head, indent=2)
-        wording, removed = find_contract_changes(contracts(a=base), contracts(a=head))
+        wording, removed = find_contract_changes(contracts(a=base), contracts(a=head), TODAY)
         lines = text.splitlines()
         self.assertIn('"doc"', lines[(wording.place.line or 0) - 1])
         self.assertIn('"constraints"', lines[(removed.place.line or 0) - 1])
@@ -170,7 +174,7 @@ class TestFindContractChanges(unittest.TestCase):
 
     def test_the_owner_is_that_of_the_base(self) -> None:
         head = spec_with("owner", {"name": "Nobody", "email": "no@museum.org"})
-        changes = find_contract_changes(contracts(a=spec_with()), contracts(a=head))
+        changes = find_contract_changes(contracts(a=spec_with()), contracts(a=head), TODAY)
         self.assertEqual({change.owner_email for change in changes}, {"data-eng@museum.org"})
 
     def test_it_is_known_whether_the_contract_of_the_base_was_binding(self) -> None:
@@ -183,16 +187,16 @@ class TestFindContractChanges(unittest.TestCase):
             (draft, {}, False),
             (expired, {}, False),
         ):
-            (change,) = find_contract_changes(contracts(a=base), contracts(**head))
+            (change,) = find_contract_changes(contracts(a=base), contracts(**head), TODAY)
             self.assertEqual(change.was_binding, was_binding, change)
 
     def test_whole_contracts_are_added_removed_and_renamed(self) -> None:
         other = spec_with("name", "other")
-        changes = find_contract_changes(contracts(a=spec_with()), contracts(b=other))
+        changes = find_contract_changes(contracts(a=spec_with()), contracts(b=other), TODAY)
         self.assertEqual(
             [(c.contract_name, c.kind, c.place.line) for c in changes], [("a", "removed", None), ("b", "added", 1)]
         )
-        (change,) = find_contract_changes(contracts(a=other), contracts(b=other))
+        (change,) = find_contract_changes(contracts(a=other), contracts(b=other), TODAY)
         self.assertEqual((change.contract_name, change.kind, change.place.line), ("b", "metadata", 1))
 
 

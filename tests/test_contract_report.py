@@ -11,6 +11,7 @@ from unittest import mock
 
 import jsonschema_rs
 
+from data_contract_components.contract_definition.contract_spec import get_today
 from data_contract_components.prevention.contract_report import contract_report, get_contract_report
 from data_contract_components.prevention.contract_report.contract_report import (
     VALUE_LEVELS,
@@ -189,7 +190,7 @@ class TestFromJson(unittest.TestCase):
 class TestReportOfADatabase(DatabaseTestCase):
     def test_every_report_is_valid(self) -> None:
         with settings_of(museum_project()), mock.patch.dict(os.environ, DATABASE_URL=self.url):
-            broken = get_contract_report.get_contract_report()
+            broken = get_contract_report.get_contract_report(get_today())
         # The contract names another database.
         self.assertEqual(broken.outcome, "violations")
         not_compared = add_changes(dataclasses.replace(broken, outcome="passed"), "nosuch", "fail")

@@ -135,7 +135,7 @@ class TestReport(DatabaseTestCase, ProjectTestCase):
         self.assertEqual((status, "contract_report.json" in output), (2, True))
         self.assertEqual(self.report("--format", "html")[0], 2)
         self.assertIn(
-            "--base, --migrate and --not-checked are for a check",
+            "--base, --today, --migrate and --not-checked are for a check",
             self.report("--from", "contract_report.json", "--base", "main")[1],
         )
 

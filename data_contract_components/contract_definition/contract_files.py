@@ -17,6 +17,7 @@ from data_contract_components.contract_definition.spec_problems import (
     SpecProblem,
     find_spec_problems,
 )
+from data_contract_components.contract_definition.waivers import find_waiver_problems
 from data_contract_components.settings import get_settings
 
 NAME_ENDING = "_contract_spec.json"
@@ -137,7 +138,7 @@ def read_contract(
         spec = json.loads(text, object_pairs_hook=read_object, parse_constant=refuse_constant, parse_float=read_float)
         if "\\ud" in text.lower():
             json.dumps(spec, ensure_ascii=False).encode()  # half a surrogate pair can be escaped, and is no character
-        problems = find_spec_problems(spec)
+        problems = find_spec_problems(spec) or find_waiver_problems(spec)
     except json.JSONDecodeError as error:
         return None, [SpecProblem(file, error.lineno, None, f"is not valid JSON: {error.msg}, column {error.colno}")]
     except UnicodeError as error:

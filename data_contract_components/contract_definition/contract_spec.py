@@ -105,6 +105,11 @@ ContractSpec = TypedDict(
 )
 
 
+def get_today() -> datetime.date:
+    """The day in UTC."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
 def get_enforcement(spec: ContractSpec, today: datetime.date) -> Enforcement:
     """Whether a violation of the contract fails the check, is only reported, or is not looked for."""
     match spec.get("status", "active"):
@@ -185,7 +190,7 @@ class NoBindingContractError(DataContractError):
 
 def ensure_a_contract_binds(contracts: Mapping[str, Contract], today: datetime.date | None = None) -> None:
     """Raises: NoBindingContractError where no contract can fail the check; `today` None is the day in UTC."""
-    today = today or datetime.datetime.now(datetime.UTC).date()
+    today = today or get_today()
     if all(get_enforcement(contract.spec, today) != "binding" for contract in contracts.values()):
         reasons = {
             name: "past its sunset, " + contract.spec["sunset"]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from data_contract_components.contract_definition.contract_spec import Contract
+from data_contract_components.command import add_today
+from data_contract_components.contract_definition.contract_spec import Contract, get_today
 from data_contract_components.detection._consumer_queries import ConsumerState, get_consumer_state
 from data_contract_components.detection._current_state import CurrentState, read_current_state
 from data_contract_components.detection._get_data_catalog import get_data_catalog
@@ -17,8 +18,8 @@ from data_contract_components.detection._get_data_contract_specs import get_data
 class ContractDetector:
     """Contracts, catalog and what the database says of consumers; the project's where they are not given.
 
-    With a catalog alone, consumers are not looked at. `today` decides whether a deprecated contract still binds; None
-    is the day in UTC.
+    With a catalog alone, consumers are not looked at. `today` decides whether a deprecated contract or a waiver still
+    counts; None is the day in UTC.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class ContractDetector:
         today: datetime.date | None = None,
     ) -> None:
         self.contracts = get_data_contract_specs() if contracts is None else contracts
-        self.today = today or datetime.datetime.now(datetime.UTC).date()
+        self.today = today or get_today()
         if catalog_df is not None:
             self.catalog_df = catalog_df
         if catalog_df is not None or consumer_state is not None:
@@ -54,7 +55,8 @@ def run_detector(
     Raises: DataContractError, as read_current_state.
     """
     epilog = "Exit status: 0 nothing wrong; 1 violations; 2 could not check."
-    argparse.ArgumentParser(description=description, epilog=epilog).parse_args(arguments)
-    findings = detect(read_current_state())
+    parser = argparse.ArgumentParser(description=description, epilog=epilog)
+    add_today(parser)
+    findings = detect(read_current_state(parser.parse_args(arguments).today))
     print("\n".join(findings) if findings else "nothing wrong")
     return 1 if findings else 0

@@ -5,6 +5,7 @@ python -m data_contract_components.detection._get_data_migration_changes --base 
 
 import argparse
 import dataclasses
+import datetime
 import json
 import sys
 from dataclasses import replace
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from data_contract_components.command import command
-from data_contract_components.contract_definition.contract_spec import Contract
+from data_contract_components.command import add_today, command
+from data_contract_components.contract_definition.contract_spec import Contract, get_today
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.data_assets._migrations import Migrations
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
@@ -35,13 +36,17 @@ LINE_CHARACTERS = 1000
 
 
 def get_data_migration_changes(
-    base: str, settings: Settings | None = None, *, has_checked_database: bool = False
+    base: str,
+    settings: Settings | None = None,
+    *,
+    has_checked_database: bool = False,
+    today: datetime.date | None = None,
 ) -> MigrationComparison:
     """What the working tree, uncommitted edits included, changes since it parted from `base`, a git ref.
 
     The migrations of both run in scratch databases on the server of database_url(); the checked database is not
     changed. With `has_checked_database`, the migrations of this checkout have built that one too, and it is also read:
-    a revision can break there a promise that it keeps elsewhere.
+    a revision can break there a promise that it keeps elsewhere. `today` None is the day in UTC.
     Raises: ComparisonError; InvalidContractSpecError of this checkout's contracts; DatabaseUnavailableError.
     """
     settings = settings or get_settings()
@@ -76,6 +81,7 @@ def get_data_migration_changes(
         Side(base_contracts, traces[0], *states[0], base_migrations.paths),
         Side(head_contracts, traces[1], *states[1], head_migrations.paths, new_texts),
         get_data_catalog(tables=tables) if has_checked_database else None,
+        today or get_today(),
     )
 
 
@@ -141,6 +147,7 @@ def _get_sections(comparison: MigrationComparison) -> dict[str, list[str]]:
             str(change) for change in comparison.contract_changes if not change.adds_contract
         ],
         "Contracts that this checkout breaks": list(map(render_finding, comparison.violations)),
+        "Broken for a while, which was agreed": list(map(render_finding, comparison.waived_violations)),
         "Loosened contracts whose old promises are broken": list(map(render_finding, comparison.broken_promises)),
         "Contracts that the base breaks too": list(map(render_finding, comparison.earlier_violations)),
     }
@@ -176,9 +183,10 @@ def main(arguments: list[str] | None = None) -> int:
         default="fail",
         help="whether a contract that is loosened together with its table fails (default: %(default)s)",
     )
+    add_today(parser)
     options = parser.parse_args(arguments)
     try:
-        comparison = get_data_migration_changes(options.base)
+        comparison = get_data_migration_changes(options.base, today=options.today)
     except DataContractError as error:
         print(f"could not compare: {error}", file=sys.stderr)
         return 2

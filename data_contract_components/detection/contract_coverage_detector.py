@@ -6,6 +6,7 @@ import pandas as pd
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_spec import get_enforcement
+from data_contract_components.contract_definition.waivers import TABLE_CLAUSE, find_waivers
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
 from data_contract_components.detection._current_state import CurrentState
 from data_contract_components.detection._get_data_catalog import TABLE_KEY
@@ -16,11 +17,12 @@ class ContractCoverageDetector(ContractDetector):
     """Finds the tables under contract that the catalog does not have."""
 
     def get_contract_spec_coverage(self) -> list[TableKey]:
-        """The table of each contract that binds, in the order of the contracts."""
+        """The table of each contract that binds and that it may not be missing from, in the order of the contracts."""
         return [
             get_table_key(contract.spec)
             for contract in self.contracts.values()
             if get_enforcement(contract.spec, self.today) == "binding"
+            and not ((waiver := find_waivers(contract.spec, self.today).get(TABLE_CLAUSE)) and waiver.is_valid)
         ]
 
     def detect_coverage_in_data_catalog(self) -> list[str]:

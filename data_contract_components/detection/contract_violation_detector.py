@@ -1,14 +1,15 @@
 """Step 5 of the flow, for columns: where the catalog is not what the contracts say."""
 
+import datetime
 import functools
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition._json_text import render_difference, render_value
+from data_contract_components.contract_definition._json_text import render_difference, render_json_path, render_value
 from data_contract_components.contract_definition.contract_spec import (
     ELEMENT_PREFIX,
     WHOLE_TABLE,
@@ -17,10 +18,18 @@ from data_contract_components.contract_definition.contract_spec import (
     Enforcement,
     JsonPath,
     TableName,
+    find_clauses,
     get_enforcement,
 )
-from data_contract_components.contract_definition.spec_problems import ANY_DATABASE
+from data_contract_components.contract_definition.spec_problems import ANY_DATABASE, SpecProblem
 from data_contract_components.contract_definition.table_lists import strip_index
+from data_contract_components.contract_definition.waivers import (
+    TABLE_CLAUSE,
+    UNNEEDED,
+    Waiver,
+    find_unneeded_waivers,
+    find_waivers,
+)
 from data_contract_components.detection._consumer_queries import ConsumerState, Refusal, find_failed_query, get_key
 from data_contract_components.detection._contract_detector import ContractDetector, run_detector
 from data_contract_components.detection._current_state import CurrentState
@@ -29,6 +38,7 @@ from data_contract_components.detection._get_data_contract_specs import get_tabl
 from data_contract_components.detection._table_constraints import find_broken_clauses
 from data_contract_components.detection.failed_query import FailedQuery
 from data_contract_components.detection.migration_changes.changes import Place, SchemaChange
+from data_contract_components.errors import DataContractError
 
 # The keys of a contract's column, in the order in which they are compared.
 COMPARED_KEYS = ("data_type", *CONSTRAINT_COLUMNS)
@@ -63,7 +73,8 @@ class Violation:
 
     A consumer's `query` that is refused has the key "queries", one that gives other columns "resultColumns", and both
     have its name in place of a column's; a column that a writer does not write as it has to has the key "consumers".
-    `json_path` is then where the contract has it. Only the comparison with the base knows the `cause`.
+    `json_path` is where the contract has the clause. While its `waiver` is valid, the violation fails nothing.
+    Only the comparison with the base knows the `cause`.
     """
 
     contract_name: str
@@ -77,6 +88,11 @@ class Violation:
     json_path: JsonPath | None = None
     query: FailedQuery | None = None
     cause: SchemaChange | Place | None = None
+    waiver: Waiver | None = None
+
+    @property
+    def is_waived(self) -> bool:
+        return self.waiver is not None and self.waiver.is_valid
 
     def __str__(self) -> str:
         if self.key == "resultColumns" and self.query:
@@ -99,7 +115,16 @@ class Violation:
 
 def render_finding(violation: Violation) -> str:
     """The violation on one line, with its contract, table and column."""
-    return f"{violation.contract_name}, {violation.table_name}.{violation.column_name}: {violation}"
+    text = f"{violation.contract_name}, {violation.table_name}.{violation.column_name}: {violation}"
+    return f"{text}; {violation.waiver}" if violation.waiver else text
+
+
+class UnneededWaiverError(DataContractError):
+    """Waivers are for clauses that are kept; each of `problems` says which lines to delete."""
+
+    def __init__(self, problems: Sequence[SpecProblem]) -> None:
+        super().__init__("\n".join([f"{UNNEEDED}:", *map(str, problems)]))
+        self.problems = problems
 
 
 class ContractViolationDetector(ContractDetector):
@@ -134,13 +159,18 @@ class ContractViolationDetector(ContractDetector):
                 "contract_name": violation.contract_name,
                 "table_name": violation.table_name,
                 "column_name": violation.column_name,
-                "violations": str(violation) + _render_place(violation.query),
+                "violations": str(violation)
+                + _render_place(violation.query)
+                + (f"; {violation.waiver}" if violation.waiver else ""),
             }
             for violation in self.find_violations("binding")
         ]
 
-    def find_violations(self, *enforcements: Enforcement) -> list[Violation]:
-        """The violations of the contracts with one of these enforcements, in the same order."""
+    def find_violations(self, *enforcements: Enforcement | Literal["waived"]) -> list[Violation]:
+        """The violations of the contracts with one of these enforcements, in the same order.
+
+        Those that a waiver excuses are not "binding" but "waived".
+        """
         columns: dict[str, list[ContractColumn]] = {name: [] for name in self.contracts}
         for column in self.transform_contract_specs_to_catalog_format():
             columns[column.contract_name].append(column)
@@ -148,14 +178,54 @@ class ContractViolationDetector(ContractDetector):
         for found in self.catalog_columns:
             table = tables.setdefault((found.table_schema, found.table_name), {})
             table[found.column_name] = found
+        violations: list[Violation] = []
+        for contract_name, contract in self.contracts.items():
+            enforcement = get_enforcement(contract.spec, self.today)
+            if enforcement == "unchecked":
+                continue
+            broken = _find_violations(contract_name, contract, columns[contract_name], tables, self.consumer_state)
+            for violation in locate(broken, contract, self.today, is_table_missing=contract.table not in tables):
+                is_excused = enforcement == "binding" and violation.is_waived
+                if ("waived" if is_excused else enforcement) in enforcements:
+                    violations.append(violation)
+        return violations
+
+    def find_unneeded_waivers(self) -> list[SpecProblem]:
+        """The waivers of clauses that are kept, of the contracts that bind."""
+        violations = self.find_violations("binding", "waived")
+        # Of another database, nothing else was compared.
+        others = {violation.contract_name for violation in violations if violation.key == "table_catalog"}
+        used = {(violation.contract_name, violation.waiver.clause) for violation in violations if violation.waiver}
         return [
-            violation
+            SpecProblem(contract.path, contract.find_line(json_path), render_json_path(json_path), message)
             for contract_name, contract in self.contracts.items()
-            if get_enforcement(contract.spec, self.today) in enforcements
-            for violation in _find_violations(
-                contract_name, contract, columns[contract_name], tables, self.consumer_state
+            if contract_name not in others and get_enforcement(contract.spec, self.today) == "binding"
+            for json_path, message in find_unneeded_waivers(
+                contract, {clause for name, clause in used if name == contract_name}
             )
         ]
+
+    def ensure_waivers_are_needed(self) -> None:
+        """Raises: UnneededWaiverError where a waiver is for a clause that is kept."""
+        if problems := self.find_unneeded_waivers():
+            raise UnneededWaiverError(problems)
+
+
+def locate(
+    violations: Iterable[Violation], contract: Contract, today: datetime.date, *, is_table_missing: bool = False
+) -> Iterator[Violation]:
+    """The violations of a contract, each with the JSON path of its clause, and with its waiver if there is one."""
+    clauses: dict[tuple[str, str], JsonPath] = {}
+    waivers = find_waivers(contract.spec, today)
+    for violation in violations:
+        clauses = clauses or {(c.column_name, c.key): c.json_path for c in find_clauses(contract.spec)}
+        is_extra = violation.key == "additionalColumns"
+        key = (WHOLE_TABLE if is_extra else violation.column_name, violation.key)
+        json_path = violation.json_path or clauses[key]
+        waiver = waivers.get(render_json_path(json_path))
+        if waiver is None and is_table_missing and violation.key == "column_name":
+            waiver = waivers.get(TABLE_CLAUSE)
+        yield replace(violation, json_path=json_path, waiver=waiver)
 
 
 def _render_place(query: FailedQuery | None) -> str:
@@ -255,7 +325,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _detect(state: CurrentState) -> list[str]:
-    return [render_finding(v) for v in ContractViolationDetector(*state).find_violations("binding")]
+    detector = ContractViolationDetector(*state)
+    findings = [render_finding(violation) for violation in detector.find_violations("binding")]
+    if not findings:
+        detector.ensure_waivers_are_needed()
+    return findings
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from data_contract_components.command import command, render_error, write_escaped
+from data_contract_components.command import add_today, command, render_error, write_escaped
+from data_contract_components.contract_definition.contract_spec import get_today
 from data_contract_components.detection.migration_changes.changes import LOOSENED, Place
 from data_contract_components.errors import DataContractError, MigrationError, SettingsError
 from data_contract_components.escaping import hide_passwords
@@ -61,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="REF",
         help="with --base, in a pull request's merge: its last commit; lines are of that commit",
     )
+    add_today(parser)
     parser.add_argument("--migrate", action="store_true", help="apply the migrations to the database first")
     parser.add_argument(
         "--not-checked", metavar="REASON", help="check nothing; the report has the reason, and the errors in --log"
@@ -70,8 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, metavar="FILE", help="with --from (default: standard output)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="the tests' output for the summary, or what failed")
     options = parser.parse_args(arguments)
-    if options.source and (options.base is not None or options.migrate or options.not_checked is not None):
-        parser.error("--base, --migrate and --not-checked are for a check; --from renders an earlier report")
+    if options.source and (
+        options.base is not None or options.today or options.migrate or options.not_checked is not None
+    ):
+        parser.error("--base, --today, --migrate and --not-checked are for a check; --from renders an earlier report")
     if options.source:
         return _render_file(options)
     if options.format != "text" or options.output or (options.log and options.not_checked is None):
@@ -102,15 +106,16 @@ def _check(options: argparse.Namespace) -> ContractReport:
         from data_contract_components.prevention.contract_report.pull_request_changes import add_changes
     except Exception as error:  # noqa: BLE001 - the report has the reason
         return ContractReport(COULD_NOT_CHECK, render_error(error))
+    today = options.today or get_today()
     try:
         get_settings()
         if options.migrate:
             migrate()
-        report = get_contract_report()
+        report = get_contract_report(today)
     except Exception as error:  # noqa: BLE001 - the report has the reason
         place = Place(error.path, error.line, error.revision) if isinstance(error, MigrationError) else None
         report = ContractReport(COULD_NOT_CHECK, render_error(error), place)
-    return report if options.base is None else add_changes(report, options.base, options.loosened, options.head)
+    return report if options.base is None else add_changes(report, options.base, options.loosened, options.head, today)
 
 
 def _get_directory() -> Path:

@@ -4,7 +4,6 @@ python -m data_contract_components.detection.contract_mutation_score [CONTRACT_D
 """
 
 import argparse
-import datetime
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition.contract_spec import Contract, find_clauses, get_enforcement
+from data_contract_components.contract_definition.contract_spec import (
+    Contract,
+    find_clauses,
+    get_enforcement,
+    get_today,
+)
 from data_contract_components.data_assets._migrations import Migrations
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB, database_url
 from data_contract_components.data_assets._scratch_databases import ScratchDatabases
@@ -66,7 +70,7 @@ def _scratch_database() -> Iterator[str]:
 
 
 def _print_verdicts(database: PostgresDB, contracts: dict[str, Contract], is_in_place: bool) -> list[Verdict]:
-    today = datetime.datetime.now(datetime.UTC).date()
+    today = get_today()
     all_verdicts: list[Verdict] = []
     [(database_name,)] = database.get_rows("select pg_catalog.current_database()::text")
     table_catalog = None if is_in_place else database_name

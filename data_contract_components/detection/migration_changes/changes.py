@@ -10,6 +10,7 @@ from data_contract_components.escaping import cut
 VALUE_CHARACTERS = 40
 # Of a column of a contract, or of one of its clauses.
 COLUMN_PATH = re.compile(r"\$\.schema\.properties\.(?P<column>[^.]+)(\.constraints\.(?P<key>[^.]+))?")
+WAIVER_KEYS = ("clause", "until", "agreedBy", "reason")
 Kind = Literal["tightened", "loosened", "added", "removed", "metadata"]
 # Whether a contract that was loosened together with its table fails the check, or is only reported.
 Loosened = Literal["fail", "report"]
@@ -128,6 +129,8 @@ class ContractChange:
             if self.kind == "added":
                 return f"{column}: {key} is now promised: {_cut_value(self.after)}"
             return f"{column}: {key} {self.kind}, {before}, {after}"
+        if self.json_path.startswith("$.waivers[") and isinstance(self.after, dict):
+            return f"has a new waiver, {', '.join(_cut_value(self.after.get(key)) for key in WAIVER_KEYS)}"
         match self.kind:
             case "added":
                 words = "is new" if is_whole else f"added, {after}"

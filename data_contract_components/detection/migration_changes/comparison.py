@@ -9,7 +9,11 @@ import pandas as pd
 from data_contract_components.contract_definition.contract_spec import Contract, Owner, TableName, get_enforcement
 from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.detection._consumer_queries import ConsumerState, Verdict, get_key
-from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
+from data_contract_components.detection.contract_violation_detector import (
+    ContractViolationDetector,
+    Violation,
+    locate,
+)
 from data_contract_components.detection.failed_query import UntriedQuery
 from data_contract_components.detection.migration_changes.changes import ContractChange, Loosened, SchemaChange
 from data_contract_components.detection.migration_changes.contract_changes import (
@@ -51,7 +55,8 @@ class MigrationComparison:
     `violations` are the violations that are new in this checkout; `earlier_violations` are in the base too.
     `broken_promises` are violations of the base's contracts by this checkout's migrations or by the checked database.
     They leave out what the base breaks already, and what this checkout's own contracts report. All are clauses of
-    contracts that are enforced. `owners` are those of the base's contracts; `head_names` are their present names.
+    contracts that are enforced. Violations that a waiver excuses are in `waived_violations`, or in
+    `earlier_violations`. `owners` are those of the base's contracts; `head_names` are their present names.
     `untried_queries` and `read_columns`, the columns that queries read of a contract's table, are of this checkout's
     contracts.
     """
@@ -63,6 +68,7 @@ class MigrationComparison:
     violations: tuple[Violation, ...]
     earlier_violations: tuple[Violation, ...]
     broken_promises: tuple[Violation, ...]
+    waived_violations: tuple[Violation, ...] = ()
     owners: dict[str, Owner] = field(default_factory=dict)
     head_names: dict[str, str] = field(default_factory=dict)
     untried_queries: tuple[UntriedQuery, ...] = ()
@@ -74,13 +80,12 @@ class MigrationComparison:
 
 
 def compare_sides(
-    base_ref: str, base_commit: str, base: Side, head: Side, checked_df: pd.DataFrame | None
+    base_ref: str, base_commit: str, base: Side, head: Side, checked_df: pd.DataFrame | None, today: datetime.date
 ) -> MigrationComparison:
-    """The comparison of the base with this checkout, the head.
+    """The comparison of the base with this checkout, the head, as on the day `today`.
 
     Promises count as broken also where the checked database breaks them, whose catalog is `checked_df`.
     """
-    today = datetime.datetime.now(datetime.UTC).date()
     head_names = match_contracts(base.contracts, head.contracts)
     promised_contracts = base.contracts | {
         name: with_stronger_clauses(base.contracts[name], head.contracts[head_name])
@@ -91,28 +96,33 @@ def compare_sides(
     known = {get_key(query) for contract in base.contracts.values() for query in contract.queries}
 
     def find_violations(contracts: dict[str, Contract], side: Side) -> list[Violation]:
-        return _find_violations(contracts, side.catalog_df, side.consumer_state)
+        return _find_violations(contracts, side.catalog_df, today, side.consumer_state)
 
     def find_head_violations(contracts: dict[str, Contract]) -> list[Violation]:
-        binding = {name: c for name, c in contracts.items() if get_enforcement(c.spec, today) == "binding"}
-        violations = [*find_violations(contracts, head), *find_query_changes(binding, known, *verdicts)]
+        violations = find_violations(contracts, head)
+        for name, contract in contracts.items():
+            if get_enforcement(contract.spec, today) == "binding":
+                violations += locate(find_query_changes({name: contract}, known, *verdicts), contract, today)
         return [_add_cause(violation, contracts, changes, head, *verdicts) for violation in violations]
 
     base_violations = find_violations(base.contracts, base)
     head_violations = find_head_violations(head.contracts)
     promised_violations = find_head_violations(promised_contracts)
     if checked_df is not None:
-        known_violations = [*promised_violations, *_find_violations(head.contracts, checked_df)]
-        promised_violations += _subtract(_find_violations(promised_contracts, checked_df), known_violations)
+        known_violations = [*promised_violations, *_find_violations(head.contracts, checked_df, today)]
+        promised_violations += _subtract(_find_violations(promised_contracts, checked_df, today), known_violations)
     new_violations = _subtract(head_violations, base_violations)
+    # A waiver that only this checkout has does not change what the base promised.
+    known_violations = [*(v for v in head_violations if not v.is_waived), *base_violations]
     return MigrationComparison(
         base_ref,
         base_commit,
         changes,
-        tuple(find_contract_changes(base.contracts, head.contracts)),
-        violations=new_violations,
+        tuple(find_contract_changes(base.contracts, head.contracts, today)),
+        violations=tuple(v for v in new_violations if not v.is_waived),
         earlier_violations=_subtract(head_violations, new_violations),
-        broken_promises=_subtract(promised_violations, [*head_violations, *base_violations]),
+        broken_promises=_subtract([v for v in promised_violations if not v.is_waived], known_violations),
+        waived_violations=tuple(v for v in new_violations if v.is_waived),
         owners={name: contract.spec["owner"] for name, contract in base.contracts.items()},
         head_names=head_names,
         untried_queries=tuple(find_untried_queries(head.contracts, *verdicts)),
@@ -129,9 +139,13 @@ def _find_contract_names(base: Side, head: Side) -> dict[TableName, set[str]]:
 
 
 def _find_violations(
-    contracts: dict[str, Contract], catalog_df: pd.DataFrame, consumer_state: ConsumerState | None = None
+    contracts: dict[str, Contract],
+    catalog_df: pd.DataFrame,
+    today: datetime.date,
+    consumer_state: ConsumerState | None = None,
 ) -> list[Violation]:
-    return ContractViolationDetector(contracts, catalog_df, consumer_state).find_violations("binding")
+    detector = ContractViolationDetector(contracts, catalog_df, consumer_state, today)
+    return detector.find_violations("binding", "waived")
 
 
 def _add_cause(

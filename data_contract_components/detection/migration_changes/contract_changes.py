@@ -35,12 +35,14 @@ class ClauseChange(NamedTuple):
     kind: Kind
 
 
-def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contract]) -> list[ContractChange]:
-    """The changes in the order of the contracts' names."""
+def find_contract_changes(
+    base: Mapping[str, Contract], head: Mapping[str, Contract], today: datetime.date
+) -> list[ContractChange]:
+    """The changes in the order of the contracts' names; `today` decides which contracts bind."""
     changes: list[ContractChange] = []
     head_names = match_contracts(base, head)
     for name, before in base.items():
-        make = partial(_make_change, before)
+        make = partial(_make_change, before, today)
         if name not in head_names:
             change = ClauseChange((), before.spec["schema"]["table_name"], None, "removed")
             changes.append(make(name, before.path, None, change))
@@ -54,7 +56,7 @@ def find_contract_changes(base: Mapping[str, Contract], head: Mapping[str, Contr
             changes.append(make(head_name, after.path, after.find_line(change.json_path), change))
     for name in set(head) - set(head_names.values()):
         change = ClauseChange((), None, head[name].spec["schema"]["table_name"], "added")
-        changes.append(_make_change(head[name], name, head[name].path, 1, change))
+        changes.append(_make_change(head[name], today, name, head[name].path, 1, change))
     return sorted(changes, key=lambda change: change.contract_name)
 
 
@@ -76,7 +78,9 @@ def _find_query_changes(before: Contract, after: Contract) -> Iterator[ClauseCha
             yield ClauseChange(query.json_path, None, query.text, "added")
 
 
-def _make_change(owned: Contract, name: str, path: Path, line: int | None, change: ClauseChange) -> ContractChange:
+def _make_change(
+    owned: Contract, today: datetime.date, name: str, path: Path, line: int | None, change: ClauseChange
+) -> ContractChange:
     """The change of a contract whose owner is that of `owned`, and which was binding if that is."""
     json_path, before, after, kind = change
     place, owner = Place(path.as_posix(), line), owned.spec["owner"]
@@ -89,7 +93,7 @@ def _make_change(owned: Contract, name: str, path: Path, line: int | None, chang
         after,
         owner["name"],
         owner["email"],
-        get_enforcement(owned.spec, datetime.datetime.now(datetime.UTC).date()) == "binding",
+        get_enforcement(owned.spec, today) == "binding",
     )
 
 
@@ -145,6 +149,8 @@ def _find_differences(path: JsonPath, before: Any, after: Any) -> Iterator[tuple
             yield from _find_differences((*path, key), before.get(key, _ABSENT), after.get(key, _ABSENT))
     elif len(path) == 2 and path[0] == "schema" and path[1] in TABLE_LISTS:
         yield from _find_different_entries(path, before, after)
+    elif path == ("waivers",):
+        yield from _find_different_waivers(before, after)
     # Two objects with the same keys are equal in any order, and the order of fields is promised.
     elif before != after or (is_whole and path[-1] == "fields" and list(before) != list(after)):
         yield path, before, after
@@ -163,6 +169,19 @@ def _find_different_entries(path: JsonPath, before: Any, after: Any) -> Iterator
             yield (*path, index), _ABSENT, entry
 
 
+def _find_different_waivers(before: Any, after: Any) -> Iterator[tuple[JsonPath, Any, Any]]:
+    """The waivers that are gone, new, or for the same clause and different in one key."""
+    waivers, new_waivers = ({w["clause"]: w for w in ([] if of is _ABSENT else of)} for of in (before, after))
+    for clause, waiver in waivers.items():
+        if clause not in new_waivers:
+            yield ("waivers",), waiver, _ABSENT
+    for index, (clause, waiver) in enumerate(new_waivers.items()):
+        if clause in waivers:
+            yield from _find_differences(("waivers", index), waivers[clause], waiver)
+        else:
+            yield ("waivers", index), _ABSENT, waiver
+
+
 def _is_column_clause(path: JsonPath) -> bool:
     is_constraint = path[:2] == ("schema", "properties") and path[3:4] in (("constraints",), ("array_element",))
     return is_constraint and not str(path[-1]).startswith("x-")
@@ -175,6 +194,10 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
     if path == ("sunset",) and "deprecated" in (base_spec["status"], head_spec["status"]):
         # Without one, a contract binds for ever.
         return "loosened" if before is _ABSENT or (after is not _ABSENT and after < before) else "tightened"
+    if path == ("noticeDays",):
+        return "loosened" if after is _ABSENT or (before is not _ABSENT and after < before) else "tightened"
+    if path[0] == "waivers" and (len(path) < 3 or path[2] == "until"):
+        return "tightened" if after is _ABSENT or (before is not _ABSENT and after < before) else "loosened"
     is_column = len(path) == 3 and path[:2] == ("schema", "properties")
     is_clause = is_column or _is_column_clause(path) or (path[:1] == ("schema",) and path[1] in TABLE_CLAUSES)
     if not is_clause:

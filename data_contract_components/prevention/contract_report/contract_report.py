@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from data_contract_components.contract_definition.contract_spec import Enforcement
+from data_contract_components.contract_definition.waivers import Waiver
 from data_contract_components.detection.failed_query import FailedQuery, UntriedQuery
 from data_contract_components.detection.migration_changes.changes import ContractChange, Line, Place, SchemaChange
 from data_contract_components.errors import DataContractError
@@ -17,9 +18,10 @@ from data_contract_components.errors import DataContractError
 COULD_NOT_CHECK: Final = "could not check"
 Outcome = Literal["passed", "violations", "could not check"]
 Conclusion = Literal["passed", "asks", "violations", "could not check", "could not compare"]
-ClauseState = Literal["kept", "broken", "missing", "unchecked"]
+ClauseState = Literal["kept", "broken", "missing", "unchecked", "waived"]
 Commit = Annotated[str, ("pattern", "^[0-9a-f]{7,64}$")]
 Date = Annotated[str, ("pattern", "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+Day = Annotated[str, ("pattern", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Number = Annotated[int, ("minimum", 1)]
 # Of the lists and objects in an expected or found value. The renderings call themselves once per level.
 VALUE_LEVELS = 50
@@ -64,7 +66,8 @@ class ReportedViolation:
 
     `line` is None where the contract's file has no such line: it was deleted, or the base added it. `cause` is the call
     of a migration that broke it, `renamed_to` the new name of the column or table. `is_earlier`: the base breaks the
-    clause too. A consumer's `query` that fails has its name in place of a column's.
+    clause too. A consumer's `query` that fails has its name in place of a column's. `json_path` is that of the clause.
+    Its `waiver` may be over.
     """
 
     column_name: str
@@ -78,6 +81,8 @@ class ReportedViolation:
     is_rename_certain: bool = False
     is_earlier: bool = False
     query: FailedQuery | None = None
+    json_path: str | None = None
+    waiver: Waiver | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,8 @@ class CheckedContract(ReportedContract):
     """A contract of this checkout: its content, the state of its clauses, and its violations.
 
     `table_catalog` is None where it is for whichever database is checked.
-    `enforcement`: whether a violation fails the check, is only reported, or is not looked for.
+    `enforcement`: whether a violation fails the check, is only reported, or is not looked for. Violations that a valid
+    waiver excuses are in `waived_violations` and not in `violations`.
     Only a comparison with the base knows `read_columns`, those of the table that some consumer's query reads (None: no
     query reads the table), and the writers' queries that could not be tried.
     """
@@ -122,6 +128,7 @@ class CheckedContract(ReportedContract):
     clauses: tuple[ReportedClause, ...]
     read_columns: tuple[str, ...] | None = None
     untried_queries: tuple[UntriedQuery, ...] = ()
+    waived_violations: tuple[ReportedViolation, ...] = ()
 
     @property
     def promised_columns(self) -> list[str]:
@@ -217,7 +224,8 @@ class ContractReport:
     """The result of one check; `error` is why the contracts could not be checked, and `place` where that is.
 
     `diff` are the first file that the pull request changed, and those of its files that this report names; None if
-    there was no base to compare with. All lines are those of the pull request's last commit.
+    there was no base to compare with. All lines are those of the pull request's last commit. `today` decided which
+    contracts and waivers count.
     """
 
     outcome: Outcome
@@ -229,6 +237,7 @@ class ContractReport:
     comparison: Comparison | None = None
     diff: tuple[ChangedFile, ...] | None = None
     source: ReportSource | None = None
+    today: Day | None = None
 
     @property
     def is_checked(self) -> bool:
@@ -241,6 +250,10 @@ class ContractReport:
         return self.comparison.broken_promises if self.comparison else ()
 
     @property
+    def waived_violations(self) -> tuple[ReportedViolation, ...]:
+        return tuple(violation for contract in self.contracts for violation in contract.waived_violations)
+
+    @property
     def weaker_promises(self) -> tuple[ContractChange, ...]:
         """The changes by which a contract that the base enforces promises less."""
         changes = self.comparison.contract_changes if self.comparison else ()
@@ -248,8 +261,9 @@ class ContractReport:
 
     @property
     def asks(self) -> bool:
-        """Whether it passed, and the owner of a contract must agree to what changed."""
-        return self.outcome == "passed" and bool(self.weaker_promises or self.broken_promises)
+        """Whether it passed, but the owner of a contract must agree to what changed, or a waiver is used."""
+        is_waiver_used = self.comparison and any(not violation.is_earlier for violation in self.waived_violations)
+        return self.outcome == "passed" and bool(self.weaker_promises or self.broken_promises or is_waiver_used)
 
     @property
     def conclusion(self) -> Conclusion:

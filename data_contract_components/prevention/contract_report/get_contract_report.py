@@ -3,8 +3,10 @@
 import datetime
 from collections.abc import Iterable
 
+from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
+    Clause,
     Contract,
     Enforcement,
     NoBindingContractError,
@@ -14,11 +16,15 @@ from data_contract_components.contract_definition.contract_spec import (
 )
 from data_contract_components.contract_definition.contract_spec import Consumer as ConsumerSpec
 from data_contract_components.contract_definition.contract_spec import Owner as OwnerSpec
-from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
+from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError, SpecProblem
 from data_contract_components.detection._current_state import CurrentState, read_current_state
 from data_contract_components.detection._get_data_catalog import get_table_names
 from data_contract_components.detection._get_data_contract_specs import get_table_key
-from data_contract_components.detection.contract_violation_detector import ContractViolationDetector, Violation
+from data_contract_components.detection.contract_violation_detector import (
+    ContractViolationDetector,
+    UnneededWaiverError,
+    Violation,
+)
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
@@ -36,22 +42,26 @@ from data_contract_components.prevention.contract_report.contract_report import 
 from data_contract_components.settings import get_settings
 
 
-def get_contract_report() -> ContractReport:
-    """What the check found, or why the contracts could not be checked.
+def get_contract_report(today: datetime.date) -> ContractReport:
+    """What the check found, as on the day `today`, or why the contracts could not be checked.
 
     Shape: contracts in the order of their names; clauses and violations in the order of the contract.
     """
     try:
-        state, table_names = read_current_state(may_none_bind=True), get_table_names()
+        state, table_names = read_current_state(today, may_none_bind=True), get_table_names()
     except DataContractError as error:
-        problems = tuple(
-            FileProblem(
-                _shorten_paths(str(problem.path)), None if problem.path.is_dir() else problem.line or 1, problem.text
-            )
-            for problem in (error.problems if isinstance(error, InvalidContractSpecError) else ())
+        problems = error.problems if isinstance(error, InvalidContractSpecError) else []
+        return ContractReport(COULD_NOT_CHECK, _shorten_paths(str(error)), problems=_make_problems(problems))
+    return make_report(state, table_names)
+
+
+def _make_problems(problems: Iterable[SpecProblem]) -> tuple[FileProblem, ...]:
+    return tuple(
+        FileProblem(
+            _shorten_paths(str(problem.path)), None if problem.path.is_dir() else problem.line or 1, problem.text
         )
-        return ContractReport(COULD_NOT_CHECK, _shorten_paths(str(error)), problems=problems)
-    return make_report(state, table_names, datetime.datetime.now(datetime.UTC).date())
+        for problem in problems
+    )
 
 
 def _shorten_paths(text: str) -> str:
@@ -59,11 +69,11 @@ def _shorten_paths(text: str) -> str:
     return text.replace(f"{get_settings().git_directory}/", "")
 
 
-def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: datetime.date) -> ContractReport:
+def make_report(state: CurrentState, table_names: list[tuple[str, str]]) -> ContractReport:
     """The report of what was read; if no contract is enforced, the contracts could not be checked."""
-    violations = group_by_contract(
-        ContractViolationDetector(*state, today=today).find_violations("binding", "reported")
-    )
+    detector, today = ContractViolationDetector(*state), state.today
+    violations = group_by_contract(detector.find_violations("binding", "waived", "reported"))
+    unneeded_waivers = detector.find_unneeded_waivers()
     found_tables = set(state.catalog_df[["table_schema", "table_name"]].itertuples(index=False, name=None))
     contracts = tuple(
         _make_contract(
@@ -77,13 +87,18 @@ def make_report(state: CurrentState, table_names: list[tuple[str, str]], today: 
     is_broken = any(contract.violations for contract in contracts if contract.enforcement == "binding")
     outcome: Outcome = "violations" if is_broken else "passed"
     reason = None
+    if unneeded_waivers and not is_broken:
+        outcome, reason = COULD_NOT_CHECK, str(UnneededWaiverError(unneeded_waivers))
     try:
         ensure_a_contract_binds(state.contracts, today)
     except NoBindingContractError as error:
         outcome, reason = COULD_NOT_CHECK, str(error)
     checked = {(c.table_schema, c.table_name) for c in contracts if c.enforcement != "unchecked"}
     tables = tuple(Table(*names) for names in table_names if names not in checked)
-    return ContractReport(outcome, reason, contracts=contracts, tables_without_contract=tables)
+    problems = _make_problems(unneeded_waivers)
+    return ContractReport(
+        outcome, reason, problems=problems, contracts=contracts, tables_without_contract=tables, today=today.isoformat()
+    )
 
 
 def group_by_contract(violations: Iterable[Violation]) -> dict[str, list[Violation]]:
@@ -95,7 +110,16 @@ def group_by_contract(violations: Iterable[Violation]) -> dict[str, list[Violati
 
 def make_violation(violation: Violation, line: int | None) -> ReportedViolation:
     values = (violation.expected, violation.found)
-    return ReportedViolation(violation.column_name, violation.key, *values, str(violation), line, query=violation.query)
+    return ReportedViolation(
+        violation.column_name,
+        violation.key,
+        *values,
+        str(violation),
+        line,
+        query=violation.query,
+        json_path=render_json_path(violation.json_path) if violation.json_path else None,
+        waiver=violation.waiver,
+    )
 
 
 def make_owner(owner: OwnerSpec) -> Owner:
@@ -114,14 +138,18 @@ def _make_contract(
     """A contract with the state of each clause, and with its violations, each with its line in the file."""
     spec, lines = contract.spec, contract.lines
     clauses = find_clauses(spec)
-    json_paths = {(clause.column_name, clause.key): clause.json_path for clause in clauses}
+    waived = [violation for violation in violations if violation.is_waived and enforcement == "binding"]
+    violations = [violation for violation in violations if violation not in waived]
+    waived_paths = {violation.json_path for violation in waived}
     broken = {(violation.column_name, violation.key) for violation in violations}
     # A column that is not listed breaks a clause of the whole table.
-    json_paths |= {key: ("schema", "additionalColumns") for key in broken if key[1] == "additionalColumns"}
     broken |= {(WHOLE_TABLE, key) for _, key in broken if key == "additionalColumns"}
     is_other_database = (WHOLE_TABLE, "table_catalog") in broken
 
-    def find_state(column_name: str, key: str) -> ClauseState:
+    def find_state(clause: Clause) -> ClauseState:
+        column_name, key = clause.column_name, clause.key
+        if clause.json_path in waived_paths:
+            return "waived"
         # In another database, only the name of the database was compared.
         if enforcement == "unchecked" or (is_other_database and key != "table_catalog"):
             return "unchecked"
@@ -129,10 +157,8 @@ def _make_contract(
             return "missing"
         return "broken" if (column_name, key) in broken else "kept"
 
-    def find_query_state(name: str) -> ClauseState:
-        if enforcement == "unchecked" or is_other_database:
-            return "unchecked"
-        return "broken" if (name, "queries") in broken else "kept"
+    def find_line(violation: Violation) -> int | None:
+        return lines[violation.json_path] if violation.json_path else None
 
     return CheckedContract(
         contract_name=contract.path.stem,
@@ -154,16 +180,13 @@ def _make_contract(
                 clause.key,
                 clause.expected,
                 lines[clause.json_path],
-                find_state(clause.column_name, clause.key),
+                find_state(clause),
             )
-            for clause in clauses
-        )
-        + tuple(
-            ReportedClause(query.name, "queries", query.consumer, lines[query.json_path], find_query_state(query.name))
-            for query in contract.queries
+            for clause in (
+                *clauses,
+                *(Clause(query.name, "queries", query.consumer, query.json_path) for query in contract.queries),
+            )
         ),
-        violations=tuple(
-            make_violation(violation, lines[violation.json_path or json_paths[violation.column_name, violation.key]])
-            for violation in violations
-        ),
+        violations=tuple(make_violation(violation, find_line(violation)) for violation in violations),
+        waived_violations=tuple(make_violation(violation, find_line(violation)) for violation in waived),
     )

@@ -1,5 +1,6 @@
 """Adds to the report what changed since the base: the cause of each violation, and the broken promises."""
 
+import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -19,6 +20,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     COULD_NOT_CHECK,
     BrokenPromise,
     CheckedContract,
+    ClauseState,
     Comparison,
     ContractReport,
     ReportedViolation,
@@ -34,7 +36,9 @@ from data_contract_components.settings import get_settings
 C = TypeVar("C", CheckedContract, BrokenPromise)
 
 
-def add_changes(report: ContractReport, base: str, loosened: Loosened, head: str | None = None) -> ContractReport:
+def add_changes(
+    report: ContractReport, base: str, loosened: Loosened, head: str | None = None, today: datetime.date | None = None
+) -> ContractReport:
     """The report, compared with the git ref `base`; if that fails, it has not passed, and has the reason.
 
     Each violation has its cause. Broken promises fail the report unless `loosened` is "report". Lines are those of the
@@ -45,7 +49,8 @@ def add_changes(report: ContractReport, base: str, loosened: Loosened, head: str
         diff = PullRequestDiff(get_settings().git_directory, base, head)
         if report.place:
             return diff.move(report)  # a comparison would fail at the same revision
-        comparison = get_data_migration_changes(base, has_checked_database=report.outcome != COULD_NOT_CHECK)
+        has_database = report.outcome != COULD_NOT_CHECK
+        comparison = get_data_migration_changes(base, has_checked_database=has_database, today=today)
     except Exception as error:  # noqa: BLE001 - the violations that were found are still reported
         if isinstance(error, MigrationError) and error.name == THIS_CHECKOUT and report.error and not report.problems:
             # Why the database could not be brought up to date.
@@ -61,18 +66,26 @@ def add_changes(report: ContractReport, base: str, loosened: Loosened, head: str
 
 def _add_comparison(report: ContractReport, comparison: MigrationComparison, loosened: Loosened) -> ContractReport:
     earlier = {(violation.contract_name, *_identify(violation)) for violation in comparison.earlier_violations}
-    causes = _find_causes(comparison.violations)
+    causes = _find_causes([*comparison.violations, *comparison.waived_violations])
     promises = tuple(
         _add_causes(_make_broken_promise(comparison, name, violations), comparison.changes, _find_causes(violations))
         for name, violations in group_by_contract(comparison.broken_promises).items()
     )
+
+    def add_causes(contract: CheckedContract) -> CheckedContract:
+        waived = replace(contract, violations=contract.waived_violations)
+        return replace(
+            _add_causes(contract, comparison.changes, causes, earlier),
+            waived_violations=_add_causes(waived, comparison.changes, causes, earlier).violations,
+        )
+
     contracts = tuple(_add_query_changes(contract, comparison) for contract in report.contracts)
     is_broken = any(contract.violations for contract in contracts if contract.enforcement == "binding")
     is_failed = is_broken or (bool(promises) and loosened == "fail")
     return replace(
         report,
         outcome="violations" if is_failed and report.outcome == "passed" else report.outcome,
-        contracts=tuple(_add_causes(contract, comparison.changes, causes, earlier) for contract in contracts),
+        contracts=tuple(map(add_causes, contracts)),
         comparison=Comparison(
             comparison.base,
             comparison.base_commit,
@@ -89,21 +102,30 @@ def _find_causes(violations: Iterable[Violation]) -> dict[tuple[str, ...], Schem
 
 def _add_query_changes(contract: CheckedContract, comparison: MigrationComparison) -> CheckedContract:
     """The contract with what is only seen by comparing: its queries that do something else than in the base."""
-    known = {(violation.column_name, violation.key) for violation in contract.violations}
+    known = {(v.column_name, v.key) for v in (*contract.violations, *contract.waived_violations)}
     new = [
         violation
-        for violation in comparison.violations
+        for violation in (*comparison.violations, *comparison.waived_violations)
         if violation.query
         and violation.contract_name == contract.contract_name
         and (violation.column_name, violation.key) not in known
     ]
     lines = {clause.column_name: clause.line for clause in contract.clauses if clause.key == "queries"}
-    refused = {violation.column_name for violation in new if violation.key == "queries"}
+    states: dict[str, ClauseState] = {
+        v.column_name: "waived" if v.is_waived else "broken" for v in new if v.key == "queries"
+    }
+
+    def make_violations(*, waived: bool) -> tuple[ReportedViolation, ...]:
+        return tuple(make_violation(v, lines[v.column_name]) for v in new if v.is_waived == waived)
+
     return replace(
         contract,
-        violations=contract.violations + tuple(make_violation(v, lines[v.column_name]) for v in new),
+        violations=contract.violations + make_violations(waived=False),
+        waived_violations=contract.waived_violations + make_violations(waived=True),
         clauses=tuple(
-            replace(clause, state="broken") if clause.key == "queries" and clause.column_name in refused else clause
+            replace(clause, state=states[clause.column_name])
+            if clause.key == "queries" and clause.column_name in states
+            else clause
             for clause in contract.clauses
         ),
         read_columns=comparison.read_columns.get(contract.contract_name),

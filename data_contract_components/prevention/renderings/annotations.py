@@ -42,6 +42,11 @@ def render_annotations(report: ContractReport) -> str:
         commands.append(render("error", "Data contracts could not be checked", report.error, ("in", report.place)))
     for contract in report.contracts:
         commands += _render_contract(contract, report, is_binding=contract.enforcement == "binding")
+    for contract in report.contracts:
+        for finding in words.find_waived(contract):
+            places = (("broken by", finding.violation.cause), ("promised in", Place(contract.path, finding.line)))
+            text = f"{contract.contract_name}: {finding.text}\n{finding.violation.waiver}"
+            commands.append(render("notice", "Data contract violation waived", text, *places))
     if comparison := report.comparison:
         if comparison.error:
             text = f"{comparison.base}: {comparison.error}"
@@ -87,6 +92,7 @@ def _render_contract(contract: ReportedContract, report: ContractReport, *, is_b
         lines = []
         for finding in findings:
             lines.append(finding.text)
+            lines += [str(finding.violation.waiver)] if finding.violation.waiver else []
             if query := finding.violation.query:
                 lines += [f"in {words.render_query_place(query)}:", *words.quote_query(query)]
                 lines += [f"hint: {query.hint}"] if query.hint else []

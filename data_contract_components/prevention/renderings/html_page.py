@@ -35,12 +35,13 @@ SCRIPT = (DIRECTORY / "report_page.js").read_text(encoding="utf-8")
 LONGEST_TEXT = 10_000  # characters
 SHORT_NAME = 16  # characters, which fit into the narrowest column
 
-State = Literal["broken", "missing", "loosened", "reported", "unchecked", "kept"]
+State = Literal["broken", "missing", "loosened", "reported", "waived", "unchecked", "kept"]
 # The states of clauses in words, in the order of the page. The style adds a sign and a colour.
 STATES: dict[State, str] = {
     "broken": "broken",
     "missing": "missing",
     "reported": "differs, only reported",
+    "waived": "broken, but waived",
     "unchecked": "not checked",
     "kept": "kept",
 }
@@ -49,10 +50,11 @@ CONTRACT_STATES: dict[State, str] = {
     "missing": "not built yet",
     "loosened": "kept as it is now; breaks what it promised in the base",
     "reported": STATES["reported"],
+    "waived": "kept, but for what is waived",
     "unchecked": "not checked",
     "kept": "kept",
 }
-RARE_STATES = ("missing", "loosened")  # of contracts; not counted where there is none
+RARE_STATES = ("missing", "loosened", "waived")  # of contracts; not counted where there is none
 OUTCOME_STATES: dict[Conclusion, State] = {
     "passed": "kept",
     "asks": "reported",
@@ -155,6 +157,8 @@ def _render_content_security_policy() -> str:
 
 def _find_state(contract: CheckedContract, report: ContractReport) -> State:
     """The state of the whole contract."""
+    if contract.waived_violations and not contract.violations:
+        return "waived"
     if contract.violations or contract.is_table_missing:
         if contract.enforcement != "binding":
             return "reported"

@@ -85,7 +85,7 @@ def _find_errors(report: ContractReport) -> Iterator[_Case]:
 def _find_cases(contract: CheckedContract) -> Iterator[_Case]:
     """One per clause, and one per violation of what is no clause of its own."""
     findings: dict[tuple[str, str], list[words.Finding]] = {}
-    for finding in words.find_findings(contract):
+    for finding in (*words.find_findings(contract), *words.find_waived(contract)):
         # A column that is not listed breaks a clause of the whole table.
         column_name = WHOLE_TABLE if finding.key == "additionalColumns" else finding.column_name
         findings.setdefault((column_name, finding.key), []).append(finding)
@@ -94,7 +94,7 @@ def _find_cases(contract: CheckedContract) -> Iterator[_Case]:
         name = f"{clause.column_name} {clause.key}"
         case = _Case(contract.contract_name, name, "passed", path=contract.path, line=clause.line)
         found = findings.pop((clause.column_name, clause.key), [])
-        if found or clause.state == "broken":
+        if found or clause.state in ("broken", "waived"):
             case = _with_findings(case, "failure", found, contract)
         elif clause.state == "missing":
             case = replace(case, result="skipped", message=f"not compared, as the {missing} is missing")
@@ -130,7 +130,10 @@ def _with_findings(case: _Case, result: Result, findings: Sequence[words.Finding
             lines.append(f"broken by {words.render_place(cause.path, cause.line)}, revision {cause.revision}")
         lines += [words.EARLIER] if finding.violation.is_earlier else []
     lines.append(f"owner: {words.render_owner(contract.owner)}")
-    message = "; ".join(finding.text for finding in findings) or "broken"
+    waivers = {finding.violation.waiver for finding in findings}
+    message = "; ".join([finding.text for finding in findings] + [str(w) for w in waivers if w]) or "broken"
+    if all(waiver and waiver.is_valid for waiver in waivers):
+        result = "skipped"
     return replace(case, result=result, message=message, details="\n".join(lines))
 
 

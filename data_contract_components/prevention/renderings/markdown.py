@@ -31,6 +31,7 @@ from data_contract_components.prevention.renderings.next_steps import (
     render_message,
     render_question,
 )
+from data_contract_components.prevention.renderings.waivers import render_offer
 
 # GitHub accepts 65,536 characters in a comment, and 1,048,576 bytes in a summary.
 COMMENT_CHARACTERS = 60_000
@@ -94,14 +95,17 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
     reported = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "reported"]
     reported = [NOT_ENFORCED, *reported] if reported else []
     changes = _render_comparison(report, report.comparison, run) if report.comparison else []
+    changes = [words.render_day(report), _render_waived(report, run), *changes]
     steps = _render_next_steps(report)
     if not report.is_checked:
         reason = _render_log_part(report.error or "no reason given")
         place = [_render_place(report.place, run)] if report.place else []
-        return NOT_CHECKED_HEAD, [reason, *place, *changes, *reported], [steps or NOT_CHECKED]
+        parts = [part for part in (reason, *place, *changes, *reported) if part]
+        return NOT_CHECKED_HEAD, parts, [steps or NOT_CHECKED]
     parts = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "binding"]
     notes = (f"{contract.table}, {note}" for contract in report.contracts for note in words.find_query_notes(contract))
-    parts += [*changes, _render_list(words.QUERY_NOTES, notes), *reported]
+    problems = (f"{words.render_place(problem.path, problem.line)}: {problem.message}" for problem in report.problems)
+    parts += [_render_list("Files to fix", problems), *changes, _render_list(words.QUERY_NOTES, notes), *reported]
     parts = [part for part in parts if part]
     match report.conclusion:
         case "violations":
@@ -113,7 +117,21 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
     return ALL_KEPT, parts, []
 
 
+def _render_waived(report: ContractReport, run: Run | None) -> str:
+    lines = [
+        f"- {code(contract.contract_name)}, {escape(finding.text)}; {escape(str(finding.violation.waiver))}"
+        + (f" (broken by {call})" if (call := _render_call(finding.violation.cause, run)) else "")
+        for contract in report.contracts
+        for finding in words.find_waived(contract)
+    ]
+    return (
+        "\n".join(["**Waived: broken for a while, which fails nothing**", "", *words.cut_list(lines)]) if lines else ""
+    )
+
+
 def _render_asking_head(report: ContractReport) -> str:
+    if not (report.broken_promises or report.weaker_promises):
+        return "✅ All data contracts are kept, but for what is waived:"
     if promises := report.broken_promises:
         change = f"{len(promises)} were loosened or deleted, and their"
         if len(promises) == 1:
@@ -143,14 +161,17 @@ def _render_contract(contract: CheckedContract | BrokenPromise, report: Contract
     verdict = f", {words.render_verdict(contract)}" if isinstance(contract, BrokenPromise) else ""
     is_not_built = words.is_not_built(contract, report.comparison)
     message = render_message(contract, report, _render_links(report, run))
+    findings = words.find_findings(contract)
     blocks = [
         f"### {code(contract.contract_name)}, the contract of {code(contract.table)}{verdict}",
         f"Owner: **{escape(contract.owner.name)}**, {_render_contacts(contract.owner)}",
         words.NOT_BUILT if is_not_built else "",
-        _render_table(contract, words.find_findings(contract), run),
-        *(_render_query(finding, run) for finding in words.find_findings(contract)[: words.SHOWN_LINES]),
+        _render_table(contract, findings, run),
+        *(_render_query(finding, run) for finding in findings[: words.SHOWN_LINES]),
+        _render_list("Waivers", (f"{f.text}; {f.violation.waiver}" for f in findings if f.violation.waiver)),
         _render_consumers(contract.consumers) if isinstance(contract, CheckedContract) else "",
         _render_message(message),
+        _render_offer(contract, report),
     ]
     return "\n\n".join(block for block in blocks if block)
 
@@ -176,6 +197,18 @@ def _render_weaker(changes: Sequence[ContractChange], report: ContractReport, ru
 
 def _render_message(message: str) -> str:
     return _render_details("A message to the owner, ready to send", fence(message)) if message else ""
+
+
+def _render_offer(contract: CheckedContract | BrokenPromise, report: ContractReport) -> str:
+    """A waiver to paste, folded; not where nothing can fail, or where the contract came before its table."""
+    if isinstance(contract, BrokenPromise) or contract.enforcement != "binding":
+        return ""
+    offer = "" if words.is_not_built(contract, report.comparison) else render_offer(contract, report)
+    where = 'Below the line of "spec-version", which has to be "1.2.0":'
+    if not offer.startswith('"waivers"'):
+        where = 'Below the line of "waivers":'
+    title = "A waiver, if the owner agrees to it"
+    return _render_details(title, f"{where}\n\n{fence(offer)}") if offer else ""
 
 
 def _render_links(report: ContractReport, run: Run | None) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from data_contract_components.contract_definition.contract_spec import NO_CONTRACT, WHOLE_TABLE
+from data_contract_components.contract_definition.waivers import UNNEEDED
 from data_contract_components.detection.migration_changes.changes import ContractChange
 from data_contract_components.escaping import cut
 from data_contract_components.prevention.contract_report.contract_report import (
@@ -18,6 +19,11 @@ from data_contract_components.prevention.renderings.words import Finding, Situat
 SHOWN_NAMES = 5
 # In these, a migration of this checkout breaks a promise that was kept.
 BREAKING: tuple[Situation, ...] = ("renamed", "dropped", "changed", "not allowed", "not writable")
+# A waiver of a promise that is kept is an error, so it cannot be merged first.
+WAIVER_FAILS = (
+    "Until then, the contract of the base counts, and the check fails. Where GitHub asks the owner for a review "
+    '(CODEOWNERS), set the repository\'s variable LOOSENED_CONTRACTS to "report": the review then decides.'
+)
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,12 @@ class _Case:
 def find_next_steps(report: ContractReport) -> list[NextSteps]:
     """What to do about each kind of finding that the report has; none where there is nothing to do but the error."""
     if not report.is_checked:
+        error = report.error or ""
+        if UNNEEDED in error:
+            step = "Delete the waivers: what they excuse is kept. Nothing else is wrong with the contracts."
+            return [NextSteps("a waiver is no longer needed", (step,))]
         step = "Restore a contract, or write one: the check needs at least one."
-        return [NextSteps("there is no contract", (step,))] if NO_CONTRACT in (report.error or "") else []
+        return [NextSteps("there is no contract", (step,))] if NO_CONTRACT in error else []
     contracts = [contract for contract in report.contracts if contract.enforcement == "binding"]
     cases = [
         _Case(contract, finding, situation)
@@ -198,6 +208,14 @@ def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
     if not report.broken_promises:
         return ()
     owners = _render_owners(report.broken_promises)
+    paths = {promise.path for promise in report.broken_promises}
+    changes = [change for change in report.weaker_promises if change.place.path in paths]
+    if changes and all(change.json_path.startswith("$.waivers") for change in changes):
+        return (
+            f"Ask {owners}, to approve this pull request: only the owner may waive a promise.",
+            "If they do not agree, take the waiver and the migration back.",
+            *(() if report.outcome == "passed" else (WAIVER_FAILS,)),
+        )
     if report.outcome == "passed":
         return (
             f"Ask {owners}, to approve this pull request: the contract promises less, and the table already does less.",
@@ -216,6 +234,11 @@ def _find_steps_of_weaker(weaker: dict[str, list[ContractChange]]) -> tuple[str,
     if not weaker:
         return ()
     people = [(changes[0].owner_name, changes[0].owner_email) for changes in weaker.values()]
+    if all(change.json_path.startswith("$.waivers") for changes in weaker.values() for change in changes):
+        return (
+            f"Ask {_render_people(people)}, to approve this pull request: only the owner may waive a promise.",
+            "If they do not agree, take the waiver back.",
+        )
     return (
         f"Ask {_render_people(people)}, to approve this pull request: only the owner may change the contract.",
         "When the owner and the consumers agree, merge it, before any migration that needs it.",

@@ -26,12 +26,16 @@ def _render(report: ContractReport) -> str:
         return f"Not compared with the base: {report.comparison.error}"
     if promises := report.broken_promises:
         return f"{words.count(promises, 'contract')} loosened or deleted, and broken: {_render_names(promises)}"
-    if report.asks:
+    if report.weaker_promises:
         owners = dict.fromkeys(change.owner_name for change in report.weaker_promises)
         return (
             f"{words.count(binding, 'contract')} kept, but less is promised than before: {', '.join(owners)} must agree"
         )
-    return f"{words.count(binding, 'contract')} kept"
+    kept = f"{words.count(binding, 'contract')} kept"
+    if waived := [violation.waiver for violation in report.waived_violations if violation.waiver]:
+        until = min(waiver.until for waiver in waived)
+        return f"{kept}, but for {words.count(waived, 'violation')} waived until {until}"
+    return kept
 
 
 def _render_reason(report: ContractReport) -> str:

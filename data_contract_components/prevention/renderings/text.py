@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from data_contract_components.escaping import escape_output
 from data_contract_components.prevention.contract_report.contract_report import (
+    CheckedContract,
     Comparison,
     ContractReport,
     ReportedContract,
@@ -22,8 +23,9 @@ def render_text(report: ContractReport) -> str:
     """
     outcome = words.render_outcome(report)
     lines = _wrap(outcome) if report.is_checked else [f"{outcome}: {report.error}"]
+    lines += _wrap(words.render_day(report))
     for contract in report.contracts:
-        if contract.violations:
+        if contract.violations or contract.waived_violations:
             lines += ["", *_render_contract(contract, report.comparison)]
     for contract in report.contracts:
         if notes := words.find_query_notes(contract):
@@ -56,8 +58,10 @@ def _render_contract(contract: ReportedContract, comparison: Comparison | None) 
     ]
     if words.render_verdict(contract, comparison) != "is broken":
         lines += _wrap(words.render_verdict(contract, comparison), "  ", "    ")
-    for finding in words.find_findings(contract):
+    waived = words.find_waived(contract) if isinstance(contract, CheckedContract) else []
+    for finding in (*words.find_findings(contract), *waived):
         lines += _wrap(finding.text, "  ", "    ")
+        lines += _wrap(str(finding.violation.waiver), "    ") if finding.violation.waiver else []
         if query := finding.violation.query:
             lines += [f"      {line}" for line in words.quote_query(query)]
             lines += _wrap(f"hint: {query.hint}", "    ") if query.hint else []

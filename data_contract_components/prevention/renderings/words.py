@@ -1,7 +1,7 @@
 """Step 8 of the flow: the words that all renderings of a report share."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeGuard
 
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
@@ -71,6 +71,11 @@ def find_findings(contract: ReportedContract) -> list[Finding]:
         missing = Finding(WHOLE_TABLE, "table_name", contract.table_name, None, contract.line, text, violations[0])
         return [missing, *_find_findings(violation for violation in violations if violation.query)]
     return _find_findings(violations)
+
+
+def find_waived(contract: CheckedContract) -> list[Finding]:
+    """The findings that a valid waiver excuses."""
+    return find_findings(replace(contract, violations=contract.waived_violations))
 
 
 def _find_findings(violations: Iterable[ReportedViolation]) -> list[Finding]:
@@ -157,6 +162,8 @@ def render_outcome(report: ContractReport) -> str:
     }
     text = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
     text = text.replace(" ", f" of {total} ", 1) if text else f"{total} kept"
+    if waived := [finding for contract in report.contracts for finding in find_waived(contract)]:
+        text += f", {count(waived, 'violation')} waived"
     if promises:
         text += f", and {'its old promise is' if len(promises) == 1 else 'their old promises are'} broken"
     elif report.weaker_promises:
@@ -164,6 +171,12 @@ def render_outcome(report: ContractReport) -> str:
     if report.conclusion == "could not compare":
         return f"could not compare: {text}, but what changed since the base is not known"
     return f"{report.outcome}: {text}"
+
+
+def render_day(report: ContractReport) -> str:
+    """For which day was checked, if it is not the day of the check."""
+    is_other = report.source and report.today and not report.source.date.startswith(report.today)
+    return f"Checked as on {report.today}, to try it out." if is_other else ""
 
 
 def _render_weaker(changes: Collection[ContractChange]) -> str:
@@ -252,6 +265,8 @@ def render_verdict(contract: ReportedContract, comparison: Comparison | None = N
     """What is wrong with the contract: the rest of a sentence that begins with its name."""
     if isinstance(contract, BrokenPromise):
         return f"was {'deleted' if contract.is_deleted else 'loosened'}; the database breaks the old promise"
+    if isinstance(contract, CheckedContract) and contract.waived_violations and not contract.violations:
+        return "is kept, but for what is waived"
     if is_not_enforced(contract):
         return f"is broken, but not enforced ({render_status(contract)})"
     return "is promised, not built yet: the migration is missing" if is_not_built(contract, comparison) else "is broken"

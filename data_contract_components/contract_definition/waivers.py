@@ -1,0 +1,105 @@
+"""Waivers: clauses of a contract that may be broken until a day, because somebody agreed to it."""
+
+import datetime
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from data_contract_components.contract_definition._json_text import render_json_path
+from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, find_clauses
+
+UNNEEDED = "waivers that are no longer needed"
+# Before the end of a waiver.
+NOTICED_DAYS = 14
+# Where the whole table may be missing.
+TABLE_CLAUSE = "$.schema.table_name"
+DATABASE_CLAUSE = "$.schema.table_catalog"
+QUERY_CLAUSE = re.compile(r"\$\.consumers\[\d+\]\.queries\[")
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """One clause, by its JSON path, that may be broken until a day, that day included; negative days are over."""
+
+    clause: str
+    reason: str
+    agreed_by: str
+    until: str
+    days_left: int
+
+    @property
+    def is_valid(self) -> bool:
+        return self.days_left >= 0
+
+    def __str__(self) -> str:
+        if not self.is_valid:
+            return f"its waiver ended on {self.until}, agreed by {self.agreed_by}: {self.reason}"
+        end = ""
+        if self.days_left <= NOTICED_DAYS:
+            end = f" (ends in {self.days_left} days)" if self.days_left else " (its last day)"
+        return f"waived until {self.until}{end}, agreed by {self.agreed_by}: {self.reason}"
+
+
+def find_waivers(spec: ContractSpec, today: datetime.date) -> dict[str, Waiver]:
+    """The waivers by clause, valid or not, in their order."""
+    return {
+        waiver["clause"]: Waiver(
+            waiver["clause"],
+            waiver["reason"],
+            waiver["agreedBy"],
+            waiver["until"],
+            (datetime.date.fromisoformat(waiver["until"]) - today).days,
+        )
+        for waiver in spec.get("waivers", [])
+    }
+
+
+def find_waiver_problems(spec: ContractSpec) -> list[tuple[JsonPath, str]]:
+    """Where a waiver of `spec`, which is valid in all else, is for no clause that can be waived, and why."""
+    clauses = [render_json_path(clause.json_path) for clause in find_clauses(spec)]
+    for index, consumer in enumerate(spec.get("consumers", [])):
+        clauses.append(f"$.consumers[{index}]")
+        for key in ("columns", "queries"):
+            clauses += [f"$.consumers[{index}].{key}[{number}]" for number in range(len(consumer.get(key, [])))]  # type: ignore[arg-type]
+    problems: list[tuple[JsonPath, str]] = []
+    seen: dict[str, int] = {}
+    for index, waiver in enumerate(spec.get("waivers", [])):
+        clause, message = waiver["clause"], ""
+        if clause == DATABASE_CLAUSE:
+            message = 'of another database, nothing is checked; leave "table_catalog" out of the contract instead'
+        elif clause not in clauses:
+            nearest = get_close_matches(clause, clauses, n=1, cutoff=0.5)
+            message = "names no clause of this contract" + (f'; did you mean "{nearest[0]}"?' if nearest else "")
+        elif (first := seen.setdefault(clause, index)) != index:
+            message = f"$.waivers[{first}] is for the same clause: keep one of them"
+        if message:
+            problems.append((("waivers", index, "clause"), message))
+    return problems
+
+
+def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> list[tuple[JsonPath, str]]:
+    """The waivers of clauses that are kept, as they are not among those `used`, each with the lines to delete.
+
+    What a query gives is compared with the base only. Its waiver is therefore never found here.
+    """
+    return [
+        (
+            ("waivers", index),
+            f"no longer needed, as {clause} is kept: delete {_render_lines(contract, index)}",
+        )
+        for index, clause in enumerate(waiver["clause"] for waiver in contract.spec.get("waivers", []))
+        if clause not in used and not QUERY_CLAUSE.match(clause)
+    ]
+
+
+def _render_lines(contract: Contract, index: int) -> str:
+    """The lines of the waiver, or of all of them if it is the only one."""
+    is_only = len(contract.spec["waivers"]) == 1
+    first = contract.lines["waivers",] if is_only else contract.lines["waivers", index]
+    text = "\n".join(contract.text.split("\n")[first - 1 :])
+    start = text.index("[" if is_only else "{", text.index('"waivers"') if is_only else 0)
+    _, end = json.JSONDecoder().raw_decode(text, start)
+    last = first + text.count("\n", 0, end)
+    return f"line {first}" if first == last else f"lines {first} to {last}"
