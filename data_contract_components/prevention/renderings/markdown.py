@@ -205,7 +205,7 @@ def _render_offer(contract: CheckedContract | BrokenPromise, report: ContractRep
         return ""
     offer = "" if words.is_not_built(contract, report.comparison) else render_offer(contract, report)
     where = 'Below the line of "spec-version", which has to be "1.2.0":'
-    if not offer.startswith('"waivers"'):
+    if '"waivers"' not in offer:
         where = 'Below the line of "waivers":'
     title = "A waiver, if the owner agrees to it"
     return _render_details(title, f"{where}\n\n{fence(offer)}") if offer else ""

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import textwrap
 
 from data_contract_components.contract_definition.waivers import DATABASE_CLAUSE, TABLE_CLAUSE
 from data_contract_components.prevention.contract_report.contract_report import CheckedContract, ContractReport
@@ -16,10 +17,10 @@ def render_offer(contract: CheckedContract, report: ContractReport) -> str:
     The key "waivers" with its list, or only the entries if there is such a list; empty where a waiver is no way out.
     """
     findings = words.find_findings(contract)
-    clauses = {TABLE_CLAUSE if finding.key == "table_name" else finding.violation.json_path for finding in findings}
+    clauses = [TABLE_CLAUSE if finding.key == "table_name" else finding.violation.json_path for finding in findings]
     # A waiver that is over is there to be extended.
     known = {finding.violation.waiver.clause for finding in findings if finding.violation.waiver}
-    offered = sorted(clause for clause in clauses - known if clause and clause != DATABASE_CLAUSE)
+    offered = [clause for clause in dict.fromkeys(clauses) if clause and clause not in {*known, DATABASE_CLAUSE}]
     try:
         until = datetime.date.fromisoformat(report.today or "") + datetime.timedelta(OFFERED_DAYS)
     except (ValueError, OverflowError):
@@ -35,6 +36,7 @@ def render_offer(contract: CheckedContract, report: ContractReport) -> str:
     ]
     if not entries:
         return ""
+    text = json.dumps(entries, indent=2, ensure_ascii=False)
     if known or contract.waived_violations:
-        return "\n".join(f"{json.dumps(entry, indent=2, ensure_ascii=False)}," for entry in entries)
-    return f'"waivers": {json.dumps(entries, indent=2, ensure_ascii=False)},'
+        return f"{text.removeprefix('[').removesuffix(']').strip()},"
+    return textwrap.indent(f'"waivers": {text},', "  ")
