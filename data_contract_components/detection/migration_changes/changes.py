@@ -10,7 +10,6 @@ from data_contract_components.escaping import cut
 VALUE_CHARACTERS = 40
 # Of a column of a contract, or of one of its clauses.
 COLUMN_PATH = re.compile(r"\$\.schema\.properties\.(?P<column>[^.]+)(\.constraints\.(?P<key>[^.]+))?")
-WAIVER_KEYS = ("clause", "until", "agreedBy", "reason")
 Kind = Literal["tightened", "loosened", "added", "removed", "metadata"]
 # Whether a contract that was loosened together with its table fails the check, or is only reported.
 Loosened = Literal["fail", "report"]
@@ -116,6 +115,12 @@ class ContractChange:
         return (self.json_path, self.kind) == ("$", "removed")
 
     @property
+    def waived_clause(self) -> str | None:
+        """The clause of a new waiver, by its JSON path."""
+        is_waiver = self.json_path.startswith("$.waivers[") and isinstance(self.after, dict)
+        return str(self.after.get("clause")) if is_waiver else None
+
+    @property
     def text(self) -> str:
         """The change in words."""
         before, after = f"was {_cut_value(self.before)}", f"is {_cut_value(self.after)}"
@@ -129,8 +134,9 @@ class ContractChange:
             if self.kind == "added":
                 return f"{column}: {key} is now promised: {_cut_value(self.after)}"
             return f"{column}: {key} {self.kind}, {before}, {after}"
-        if self.json_path.startswith("$.waivers[") and isinstance(self.after, dict):
-            return f"has a new waiver, {', '.join(_cut_value(self.after.get(key)) for key in WAIVER_KEYS)}"
+        if self.waived_clause:
+            until, agreed_by, reason = (_cut_value(self.after.get(key)) for key in ("until", "agreedBy", "reason"))
+            return f"waives {self.waived_clause} until {until}, agreed by {agreed_by}: {reason}"
         match self.kind:
             case "added":
                 words = "is new" if is_whole else f"added, {after}"

@@ -138,6 +138,7 @@ def _make_contract(
     """A contract with the state of each clause, and with its violations, each with its line in the file."""
     spec, lines = contract.spec, contract.lines
     clauses = find_clauses(spec)
+    missing_columns = {violation.column_name for violation in violations if violation.key == "column_name"}
     waived = [violation for violation in violations if violation.is_waived and enforcement == "binding"]
     violations = [violation for violation in violations if violation not in waived]
     waived_paths = {violation.json_path for violation in waived}
@@ -153,7 +154,7 @@ def _make_contract(
         # In another database, only the name of the database was compared.
         if enforcement == "unchecked" or (is_other_database and key != "table_catalog"):
             return "unchecked"
-        if is_table_missing or (column_name, "column_name") in broken:
+        if is_table_missing or column_name in missing_columns:
             return "missing"
         return "broken" if (column_name, key) in broken else "kept"
 

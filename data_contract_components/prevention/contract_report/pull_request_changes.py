@@ -10,6 +10,7 @@ from data_contract_components.contract_definition._json_text import render_json,
 from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
 from data_contract_components.contract_definition.table_lists import strip_index
+from data_contract_components.contract_definition.waivers import TABLE_CLAUSE
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.detection.migration_changes.causes import find_cause
@@ -191,7 +192,11 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
         return next(inside, contract_changes[0]).place.line
 
     def find_clause_line(violation: Violation) -> int | None:
-        if violation.json_path:
+        waived = {change.waived_clause: change.place.line for change in contract_changes if change.waived_clause}
+        clauses = [render_json_path(violation.json_path or ()), *([TABLE_CLAUSE] * (violation.key == "column_name"))]
+        if line := next((waived[clause] for clause in clauses if clause in waived), None):
+            return line
+        if violation.json_path and violation.json_path[0] == "consumers":
             return find_line(render_json_path(violation.json_path), "$.consumers")
         if violation.column_name == WHOLE_TABLE:
             return find_line(f"$.schema.{strip_index(violation.key)}")

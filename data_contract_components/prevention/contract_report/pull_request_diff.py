@@ -83,6 +83,7 @@ class PullRequestDiff:
             line=find_line(contract.line),
             clauses=tuple(replace(clause, line=find_line(clause.line)) for clause in contract.clauses),
             violations=tuple(self._move_violation(contract.path, violation) for violation in contract.violations),
+            waived_violations=tuple(self._move_violation(contract.path, v) for v in contract.waived_violations),
         )
 
     def _move_promise(self, promise: BrokenPromise) -> BrokenPromise:
@@ -180,7 +181,8 @@ def _split(names: bytes) -> set[str]:
 def _find_paths(report: ContractReport) -> set[str]:
     """The files that the report names lines of."""
     contracts = (*report.contracts, *report.broken_promises)
-    places = [report.place, *(violation.cause for contract in contracts for violation in contract.violations)]
+    violations = (*(v for contract in contracts for v in contract.violations), *report.waived_violations)
+    places = [report.place, *(violation.cause for violation in violations)]
     if report.comparison:
         places += (change.place for change in report.comparison.changes)
         places += (change.place for change in report.comparison.contract_changes)

@@ -213,8 +213,8 @@ def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
     if changes and all(change.json_path.startswith("$.waivers") for change in changes):
         return (
             f"Ask {owners}, to approve this pull request: only the owner may waive a promise.",
-            "If they do not agree, take the waiver and the migration back.",
             *(() if report.outcome == "passed" else (WAIVER_FAILS,)),
+            "If they do not agree, take the waiver and the migration back.",
         )
     if report.outcome == "passed":
         return (

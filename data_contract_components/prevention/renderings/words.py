@@ -162,12 +162,12 @@ def render_outcome(report: ContractReport) -> str:
     }
     text = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
     text = text.replace(" ", f" of {total} ", 1) if text else f"{total} kept"
-    if waived := [finding for contract in report.contracts for finding in find_waived(contract)]:
-        text += f", {count(waived, 'violation')} waived"
     if promises:
         text += f", and {'its old promise is' if len(promises) == 1 else 'their old promises are'} broken"
     elif report.weaker_promises:
         text += f"; {_render_weaker(report.weaker_promises)}"
+    if waived := [finding for contract in report.contracts for finding in find_waived(contract)]:
+        text += f"; {count(waived, 'violation')} waived"
     if report.conclusion == "could not compare":
         return f"could not compare: {text}, but what changed since the base is not known"
     return f"{report.outcome}: {text}"
