@@ -84,22 +84,23 @@ def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> list[tup
 
     What a query gives is compared with the base only. Its waiver is therefore never found here.
     """
-    return [
-        (
-            ("waivers", index),
-            f"no longer needed, as {clause} is kept: delete {_render_lines(contract, index)}",
-        )
-        for index, clause in enumerate(waiver["clause"] for waiver in contract.spec.get("waivers", []))
-        if clause not in used and not QUERY_CLAUSE.match(clause)
-    ]
+    clauses = [waiver["clause"] for waiver in contract.spec.get("waivers", [])]
+    unneeded = [clause for clause in clauses if clause not in used and not QUERY_CLAUSE.match(clause)]
+    problems: list[tuple[JsonPath, str]] = []
+    for index, clause in enumerate(clauses):
+        # Without any waiver, the whole key can go; without the last one, the comma before it has to.
+        path: JsonPath = ("waivers",) if unneeded == clauses else ("waivers", index)
+        comma = "" if path == ("waivers",) or index < len(clauses) - 1 else " and the comma before"
+        message = f"no longer needed, as {clause} is kept: delete {_render_lines(contract, path)}{comma}"
+        problems += [(("waivers", index), message)] if clause in unneeded else []
+    return problems
 
 
-def _render_lines(contract: Contract, index: int) -> str:
-    """The lines of the waiver, or of all of them if it is the only one."""
-    is_only = len(contract.spec["waivers"]) == 1
-    first = contract.lines["waivers",] if is_only else contract.lines["waivers", index]
+def _render_lines(contract: Contract, path: JsonPath) -> str:
+    """The lines of the list of waivers, or of one of its entries."""
+    first = contract.lines[path]
     text = "\n".join(contract.text.split("\n")[first - 1 :])
-    start = text.index("[" if is_only else "{", text.index('"waivers"') if is_only else 0)
+    start = text.index("{") if len(path) > 1 else text.index("[", text.index('"waivers"'))
     _, end = json.JSONDecoder().raw_decode(text, start)
     last = first + text.count("\n", 0, end)
     return f"line {first}" if first == last else f"lines {first} to {last}"

@@ -73,7 +73,7 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
     if not report.is_checked:
         error = report.error or ""
         if UNNEEDED in error:
-            step = "Delete the waivers: what they excuse is kept. Nothing else is wrong with the contracts."
+            step = "Delete the waivers: what they excuse is kept."
             return [NextSteps("a waiver is no longer needed", (step,))]
         step = "Restore a contract, or write one: the check needs at least one."
         return [NextSteps("there is no contract", (step,))] if NO_CONTRACT in error else []
