@@ -110,6 +110,31 @@ class TestFindClauseChanges(unittest.TestCase):
             changes = find_clause_changes(spec(before), spec(after))
             self.assertEqual([kind for *_, kind in changes], kinds)
 
+    def test_a_waiver_is_loosened_when_it_is_new_or_longer_or_for_another_clause(self) -> None:
+        waiver = {"clause": "$.schema.unique[0]", "reason": "a", "agreedBy": "b", "until": "2026-12-10"}
+        other = waiver | {"clause": "$.schema.unique[1]"}
+        for before, after, expected in (
+            (ABSENT, [waiver], [("waivers.0", "loosened")]),
+            ([waiver], [other, waiver], [("waivers.0", "loosened")]),
+            ([waiver], [other], [("waivers", "tightened"), ("waivers.0", "loosened")]),
+            ([waiver], [waiver | {"until": "2026-12-11"}], [("waivers.0.until", "loosened")]),
+            ([waiver], [waiver | {"until": "2026-12-09"}], [("waivers.0.until", "tightened")]),
+            ([waiver], [waiver | {"reason": "c"}], [("waivers.0.reason", "metadata")]),
+            ([waiver, other], [other, waiver], []),
+            ([waiver], ABSENT, [("waivers", "tightened")]),
+        ):
+            with self.subTest(before=before, after=after):
+                self.assertEqual(self.kinds("waivers", before, after), expected)
+
+    def test_fewer_days_of_notice_are_loosened(self) -> None:
+        for before, after, kind in (
+            (30, 29, "loosened"),
+            (30, ABSENT, "loosened"),
+            (30, 31, "tightened"),
+            (ABSENT, 1, "tightened"),
+        ):
+            self.assertEqual(self.kinds("noticeDays", before, after), [("noticeDays", kind)])
+
     def test_a_new_bound_is_tightened_and_another_order_of_labels_is_loosened(self) -> None:
         length, labels = path_of("character_maximum_length"), path_of("enum")
         self.assertEqual(self.kinds(length, None, 80), [(length, "tightened")])

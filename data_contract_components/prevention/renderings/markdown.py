@@ -104,8 +104,12 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
         return NOT_CHECKED_HEAD, parts, [steps or NOT_CHECKED]
     parts = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "binding"]
     notes = (f"{contract.table}, {note}" for contract in report.contracts for note in words.find_query_notes(contract))
-    problems = (f"{words.render_place(problem.path, problem.line)}: {problem.message}" for problem in report.problems)
-    parts += [_render_list("Files to fix", problems), *changes, _render_list(words.QUERY_NOTES, notes), *reported]
+    parts += [
+        _render_list(words.TO_FIX, words.find_problems(report)),
+        *changes,
+        _render_list(words.QUERY_NOTES, notes),
+        *reported,
+    ]
     parts = [part for part in parts if part]
     match report.conclusion:
         case "violations":

@@ -93,6 +93,7 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
             "Or change the contract together: when the owner and the consumers agree, change it in a pull request of "
             "its own, and merge that one first.",
         ),
+        NextSteps("a file is wrong", ("Fix the files as the messages say.",) if report.problems else ()),
         NextSteps("the migration is missing", *_find_steps_of_promised(found["promised"], report)),
         NextSteps("the table breaks what a contract no longer promises", _find_steps_of_loosened(report)),
         NextSteps("a contract promises less", _find_steps_of_weaker(weaker)),

@@ -22,6 +22,8 @@ def _render(report: ContractReport) -> str:
     found = words.find_broken_contracts(report).items()
     if parts := [f"{words.count(broken, 'contract')} {state}: {_render_names(broken)}" for state, broken in found]:
         return "; ".join(parts)
+    if problems := words.find_problems(report):
+        return f"{words.TO_FIX}: {'; '.join(problems)}"
     if report.comparison and report.comparison.error:
         return f"Not compared with the base: {report.comparison.error}"
     if promises := report.broken_promises:

@@ -24,6 +24,8 @@ def render_text(report: ContractReport) -> str:
     outcome = words.render_outcome(report)
     lines = _wrap(outcome) if report.is_checked else [f"{outcome}: {report.error}"]
     lines += _wrap(words.render_day(report))
+    for problem in words.find_problems(report):
+        lines += ["", *_wrap(problem, "", "  ")]
     for contract in report.contracts:
         if contract.violations or contract.waived_violations:
             lines += ["", *_render_contract(contract, report.comparison)]

@@ -31,6 +31,7 @@ FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalCol
 QUERY_NOTES = "What the consumers' queries show, besides violations"
 # Of a query's line.
 QUOTED_CHARACTERS = 72
+TO_FIX = "Files to fix"
 EARLIER = "Already broken in the base."
 NOT_BUILT = "Promised, not built yet: the migration is missing."
 NOT_COMPARED = (
@@ -166,11 +167,19 @@ def render_outcome(report: ContractReport) -> str:
         text += f", and {'its old promise is' if len(promises) == 1 else 'their old promises are'} broken"
     elif report.weaker_promises:
         text += f"; {_render_weaker(report.weaker_promises)}"
+    if report.problems:
+        text += f"; {count({problem.path for problem in report.problems}, 'file')} to fix"
     if waived := [finding for contract in report.contracts for finding in find_waived(contract)]:
         text += f"; {count(waived, 'violation')} waived"
     if report.conclusion == "could not compare":
         return f"could not compare: {text}, but what changed since the base is not known"
     return f"{report.outcome}: {text}"
+
+
+def find_problems(report: ContractReport) -> list[str]:
+    """What is wrong with files, each with its place; nothing if nothing was checked, as the error has it then."""
+    problems = report.problems if report.is_checked else ()
+    return [f"{render_place(problem.path, problem.line)}: {problem.message}" for problem in problems]
 
 
 def render_day(report: ContractReport) -> str:
