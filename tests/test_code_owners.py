@@ -32,6 +32,7 @@ LATER_LINES = {
     "# *.json @other": None,
     "[a-z]* @other": None,
     "[ @other": None,
+    "**/contract_spec.json @other": None,
     "/docs/* @other": None,
 }
 ODD_NAMES = ("a b", " a", "!a", "a*", "a?", "[a]", "a,'é表", "(a)+", "$a^", "@a b")
