@@ -85,16 +85,19 @@ class CodeOwnersTestCase(ContractsTestCase):
 
 class TestCommand(CodeOwnersTestCase):
     def test_each_contract_with_an_owner_has_one_line_in_the_order_of_the_paths(self) -> None:
+        (self.directory / "contracts/B").mkdir()
         self.write_contract("b c", USER, status="retired")
         self.write_contract("a", TEAM)
+        self.write_contract("B/e", TEAM)
         self.write_contract("d", None)
-        asked = (0, ".github/CODEOWNERS asks the owners of 2 of 3 contracts for approval\n")
+        asked = (0, ".github/CODEOWNERS asks the owners of 3 of 4 contracts for approval\n")
         self.assertEqual(self.command(), asked)
-        expected = f"{BEGIN}\n/{A} {TEAM}\n/contracts/b\\ c_contract_spec.json {USER}\n{END}\n".encode()
-        self.assertEqual(self.read_file(), expected)
+        rules = f"/contracts/B/e_contract_spec.json {TEAM}\n/{A} {TEAM}\n/contracts/b\\ c_contract_spec.json {USER}\n"
+        self.assertEqual(self.read_file().decode(), f"{BEGIN}\n{rules}{END}\n")
+        written = (self.directory / FILE).stat()
         for arguments in ((), ("--check",)):
             self.assertEqual(self.command(*arguments), asked)
-            self.assertEqual(self.read_file(), expected)
+            self.assertEqual((self.directory / FILE).stat().st_mtime_ns, written.st_mtime_ns)
 
     def test_without_a_line_the_check_names_the_contract_and_writes_nothing(self) -> None:
         self.write_contract("a", TEAM)
@@ -252,8 +255,9 @@ class TestProblems(CodeOwnersTestCase):
 
     def test_a_line_that_somebody_wrote_by_hand_is_enough(self) -> None:
         self.write_contract("a", TEAM)
-        self.write_file(f"* @other\n/contracts/ {TEAM}\n")
-        self.assertEqual(self.code_owner_problems(), [])
+        for lines in (f"* @other\n/contracts/ {TEAM}\n", f"{BEGIN}\n# mine\n \n/contracts/ {TEAM}\n{END}\n"):
+            self.write_file(lines)
+            self.assertEqual(self.code_owner_problems(), [])
 
     def test_the_line_of_a_contract_that_was_renamed_or_has_a_new_owner_is_found_and_replaced(self) -> None:
         path = self.write_contract("a", TEAM)

@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not is_check:
         write_code_owners(contracts, directory)
     problems, count = find_code_owner_problems(contracts, directory), len(_find_owned(contracts))
-    name = _read(directory)[0].relative_to(directory)
+    name = _read(directory)[0].relative_to(directory).as_posix()
     summary = f"{name} asks the owners of {count} of {len(contracts)} contracts for approval"
     print("\n".join(map(str, problems)) or (summary if count else "no contract has owner.github"))
     return 1 if problems else 0
