@@ -10,7 +10,7 @@ from types import TracebackType
 
 from data_contract_components.errors import DataContractError
 
-PACKAGES = {"alembic", "jinja2", "jsonschema_rs", "pandas", "psycopg2", "requests", "sqlalchemy", "tqdm"}
+PACKAGES = {"alembic", "codeowners", "jinja2", "jsonschema_rs", "pandas", "psycopg2", "requests", "sqlalchemy", "tqdm"}
 RENDER = 'extra == "render"'
 
 

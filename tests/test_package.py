@@ -49,7 +49,7 @@ COMMANDS = (
     *("data_assets.migrate_db", "prevention.report", "detection._get_data_contract_specs"),
     *("detection.contract_coverage_detector", "detection.contract_violation_detector"),
     *("detection._get_data_migration_changes --base main", "detection.generate_contract_spec customers"),
-    *("detection.contract_mutation_score", "data_assets.seed_db"),
+    *("detection.contract_mutation_score", "data_assets.seed_db", "contract_definition.code_owners"),
 )
 
 

@@ -103,7 +103,7 @@ class TestDevContainer(unittest.TestCase):
 
 class TestRunner(unittest.TestCase):
     def test_what_runs_outside_the_containers_needs_only_what_the_job_installs(self) -> None:
-        absent = ("alembic", "jsonschema_rs", "pandas", "psycopg2", "sqlalchemy", "tqdm")
+        absent = ("alembic", "codeowners", "jsonschema_rs", "pandas", "psycopg2", "sqlalchemy", "tqdm")
         for module in ("report", "post_pull_request_comment", "post_fork_comment"):
             code = f"import sys; sys.modules |= dict.fromkeys({absent + ('requests',) * (module == 'report')})\n"
             code += f"import data_contract_components.prevention.{module}"

@@ -30,6 +30,24 @@ class TestContractViolations(unittest.TestCase):
             self.fail(f"All data contract constraints should match the data catalog.\n\nViolations:\n{violation_text}")
         detector.ensure_waivers_are_needed()
 
+    def check_code_owners(self) -> None:
+        """Test that CODEOWNERS asks the owner.github of each contract to approve its changes."""
+        # Not at the top, as other contracts do not need the package codeowners.
+        from data_contract_components.contract_definition.code_owners import find_code_owner_problems
+        from data_contract_components.settings import get_settings
+
+        problems = find_code_owner_problems(self.state.contracts, get_settings().git_directory)
+        if text := escape_output("\n".join(map(str, problems))):
+            self.fail(f"CODEOWNERS should ask the owner.github of each contract to approve its changes.\n\n{text}")
+
+
+def load_tests(_loader: unittest.TestLoader, tests: unittest.TestSuite, _pattern: str | None) -> unittest.TestSuite:
+    """One test per detector; where a contract has owner.github, also that of CODEOWNERS. unittest calls it."""
+    state = get_state_or_error()
+    if not isinstance(state, DataContractError) and any("github" in c.spec["owner"] for c in state.contracts.values()):
+        tests.addTest(TestContractViolations("check_code_owners"))
+    return tests
+
 
 def render_violations(violations: list[dict[str, str]]) -> str:
     """The violations as a numbered list, four lines and an empty one each; nothing where there are none."""

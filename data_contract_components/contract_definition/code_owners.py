@@ -1,0 +1,146 @@
+"""The lines of CODEOWNERS by which GitHub asks the owner of a contract to approve its changes.
+
+python -m data_contract_components.contract_definition.code_owners
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from codeowners import CodeOwners
+
+from data_contract_components.command import command
+from data_contract_components.contract_definition.contract_files import get_data_contract_specs
+from data_contract_components.contract_definition.contract_spec import Contract
+from data_contract_components.contract_definition.spec_problems import SpecProblem
+from data_contract_components.errors import DataContractError
+from data_contract_components.escaping import CONTROLS
+from data_contract_components.settings import get_settings
+
+COMMAND = "python -m data_contract_components.contract_definition.code_owners"
+# GitHub reads the first of these that exists, and there the last line that matches counts.
+LOCATIONS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+BEGIN, END = f"# BEGIN data contracts, written by {COMMAND}", "# END data contracts"
+# GitHub Docs, "About code owners": a "#" cannot be escaped there.
+INEXPRESSIBLE = re.compile(rf"[\\#]|(?! )\s|{CONTROLS.pattern}")
+# GitHub skips a line with a bracket that no backslash escapes.
+UNESCAPED_BRACKET = re.compile(r"(?:\\.|[^\\\[\]])*[\[\]]")
+# In place of a blank in a name, as the package puts slashes there, which its "*" does not match.
+BLANK = "\ue000"
+
+
+def find_code_owner_problems(contracts: Mapping[str, Contract], directory: Path) -> list[SpecProblem]:
+    """Where not a contract's owner.github alone approves its changes, and lines of contracts that are gone.
+
+    `directory` is the repository's root, to which the contracts' paths are relative.
+    Shape: ordered by contract, then by line. Raises: OSError.
+    """
+    path, lines = _read(directory)
+    start, end, problems = _find_block(path, lines)
+    owned, rules = _find_owned(contracts), _parse(lines)
+    for name, owner, contract in owned:
+        found, number = _match(rules, name)
+        if {one.lower() for one in found} == {owner.lower()}:
+            continue
+        way_out = f"run {COMMAND}"
+        if special := INEXPRESSIBLE.search(name):
+            way_out = f"rename it, as CODEOWNERS has no way to write {special[0]!a}"
+        elif number and number > end:
+            way_out = f"move this line above line {start + 1}, and {way_out}"
+        if number:
+            who = " or ".join(found) or "nobody"
+            message = f"changes of {name} are approved by {who}, not by {owner} alone: {way_out}"
+            problems.append(SpecProblem(path, number, None, message))
+        else:
+            message = f"{owner} is not asked, as no line of CODEOWNERS names this file: {way_out}"
+            line = contract.find_line(("owner", "github"))
+            problems.append(SpecProblem(directory / contract.path, line, "$.owner.github", message))
+    for number, text in enumerate(lines[start + 1 : end - 1], start + 2):
+        if re.match(r"\s*[^\s#]", text) and not any(_match(_parse([text]), name)[1] for name, *_ in owned):
+            message = f'"{text.strip()}" is the line of no contract that has owner.github: run {COMMAND}'
+            problems.append(SpecProblem(path, number, None, message))
+    return problems
+
+
+def write_code_owners(contracts: Mapping[str, Contract], directory: Path) -> None:
+    """The contracts' lines are between the markers, and all else in the file is as it was. A new block comes last.
+
+    Raises: DataContractError where the markers are not a pair, OSError.
+    """
+    path, lines = _read(directory)
+    start, end, problems = _find_block(path, lines)
+    if problems:
+        raise DataContractError(f"{problems[0]}; nothing was written")
+    line_end = "\r\n" if any(line.endswith("\r\n") for line in lines) else "\n"
+    text, before = "".join(lines[:start]), "".join(lines)
+    rules = [
+        "/" + re.sub(r"[ *?[\]]", r"\\\g<0>", name) + " " + owner
+        for name, owner, _ in _find_owned(contracts)
+        if not INEXPRESSIBLE.search(name)
+    ]
+    if rules:
+        text += line_end * (text != "" and not text.endswith("\n")) + line_end.join([BEGIN, *rules, END, ""])
+    text += "".join(lines[end:])
+    if text and text != before:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    elif before and not text:
+        path.unlink()  # as GitHub would read an empty file in place of another
+
+
+def _read(directory: Path) -> tuple[Path, list[str]]:
+    """The file that GitHub reads, or is to read, and its lines, from which each byte can be restored."""
+    path = next((path for name in LOCATIONS if (path := directory / name).is_file()), directory / LOCATIONS[0])
+    text = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
+    return path, text.splitlines(keepends=True)
+
+
+def _find_block(path: Path, lines: list[str]) -> tuple[int, int, list[SpecProblem]]:
+    """The lines from marker to marker, as a slice: empty, at the end, where there are none or they are not a pair."""
+    marks = [(number, line.strip()) for number, line in enumerate(lines) if line.strip() in (BEGIN, END)]
+    if [mark for _, mark in marks] == [BEGIN, END]:
+        return marks[0][0], marks[1][0] + 1, []
+    found = ", ".join(str(number + 1) for number, _ in marks)
+    message = f'expected one line "{BEGIN}", and below it one "{END}"; found line {found}'
+    problems = [SpecProblem(path, marks[-1][0] + 1, None, message)] if marks else []
+    return len(lines), len(lines), problems
+
+
+def _parse(lines: Iterable[str]) -> CodeOwners:
+    """The lines as GitHub reads them, which unlike the package also ends a line where a comment begins."""
+    texts = [re.sub(r"\s#.*", "", line.replace("\\ ", BLANK)).rstrip() for line in lines]
+    return CodeOwners("\n".join("" if UNESCAPED_BRACKET.match(text) else text for text in texts))
+
+
+def _match(rules: CodeOwners, name: str) -> tuple[list[str], int | None]:
+    """The owners of the file `name`, and the line that says so."""
+    owners, number = rules.matching_line(name.replace(" ", BLANK))[:2]
+    return [owner for _, owner in owners], number
+
+
+def _find_owned(contracts: Mapping[str, Contract]) -> list[tuple[str, str, Contract]]:
+    """Path and owner.github of contracts that have one, ordered; also of retired ones, which a change can revive."""
+    owned = [contract for contract in contracts.values() if "github" in contract.spec["owner"]]
+    return sorted((contract.path.as_posix(), contract.spec["owner"]["github"], contract) for contract in owned)
+
+
+@command("CODEOWNERS may be written")
+def main(arguments: list[str] | None = None) -> int:
+    """0: the owners of the contracts approve their changes; 1: not all do; 2: nothing could be written or checked."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the lines of CODEOWNERS that contracts ask for.")
+    parser.add_argument("--check", action="store_true", help="write nothing, and only look for problems")
+    is_check = parser.parse_args(arguments).check
+    directory, contracts = get_settings().git_directory, get_data_contract_specs()
+    if not is_check:
+        write_code_owners(contracts, directory)
+    problems, count = find_code_owner_problems(contracts, directory), len(_find_owned(contracts))
+    name = _read(directory)[0].relative_to(directory).as_posix()
+    summary = f"{name} asks the owners of {count} of {len(contracts)} contracts for approval"
+    print("\n".join(map(str, problems)) or (summary if count else "no contract has owner.github"))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
