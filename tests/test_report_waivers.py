@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 from data_contract_components.prevention.contract_report.contract_report import ContractReport
 from data_contract_components.prevention.renderings.annotations import render_annotations
@@ -102,3 +103,19 @@ class TestWaiversOfAPullRequest(PullRequestTestCase):
             ["data_contract_components.detection._get_data_migration_changes", "--base", "main"], self.root, self.url
         )
         self.assertIn("Broken for a while, which was agreed\n  object_images_contract_spec", result.stdout)
+
+    def test_a_contract_whose_owner_github_does_not_ask_is_a_file_to_fix(self) -> None:
+        def change(spec: Any) -> None:
+            spec["spec-version"], spec["owner"]["github"] = "1.2.0", "@museum/data"
+
+        self.write_contract(change)
+        status, report = self.report("--base", "main")
+        self.assertEqual((status, report.outcome, report.contracts[0].violations), (1, "violations", ()))
+        for name, text in self.renderings(report).items():
+            with self.subTest(name):
+                self.assertIn("museum/data is not asked", text)
+                if name != "sentence":
+                    self.assertIn("contract_definition.code_owners", text.replace("<wbr>", ""))
+        run(["data_contract_components.contract_definition.code_owners"], self.root, check=True)
+        status, report = self.report("--base", "main")
+        self.assertEqual((status, report.outcome, report.problems), (0, "passed", ()))

@@ -1,7 +1,7 @@
 """The report of the contracts of this checkout, checked against the database."""
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.contract_spec import (
@@ -49,10 +49,20 @@ def get_contract_report(today: datetime.date) -> ContractReport:
     """
     try:
         state, table_names = read_current_state(today, may_none_bind=True), get_table_names()
+        code_owner_problems = _get_code_owner_problems(state.contracts)
     except DataContractError as error:
         problems = error.problems if isinstance(error, InvalidContractSpecError) else []
         return ContractReport(COULD_NOT_CHECK, _shorten_paths(str(error)), problems=_make_problems(problems))
-    return make_report(state, table_names)
+    return make_report(state, table_names, code_owner_problems)
+
+
+def _get_code_owner_problems(contracts: Mapping[str, Contract]) -> list[SpecProblem]:
+    if not any("github" in contract.spec["owner"] for contract in contracts.values()):
+        return []
+    # Here, as other contracts do not need the package codeowners.
+    from data_contract_components.contract_definition.code_owners import find_code_owner_problems
+
+    return find_code_owner_problems(contracts, get_settings().git_directory)
 
 
 def _make_problems(problems: Iterable[SpecProblem]) -> tuple[FileProblem, ...]:
@@ -69,8 +79,13 @@ def _shorten_paths(text: str) -> str:
     return text.replace(f"{get_settings().git_directory}/", "")
 
 
-def make_report(state: CurrentState, table_names: list[tuple[str, str]]) -> ContractReport:
-    """The report of what was read; if no contract is enforced, the contracts could not be checked."""
+def make_report(
+    state: CurrentState, table_names: list[tuple[str, str]], code_owner_problems: Sequence[SpecProblem] = ()
+) -> ContractReport:
+    """The report of what was read; if no contract is enforced, the contracts could not be checked.
+
+    A wrong CODEOWNERS fails as a violation does, and a superfluous waiver is an error, as a mistake in a contract is.
+    """
     detector, today = ContractViolationDetector(*state), state.today
     violations = group_by_contract(detector.find_violations("binding", "waived", "reported"))
     unneeded_waivers = detector.find_unneeded_waivers()
@@ -85,9 +100,9 @@ def make_report(state: CurrentState, table_names: list[tuple[str, str]]) -> Cont
         for name, contract in state.contracts.items()
     )
     is_broken = any(contract.violations for contract in contracts if contract.enforcement == "binding")
-    outcome: Outcome = "violations" if is_broken else "passed"
+    outcome: Outcome = "violations" if is_broken or code_owner_problems else "passed"
     reason = None
-    if unneeded_waivers and not is_broken:
+    if unneeded_waivers and outcome == "passed":
         outcome, reason = COULD_NOT_CHECK, str(UnneededWaiverError(unneeded_waivers))
     try:
         ensure_a_contract_binds(state.contracts, today)
@@ -95,7 +110,7 @@ def make_report(state: CurrentState, table_names: list[tuple[str, str]]) -> Cont
         outcome, reason = COULD_NOT_CHECK, str(error)
     checked = {(c.table_schema, c.table_name) for c in contracts if c.enforcement != "unchecked"}
     tables = tuple(Table(*names) for names in table_names if names not in checked)
-    problems = _make_problems(unneeded_waivers)
+    problems = _make_problems([*code_owner_problems, *unneeded_waivers])
     return ContractReport(
         outcome, reason, problems=problems, contracts=contracts, tables_without_contract=tables, today=today.isoformat()
     )

@@ -327,8 +327,8 @@ def _render_comparison(report: ContractReport, comparison: Comparison, run: Run 
     return [part for part in parts if part]
 
 
-def _render_list(title: str, texts: Iterable[str]) -> str:
-    lines = words.cut_list([f"- {escape(text)}" for text in texts])
+def _render_list(title: str, texts: Iterable[str], characters: int = TEXT_CHARACTERS) -> str:
+    lines = words.cut_list([f"- {escape(text, characters)}" for text in texts])
     return "\n".join([f"**{title}**", "", *lines]) if lines else ""
 
 
