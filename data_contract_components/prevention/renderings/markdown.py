@@ -105,7 +105,7 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
     parts = [_render_contract(contract, report, run) for contract in broken if contract.enforcement == "binding"]
     notes = (f"{contract.table}, {note}" for contract in report.contracts for note in words.find_query_notes(contract))
     parts += [
-        _render_list(words.TO_FIX, words.find_problems(report)),
+        _render_list(words.TO_FIX, words.find_problems(report), STEP_CHARACTERS),
         *changes,
         _render_list(words.QUERY_NOTES, notes),
         *reported,
