@@ -6,7 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from data_contract_components.detection.failed_query import FailedQuery, UntriedQuery
-from data_contract_components.detection.migration_changes.changes import ContractChange, Place, SchemaChange
+from data_contract_components.detection.migration_changes.changes import (
+    ContractChange,
+    Place,
+    SchemaChange,
+    UnmovedConsumers,
+)
 from data_contract_components.prevention.contract_report.contract_report import (
     BrokenPromise,
     CheckedContract,
@@ -18,6 +23,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     ReportedClause,
     ReportedViolation,
     Table,
+    Transition,
 )
 from data_contract_components.prevention.github.workflow_run import Run
 
@@ -116,5 +122,10 @@ def report_with(text: str) -> ContractReport:
         violations=(example_violation(renamed_to="a name"), example_violation(key="queries", query=query)),
         read_columns=("a column",),
         untried_queries=(UntriedQuery("a contract", "a consumer", "a path", "a reason"),),
+        transition=Transition(
+            *("a name", "a path", "a schema", "a table", ("a difference",)), UnmovedConsumers(("a name",), ("a name",))
+        ),
+        days_past_sunset=31,
+        drop_call="a call",
     )
     return filled(replace(report, comparison=example_comparison()), text)

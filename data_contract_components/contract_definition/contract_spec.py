@@ -2,7 +2,7 @@
 
 import datetime
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
@@ -175,6 +175,13 @@ class Clause:
     key: str
     expected: Any
     json_path: JsonPath
+
+
+def find_replacement(contract: Contract, contracts: Iterable[Contract]) -> Contract | None:
+    """The one of `contracts` that takes over from a deprecated contract."""
+    spec = contract.spec
+    name = (spec["namespace"], spec.get("replacedBy")) if spec.get("status") == "deprecated" else None
+    return next((other for other in contracts if (other.spec["namespace"], other.spec["name"]) == name), None)
 
 
 class NoBindingContractError(DataContractError):

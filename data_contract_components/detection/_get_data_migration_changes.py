@@ -148,7 +148,10 @@ def _get_sections(comparison: MigrationComparison) -> dict[str, list[str]]:
         ],
         "Contracts that this checkout breaks": list(map(render_finding, comparison.violations)),
         "Broken for a while, which was agreed": list(map(render_finding, comparison.waived_violations)),
-        "Loosened contracts whose old promises are broken": list(map(render_finding, comparison.broken_promises)),
+        "Contracts that end without enough notice": list(map(render_finding, comparison.short_notices)),
+        "Loosened contracts whose old promises are broken": [
+            render_finding(promise) for promise in comparison.broken_promises if promise.key != "sunset"
+        ],
         "Contracts that the base breaks too": list(map(render_finding, comparison.earlier_violations)),
     }
     changes = {
@@ -172,8 +175,8 @@ def main(arguments: list[str] | None = None) -> int:
     """0: no contract is broken; 1: a contract, or a promise of the base, is broken; 2: could not compare."""
     parser = argparse.ArgumentParser(
         description="Show what this checkout changes in tables and contracts, compared with the base.",
-        epilog="Exit status: 0 no promise is broken; 1 a contract, or the old promise of a loosened one, is broken; "
-        "2 could not compare.",
+        epilog="Exit status: 0 no promise is broken; 1 a contract, or the old promise of a loosened one, is broken, or "
+        "a contract ends without enough notice; 2 could not compare.",
     )
     parser.add_argument("--base", required=True, help="a git ref; compares with the commit at which HEAD left it")
     parser.add_argument("--format", choices=RENDERERS, default="table", help="default: %(default)s")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any, Literal
 
 from data_contract_components.command import command
@@ -19,6 +20,7 @@ from data_contract_components.contract_definition.contract_spec import (
     JsonPath,
     TableName,
     find_clauses,
+    find_replacement,
     get_enforcement,
 )
 from data_contract_components.contract_definition.spec_problems import ANY_DATABASE, SpecProblem
@@ -73,6 +75,7 @@ class Violation:
 
     A consumer's `query` that is refused has the key "queries", one that gives other columns "resultColumns", and both
     have its name in place of a column's; a column that a writer does not write as it has to has the key "consumers".
+    Of the end of a contract, "replacedBy" names none that could take over, and "sunset" is too soon (compared only).
     `json_path` is where the contract has the clause. While its `waiver` is valid, the violation fails nothing.
     Only the comparison with the base knows the `cause`.
     """
@@ -184,6 +187,9 @@ class ContractViolationDetector(ContractDetector):
             if enforcement == "unchecked":
                 continue
             broken = _find_violations(contract_name, contract, columns[contract_name], tables, self.consumer_state)
+            if enforcement == "binding":
+                replacement = _find_wrong_replacement(contract_name, contract, self.contracts.values(), tables)
+                broken = chain(broken, replacement)
             for violation in locate(broken, contract, self.today, is_table_missing=contract.table not in tables):
                 is_excused = enforcement == "binding" and violation.is_waived
                 if ("waived" if is_excused else enforcement) in enforcements:
@@ -270,6 +276,20 @@ def _find_violations(
     for query in contract.queries:
         if (verdict := consumer_state.verdicts.get(get_key(query))) and (refusal := verdict.refusal):
             yield make_query_violation(contract_name, contract, query, refusal)
+
+
+def _find_wrong_replacement(
+    contract_name: str, contract: Contract, contracts: Iterable[Contract], tables: Tables
+) -> Iterator[Violation]:
+    """Where another contract is named as taking over, and it is not active or its table is not there."""
+    if replacement := find_replacement(contract, contracts):
+        status = replacement.spec.get("status", "active")
+        found = {"active": None, "draft": "a draft"}.get(status, f"a {status} contract")
+        if found is None and replacement.table not in tables:
+            found = f"no table {'.'.join(replacement.table)}"
+        if found:
+            names = (contract_name, *contract.table, WHOLE_TABLE, "replacedBy")
+            yield Violation(*names, contract.spec["replacedBy"], found, None, ("replacedBy",))
 
 
 def _find_writer_violations(

@@ -6,14 +6,14 @@ from data_contract_components.detection.contract_coverage_detector import Contra
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from data_contract_components.errors import DataContractError
 from data_contract_components.escaping import escape_output
-from data_contract_components.prevention.contract_report.current_state import get_state_or_error
+from data_contract_components.prevention.contract_report.current_state import Today, get_state_or_error, split_off_today
 
 
 class TestContractViolations(unittest.TestCase):
-    """One test per detector."""
+    today: Today = None  # the day in UTC, unless the command below has another
 
     def setUp(self) -> None:
-        state = get_state_or_error()
+        state = get_state_or_error(self.today)
         if isinstance(state, DataContractError):
             raise state.with_traceback(None) from None
         self.state = state
@@ -43,7 +43,7 @@ class TestContractViolations(unittest.TestCase):
 
 def load_tests(_loader: unittest.TestLoader, tests: unittest.TestSuite, _pattern: str | None) -> unittest.TestSuite:
     """One test per detector; where a contract has owner.github, also that of CODEOWNERS. unittest calls it."""
-    state = get_state_or_error()
+    state = get_state_or_error(TestContractViolations.today)
     if not isinstance(state, DataContractError) and any("github" in c.spec["owner"] for c in state.contracts.values()):
         tests.addTest(TestContractViolations("check_code_owners"))
     return tests
@@ -59,3 +59,8 @@ def render_violations(violations: list[dict[str, str]]) -> str:
         for number, violation in enumerate(violations, start=1)
     )
     return escape_output(text)
+
+
+if __name__ == "__main__":
+    TestContractViolations.today, arguments = split_off_today()
+    unittest.main(argv=arguments)

@@ -149,5 +149,17 @@ class ContractChange:
         return words if is_whole else f"{self.json_path}: {words}"
 
 
+@dataclass(frozen=True)
+class UnmovedConsumers:
+    """Who has a query that reads the table of a deprecated contract, and of which of its consumers that is not known.
+
+    Nothing is known of a consumer without queries, and of a query of which PostgreSQL does not say what it reads, as a
+    writer's.
+    """
+
+    reading: tuple[str, ...]
+    not_known: tuple[str, ...]
+
+
 def _cut_value(value: Any) -> str:
     return cut(render_value(value), VALUE_CHARACTERS)

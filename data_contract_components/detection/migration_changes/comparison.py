@@ -15,7 +15,12 @@ from data_contract_components.detection.contract_violation_detector import (
     locate,
 )
 from data_contract_components.detection.failed_query import UntriedQuery
-from data_contract_components.detection.migration_changes.changes import ContractChange, Loosened, SchemaChange
+from data_contract_components.detection.migration_changes.changes import (
+    ContractChange,
+    Loosened,
+    SchemaChange,
+    UnmovedConsumers,
+)
 from data_contract_components.detection.migration_changes.contract_changes import (
     find_contract_changes,
     match_contracts,
@@ -30,6 +35,10 @@ from data_contract_components.detection.migration_changes.query_changes import (
     find_untried_queries,
 )
 from data_contract_components.detection.migration_changes.schema_changes import find_schema_changes
+from data_contract_components.detection.migration_changes.transitions import (
+    find_short_notices,
+    find_unmoved_consumers,
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,9 @@ class MigrationComparison:
     `violations` are the violations that are new in this checkout; `earlier_violations` are in the base too.
     `broken_promises` are violations of the base's contracts by this checkout's migrations or by the checked database.
     They leave out what the base breaks already, and what this checkout's own contracts report. All are clauses of
-    contracts that are enforced. Violations that a waiver excuses are in `waived_violations`, or in
-    `earlier_violations`. `owners` are those of the base's contracts; `head_names` are their present names.
+    contracts that are enforced, but for the `short_notices`: contracts that end too soon. Violations that a waiver
+    excuses are in `waived_violations`, or in `earlier_violations`. `owners` are those of the base's contracts;
+    `head_names` are their present names.
     `untried_queries` and `read_columns`, the columns that queries read of a contract's table, are of this checkout's
     contracts.
     """
@@ -73,10 +83,15 @@ class MigrationComparison:
     head_names: dict[str, str] = field(default_factory=dict)
     untried_queries: tuple[UntriedQuery, ...] = ()
     read_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unmoved_consumers: dict[str, UnmovedConsumers] = field(default_factory=dict)
+
+    @property
+    def short_notices(self) -> tuple[Violation, ...]:
+        return tuple(violation for violation in self.broken_promises if violation.key == "sunset")
 
     def fails(self, loosened: Loosened = "fail") -> bool:
-        """Whether the check fails: a contract is broken, or (unless "report") was loosened and its promise broken."""
-        return bool(self.violations or (loosened == "fail" and self.broken_promises))
+        """Whether a contract is broken, ends too soon, or (unless "report") was loosened and its promise broken."""
+        return bool(self.violations or self.short_notices or (loosened == "fail" and self.broken_promises))
 
 
 def compare_sides(
@@ -111,6 +126,8 @@ def compare_sides(
     if checked_df is not None:
         known_violations = [*promised_violations, *_find_violations(head.contracts, checked_df, today)]
         promised_violations += _subtract(_find_violations(promised_contracts, checked_df, today), known_violations)
+    # What takes over is no promise: the contract may name another.
+    promised_violations = [violation for violation in promised_violations if violation.key != "replacedBy"]
     new_violations = _subtract(head_violations, base_violations)
     # A waiver that only this checkout has does not change what the base promised.
     known_violations = [*(v for v in head_violations if not v.is_waived), *base_violations]
@@ -121,12 +138,16 @@ def compare_sides(
         tuple(find_contract_changes(base.contracts, head.contracts, today)),
         violations=tuple(v for v in new_violations if not v.is_waived),
         earlier_violations=_subtract(head_violations, new_violations),
-        broken_promises=_subtract([v for v in promised_violations if not v.is_waived], known_violations),
+        broken_promises=(
+            *_subtract([v for v in promised_violations if not v.is_waived], known_violations),
+            *find_short_notices(base.contracts, head.contracts, head_names, today),
+        ),
         waived_violations=tuple(v for v in new_violations if v.is_waived),
         owners={name: contract.spec["owner"] for name, contract in base.contracts.items()},
         head_names=head_names,
         untried_queries=tuple(find_untried_queries(head.contracts, *verdicts)),
-        read_columns=find_read_columns(head.contracts, base.consumer_state.verdicts, head.consumer_state.verdicts),
+        read_columns=find_read_columns(head.contracts, *verdicts),
+        unmoved_consumers=dict(find_unmoved_consumers(head.contracts, *verdicts)),
     )
 
 

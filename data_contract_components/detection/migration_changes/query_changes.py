@@ -70,13 +70,18 @@ def find_read_columns(
 
     A query that is refused now counts with what it read `before`.
     """
-    verdicts = {**before, **{key: verdict for key, verdict in after.items() if not verdict.refusal}}
+    verdicts = merge_verdicts(before, after)
     columns: dict[TableName, set[str]] = {}
     for contract in contracts.values():
         for query in contract.queries:
             for table_schema, table_name, column_name in verdicts.get(get_key(query), Verdict()).reads:
                 columns.setdefault((table_schema, table_name), set()).update([column_name] if column_name else [])
     return {name: tuple(sorted(columns[c.table])) for name, c in contracts.items() if c.table in columns}
+
+
+def merge_verdicts(before: Verdicts, after: Verdicts) -> Verdicts:
+    """Those after, and of a query that is then refused, the one before."""
+    return {**before, **{key: verdict for key, verdict in after.items() if not verdict.refusal}}
 
 
 def find_query_cause(

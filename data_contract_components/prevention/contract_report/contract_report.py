@@ -12,7 +12,13 @@ from typing import Annotated, Any, Final, Literal
 from data_contract_components.contract_definition.contract_spec import Enforcement
 from data_contract_components.contract_definition.waivers import Waiver
 from data_contract_components.detection.failed_query import FailedQuery, UntriedQuery
-from data_contract_components.detection.migration_changes.changes import ContractChange, Line, Place, SchemaChange
+from data_contract_components.detection.migration_changes.changes import (
+    ContractChange,
+    Line,
+    Place,
+    SchemaChange,
+    UnmovedConsumers,
+)
 from data_contract_components.errors import DataContractError
 
 COULD_NOT_CHECK: Final = "could not check"
@@ -107,6 +113,21 @@ class ReportedContract:
 
 
 @dataclass(frozen=True)
+class Transition:
+    """The contract that takes over from a deprecated one, and in what it is another, in words.
+
+    Only a comparison with the base knows which consumers have not moved, unless both contracts are for the same table.
+    """
+
+    contract_name: str
+    path: str
+    table_schema: str
+    table_name: str
+    differences: tuple[str, ...]
+    unmoved: UnmovedConsumers | None = None
+
+
+@dataclass(frozen=True)
 class CheckedContract(ReportedContract):
     """A contract of this checkout: its content, the state of its clauses, and its violations.
 
@@ -115,6 +136,8 @@ class CheckedContract(ReportedContract):
     waiver excuses are in `waived_violations` and not in `violations`.
     Only a comparison with the base knows `read_columns`, those of the table that some consumer's query reads (None: no
     query reads the table), and the writers' queries that could not be tried.
+    `days_past_sunset` is None before, and if the contract is not deprecated; then `drop_call` is the call of a
+    migration that drops the table, unless it is gone or another contract is for it, too.
     """
 
     name: str
@@ -129,6 +152,9 @@ class CheckedContract(ReportedContract):
     read_columns: tuple[str, ...] | None = None
     untried_queries: tuple[UntriedQuery, ...] = ()
     waived_violations: tuple[ReportedViolation, ...] = ()
+    transition: Transition | None = None
+    days_past_sunset: int | None = None
+    drop_call: str | None = None
 
     @property
     def promised_columns(self) -> list[str]:
@@ -150,10 +176,15 @@ class CheckedContract(ReportedContract):
 class BrokenPromise(ReportedContract):
     """A contract of the base that was loosened or deleted, with the clauses that it lost and the database breaks.
 
+    A violation with the key "sunset" is of the contract's end, which is without enough notice.
     `path` and `line` are those of the change of the contract; the line is None if the file was deleted.
     """
 
     is_deleted: bool
+
+    @property
+    def is_only_too_soon(self) -> bool:
+        return all(violation.key == "sunset" for violation in self.violations)
 
 
 @dataclass(frozen=True)

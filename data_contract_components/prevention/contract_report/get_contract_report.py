@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.contract_spec import (
@@ -10,8 +11,10 @@ from data_contract_components.contract_definition.contract_spec import (
     Contract,
     Enforcement,
     NoBindingContractError,
+    TableName,
     ensure_a_contract_binds,
     find_clauses,
+    find_replacement,
     get_enforcement,
 )
 from data_contract_components.contract_definition.contract_spec import Consumer as ConsumerSpec
@@ -25,6 +28,7 @@ from data_contract_components.detection.contract_violation_detector import (
     UnneededWaiverError,
     Violation,
 )
+from data_contract_components.detection.migration_changes.transitions import find_differences, render_drop_call
 from data_contract_components.errors import DataContractError
 from data_contract_components.prevention.contract_report.contract_report import (
     COULD_NOT_CHECK,
@@ -38,6 +42,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     ReportedClause,
     ReportedViolation,
     Table,
+    Transition,
 )
 from data_contract_components.settings import get_settings
 
@@ -89,8 +94,9 @@ def make_report(
     detector, today = ContractViolationDetector(*state), state.today
     violations = group_by_contract(detector.find_violations("binding", "waived", "reported"))
     unneeded_waivers = detector.find_unneeded_waivers()
-    found_tables = set(state.catalog_df[["table_schema", "table_name"]].itertuples(index=False, name=None))
-    contracts = tuple(
+    table_df = state.catalog_df[["table_schema", "table_name", "table_type"]].drop_duplicates()
+    found_tables = {(schema, name): kind for schema, name, kind in table_df.itertuples(index=False, name=None)}
+    checked_contracts = tuple(
         _make_contract(
             contract,
             get_enforcement(contract.spec, today),
@@ -99,6 +105,7 @@ def make_report(
         )
         for name, contract in state.contracts.items()
     )
+    contracts = tuple(_add_end(contract, state, checked_contracts, found_tables) for contract in checked_contracts)
     is_broken = any(contract.violations for contract in contracts if contract.enforcement == "binding")
     outcome: Outcome = "violations" if is_broken or code_owner_problems else "passed"
     reason = None
@@ -206,3 +213,28 @@ def _make_contract(
         violations=tuple(make_violation(violation, find_line(violation)) for violation in violations),
         waived_violations=tuple(make_violation(violation, find_line(violation)) for violation in waived),
     )
+
+
+def _add_end(
+    checked: CheckedContract,
+    state: CurrentState,
+    all_checked: Iterable[CheckedContract],
+    found_tables: Mapping[TableName, str],
+) -> CheckedContract:
+    """The contract with what takes over, and after its sunset with what is left to do."""
+    contract, transition = state.contracts[checked.contract_name], None
+    if replacement := find_replacement(contract, state.contracts.values()):
+        place = (replacement.path.stem, replacement.path.as_posix(), *replacement.table)
+        transition = Transition(*place, tuple(find_differences(contract, replacement)))
+    days = drop_call = None
+    if _is_past_sunset(checked):
+        days = (state.today - datetime.date.fromisoformat(contract.spec["sunset"])).days
+        others = (c for c in all_checked if c is not checked and c.table == checked.table)
+        is_free = all(other.enforcement == "unchecked" or _is_past_sunset(other) for other in others)
+        if is_free and contract.table in found_tables:
+            drop_call = render_drop_call(contract.table, found_tables[contract.table])
+    return replace(checked, transition=transition, days_past_sunset=days, drop_call=drop_call)
+
+
+def _is_past_sunset(contract: CheckedContract) -> bool:
+    return contract.status == "deprecated" and contract.enforcement == "reported"

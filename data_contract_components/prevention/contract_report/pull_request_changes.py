@@ -82,7 +82,7 @@ def _add_comparison(report: ContractReport, comparison: MigrationComparison, loo
 
     contracts = tuple(_add_query_changes(contract, comparison) for contract in report.contracts)
     is_broken = any(contract.violations for contract in contracts if contract.enforcement == "binding")
-    is_failed = is_broken or (bool(promises) and loosened == "fail")
+    is_failed = is_broken or bool(promises if loosened == "fail" else comparison.short_notices)
     return replace(
         report,
         outcome="violations" if is_failed and report.outcome == "passed" else report.outcome,
@@ -119,8 +119,10 @@ def _add_query_changes(contract: CheckedContract, comparison: MigrationCompariso
     def make_violations(*, waived: bool) -> tuple[ReportedViolation, ...]:
         return tuple(make_violation(v, lines[v.column_name]) for v in new if v.is_waived == waived)
 
+    unmoved = comparison.unmoved_consumers.get(contract.contract_name)
     return replace(
         contract,
+        transition=contract.transition and replace(contract.transition, unmoved=unmoved),
         violations=contract.violations + make_violations(waived=False),
         waived_violations=contract.waived_violations + make_violations(waived=True),
         clauses=tuple(
@@ -147,6 +149,8 @@ def _add_causes(
         clause = (contract.contract_name, *_identify(violation))
         if clause in earlier:
             return replace(violation, is_earlier=True)
+        if violation.key in ("sunset", "replacedBy"):
+            return violation  # which no change of the contract's own table does
         change = query_causes.get(clause)
         if isinstance(change, Place):
             return replace(violation, cause=change)
@@ -196,6 +200,8 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
         clauses = [render_json_path(violation.json_path or ()), *([TABLE_CLAUSE] * (violation.key == "column_name"))]
         if line := next((waived[clause] for clause in clauses if clause in waived), None):
             return line
+        if violation.key == "sunset":
+            return find_line(render_json_path(violation.json_path or ()), "$.status")
         if violation.json_path and violation.json_path[0] == "consumers":
             return find_line(render_json_path(violation.json_path), "$.consumers")
         if violation.column_name == WHOLE_TABLE:

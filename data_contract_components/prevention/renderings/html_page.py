@@ -28,6 +28,7 @@ from data_contract_components.prevention.renderings.next_steps import (
     render_message,
     render_question,
 )
+from data_contract_components.prevention.renderings.transitions import find_sunset_notes, find_transition_notes
 
 DIRECTORY = Path(__file__).parent
 STYLE = (DIRECTORY / "report_page.css").read_text(encoding="utf-8")
@@ -112,6 +113,8 @@ def _load_template() -> jinja2.Template:
         "is_plain_mail_address": PLAIN_MAIL_ADDRESS.fullmatch,
         "group_by_column": _group_by_column,
         "count_states": _count_states,
+        "find_sunset_notes": find_sunset_notes,
+        "find_transition_notes": find_transition_notes,
         "render_message": render_message,
         "render_question": render_question,
     }

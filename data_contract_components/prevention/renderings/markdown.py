@@ -31,6 +31,12 @@ from data_contract_components.prevention.renderings.next_steps import (
     render_message,
     render_question,
 )
+from data_contract_components.prevention.renderings.transitions import (
+    UNNOTICED_DAYS,
+    find_sunset_notes,
+    find_transition_notes,
+    render_title,
+)
 from data_contract_components.prevention.renderings.waivers import render_offer
 
 # GitHub accepts 65,536 characters in a comment, and 1,048,576 bytes in a summary.
@@ -69,6 +75,8 @@ def render_summary(report: ContractReport, log: str, run: Run | None) -> str:
     """The job's summary, whatever the outcome; under 1 MB."""
     head, parts, tail = _render_findings(report, run)
     coverage = f"Coverage: {escape(words.render_coverage(report), LOG_CHARACTERS)}."
+    overdue = [contract for contract in report.contracts if (contract.days_past_sunset or 0) > UNNOTICED_DAYS]
+    parts += (_render_list(escape(render_title(contract)), find_sunset_notes(contract)) for contract in overdue)
     return _join(head, parts, [*tail, coverage if report.is_checked else _render_log(log)], SUMMARY_CHARACTERS)
 
 
@@ -110,6 +118,8 @@ def _render_findings(report: ContractReport, run: Run | None) -> tuple[str, list
         _render_list(words.QUERY_NOTES, notes),
         *reported,
     ]
+    binding = [contract for contract in report.contracts if contract.enforcement == "binding"]
+    parts += (_render_list(escape(render_title(contract)), find_transition_notes(contract)) for contract in binding)
     parts = [part for part in parts if part]
     match report.conclusion:
         case "violations":

@@ -96,6 +96,17 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
         NextSteps("a file is wrong", ("Fix the files as the messages say.",) if report.problems else ()),
         NextSteps("the migration is missing", *_find_steps_of_promised(found["promised"], report)),
         NextSteps("the table breaks what a contract no longer promises", _find_steps_of_loosened(report)),
+        NextSteps("a contract ends without enough notice", _find_steps_of_end(report)),
+        NextSteps(
+            "what takes over from a contract is not ready",
+            tuple(
+                f'Let "replacedBy" of {cut(case.contract.contract_name)} name an active contract whose table is there: '
+                f"{cut(str(case.finding.expected))} is {cut(str(case.finding.found))}."
+                for case in cases
+                if case.situation == "not replaced"
+            ),
+            "Or leave the contract active until then.",
+        ),
         NextSteps("a contract promises less", _find_steps_of_weaker(weaker)),
         NextSteps("the cause is not known", _find_steps_of_unknown(found["not known"], report)),
         NextSteps("a contract is already broken in the base", _find_steps_of_earlier(found["earlier"])),
@@ -205,11 +216,27 @@ def _find_steps_of_promised(cases: Sequence[_Case], report: ContractReport) -> t
     )
 
 
-def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
-    if not report.broken_promises:
+def _find_steps_of_end(report: ContractReport) -> tuple[str, ...]:
+    ends = [(promise, v) for promise in report.broken_promises for v in promise.violations if v.key == "sunset"]
+    if not ends:
         return ()
-    owners = _render_owners(report.broken_promises)
-    paths = {promise.path for promise in report.broken_promises}
+    return (
+        *(
+            f"{'Restore' if promise.is_deleted else 'In'} {cut(promise.path)}, {'and ' * promise.is_deleted}set "
+            f'"status" to "deprecated" and "sunset" to {cut(str(violation.expected))}.'
+            for promise, violation in ends
+        ),
+        f"Ask {_render_owners(promise for promise, _ in ends)}, to approve it: only the owner may end the contract.",
+        "Keep the table until that day. Afterwards, drop it and retire the contract.",
+    )
+
+
+def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
+    promises = [promise for promise in report.broken_promises if not promise.is_only_too_soon]
+    if not promises:
+        return ()
+    owners = _render_owners(promises)
+    paths = {promise.path for promise in promises}
     changes = [change for change in report.weaker_promises if change.place.path in paths]
     if changes and all(change.json_path.startswith("$.waivers") for change in changes):
         return (
@@ -302,6 +329,15 @@ def render_message(contract: ReportedContract, report: ContractReport, links: Se
             f"My change would break your data contract {name}:",
             [finding.text for finding, _ in breaking],
             f"How should we proceed? I could {offer}",
+            links,
+        )
+    if "too soon" in findings and "loosened" not in findings:
+        return _render_mail(
+            *person,
+            f"When may {name} end?",
+            f"My change would end your data contract {name} without enough notice:",
+            [finding.text for finding in findings["too soon"]],
+            "I could set its sunset to that day. Do you and the consumers agree?",
             links,
         )
     if isinstance(contract, BrokenPromise):

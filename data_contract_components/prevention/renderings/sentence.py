@@ -26,6 +26,8 @@ def _render(report: ContractReport) -> str:
         return f"{words.TO_FIX}: {'; '.join(problems)}"
     if report.comparison and report.comparison.error:
         return f"Not compared with the base: {report.comparison.error}"
+    if early := [promise for promise in report.broken_promises if promise.is_only_too_soon]:
+        return f"{words.count(early, 'contract')} without enough notice of the end: {_render_names(early)}"
     if promises := report.broken_promises:
         return f"{words.count(promises, 'contract')} loosened or deleted, and broken: {_render_names(promises)}"
     if report.weaker_promises:

@@ -12,6 +12,12 @@ from data_contract_components.prevention.contract_report.contract_report import 
 )
 from data_contract_components.prevention.renderings import words
 from data_contract_components.prevention.renderings.next_steps import NextSteps, find_next_steps
+from data_contract_components.prevention.renderings.transitions import (
+    MAY_BE_DROPPED,
+    find_sunset_notes,
+    find_transition_notes,
+    render_title,
+)
 
 WIDTH = 80
 
@@ -19,7 +25,7 @@ WIDTH = 80
 def render_text(report: ContractReport) -> str:
     """The outcome, each broken contract with its owner and violations, what changed, the coverage, and what to do.
 
-    A line has at most WIDTH characters, unless it is a path, or one word that is longer.
+    A line has at most WIDTH characters, unless it is a path, a call, or one word that is longer.
     """
     outcome = words.render_outcome(report)
     lines = _wrap(outcome) if report.is_checked else [f"{outcome}: {report.error}"]
@@ -33,6 +39,11 @@ def render_text(report: ContractReport) -> str:
         if notes := words.find_query_notes(contract):
             lines += ["", *_wrap(f"{contract.table}: {words.QUERY_NOTES}:", "", "  ")]
             lines += (line for note in notes for line in _wrap(note, "  ", "    "))
+    for contract in report.contracts:
+        if notes := [*find_transition_notes(contract), *find_sunset_notes(contract)]:
+            lines += ["", *_wrap(f"{render_title(contract)}:", "", "  ")]
+            for note in notes:
+                lines += [f"  {note}"] if note.startswith(MAY_BE_DROPPED) else _wrap(note, "  ", "    ")
     if report.comparison:
         lines += ["", *_render_comparison(report.comparison)]
     elif report.is_checked:

@@ -9,6 +9,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
 from data_contract_components.prevention.renderings import words
 
 OFFERED_DAYS = 14
+UNWAIVED_CLAUSES = (DATABASE_CLAUSE, "$.replacedBy")
 
 
 def render_offer(contract: CheckedContract, report: ContractReport) -> str:
@@ -20,7 +21,7 @@ def render_offer(contract: CheckedContract, report: ContractReport) -> str:
     clauses = [TABLE_CLAUSE if finding.key == "table_name" else finding.violation.json_path for finding in findings]
     # A waiver that is over is there to be extended.
     known = {finding.violation.waiver.clause for finding in findings if finding.violation.waiver}
-    offered = [clause for clause in dict.fromkeys(clauses) if clause and clause not in {*known, DATABASE_CLAUSE}]
+    offered = [clause for clause in dict.fromkeys(clauses) if clause and clause not in {*known, *UNWAIVED_CLAUSES}]
     try:
         until = datetime.date.fromisoformat(report.today or "") + datetime.timedelta(OFFERED_DAYS)
     except (ValueError, OverflowError):

@@ -28,6 +28,7 @@ EXPECTED_WORDS = {
     "consumers": "accepted",
 }
 FOUND_WORDS = {"column_name": "missing", "table_name": "missing", "additionalColumns": "present"}
+TOO_SOON = "ends without enough notice"
 QUERY_NOTES = "What the consumers' queries show, besides violations"
 # Of a query's line.
 QUOTED_CHARACTERS = 72
@@ -40,8 +41,19 @@ NOT_COMPARED = (
 )
 # How a clause came to be broken. "promised": the contract came first. "not known": nothing was compared, or no change
 # explains it. "loosened": a promise of the base.
+# "too soon": its contract ends. "not replaced": what it names as taking over cannot.
 Situation = Literal[
-    "renamed", "dropped", "changed", "not allowed", "not writable", "promised", "loosened", "not known", "earlier"
+    "renamed",
+    "dropped",
+    "changed",
+    "not allowed",
+    "not writable",
+    "promised",
+    "loosened",
+    "too soon",
+    "not replaced",
+    "not known",
+    "earlier",
 ]
 # Changes at these paths of a contract concern each of its clauses.
 WHOLE_CONTRACT = ("$", "$.status", "$.sunset", "$.schema.table_catalog", "$.schema.table_schema", "$.schema.table_name")
@@ -70,7 +82,8 @@ def find_findings(contract: ReportedContract) -> list[Finding]:
         text = f"Table '{contract.table}' is defined in contract but missing from data catalog"
         text += _render_new_name(violations[0])
         missing = Finding(WHOLE_TABLE, "table_name", contract.table_name, None, contract.line, text, violations[0])
-        return [missing, *_find_findings(violation for violation in violations if violation.query)]
+        others = (v for v in violations if v.query or v.key in ("sunset", "replacedBy"))
+        return [missing, *_find_findings(others)]
     return _find_findings(violations)
 
 
@@ -157,15 +170,17 @@ def render_outcome(report: ContractReport) -> str:
     others = {promise.path for promise in promises} - {contract.path for contract in binding}
     total = count([*binding, *others], "contract")
     numbers = {state: len(contracts) for state, contracts in find_broken_contracts(report).items()}
+    loosened = [promise for promise in promises if not promise.is_only_too_soon]
     numbers |= {
-        "loosened": sum(not promise.is_deleted for promise in promises),
-        "deleted": sum(promise.is_deleted for promise in promises),
+        "loosened": sum(not promise.is_deleted for promise in loosened),
+        "deleted": sum(promise.is_deleted for promise in loosened),
+        "without enough notice of the end": len(promises) - len(loosened),
     }
     text = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
     text = text.replace(" ", f" of {total} ", 1) if text else f"{total} kept"
-    if promises:
-        text += f", and {'its old promise is' if len(promises) == 1 else 'their old promises are'} broken"
-    elif report.weaker_promises:
+    if loosened:
+        text += f", and {'its old promise is' if len(loosened) == 1 else 'their old promises are'} broken"
+    elif report.weaker_promises and not promises:
         text += f"; {_render_weaker(report.weaker_promises)}"
     if report.problems:
         text += f"; {count({problem.path for problem in report.problems}, 'file')} to fix"
@@ -228,9 +243,11 @@ def _find_situation(
 ) -> Situation:
     """`changes` are those by which this checkout's contract came to promise what it does."""
     if isinstance(contract, BrokenPromise):
-        return "loosened"
+        return "too soon" if violation.key == "sunset" else "loosened"
     if violation.is_earlier:
         return "earlier"
+    if violation.key == "replacedBy":
+        return "not replaced"
     if violation.key == "consumers":
         is_new = any(change.json_path == "$.consumers" for change in changes)
         return "not writable" if violation.cause else "promised" if is_new else "not known"
@@ -273,12 +290,18 @@ def is_not_built(contract: ReportedContract, comparison: Comparison | None) -> b
 def render_verdict(contract: ReportedContract, comparison: Comparison | None = None) -> str:
     """What is wrong with the contract: the rest of a sentence that begins with its name."""
     if isinstance(contract, BrokenPromise):
+        if contract.is_only_too_soon:
+            return TOO_SOON
         return f"was {'deleted' if contract.is_deleted else 'loosened'}; the database breaks the old promise"
     if isinstance(contract, CheckedContract) and contract.waived_violations and not contract.violations:
         return "is kept, but for what is waived"
     if is_not_enforced(contract):
         return f"is broken, but not enforced ({render_status(contract)})"
     return "is promised, not built yet: the migration is missing" if is_not_built(contract, comparison) else "is broken"
+
+
+def render_promise_state(promise: BrokenPromise) -> str:
+    return TOO_SOON if promise.is_only_too_soon else f"{'deleted' if promise.is_deleted else 'loosened'} and broken"
 
 
 def is_not_enforced(contract: ReportedContract) -> TypeGuard[CheckedContract]:

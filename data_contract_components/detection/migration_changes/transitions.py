@@ -1,0 +1,95 @@
+"""The end of contracts: whether it is announced in time, what takes over, and who still reads the table; pure."""
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping
+
+from data_contract_components.contract_definition._json_text import render_json_path
+from data_contract_components.contract_definition.contract_spec import (
+    WHOLE_TABLE,
+    Contract,
+    ContractSpec,
+    TableName,
+    find_replacement,
+    get_enforcement,
+)
+from data_contract_components.detection._consumer_queries import Verdict, get_key
+from data_contract_components.detection.contract_violation_detector import Violation
+from data_contract_components.detection.migration_changes.changes import ContractChange, Place, UnmovedConsumers
+from data_contract_components.detection.migration_changes.contract_changes import find_clause_changes
+from data_contract_components.detection.migration_changes.query_changes import Verdicts, merge_verdicts
+
+_NAMES = ("table_catalog", "table_schema", "table_name")
+_RELATIONS = {"VIEW": "VIEW", "MATERIALIZED VIEW": "MATERIALIZED VIEW", "FOREIGN": "FOREIGN TABLE"}
+
+
+def find_short_notices(
+    base: Mapping[str, Contract], head: Mapping[str, Contract], head_names: Mapping[str, str], today: datetime.date
+) -> Iterator[Violation]:
+    """The contracts that bind in the base and that this checkout ends earlier, without the days of notice.
+
+    Their key is "sunset". The greater `noticeDays` of both sides counts.
+    """
+    for name, contract in base.items():
+        if get_enforcement(contract.spec, today) != "binding":
+            continue
+        spec = head[head_names[name]].spec if name in head_names else None
+        days = max(side.get("noticeDays", 0) for side in (contract.spec, spec) if side)
+        promised, end = _find_end(contract.spec, today), _find_end(spec, today)
+        # As numbers, as there is no day after the year 9999.
+        first_day = datetime.date.fromordinal(min(promised.toordinal(), today.toordinal() + days))
+        if not days or end >= first_day:
+            continue
+        reason = "the sunset until now" if first_day == promised else f"{days} day{'s' * (days > 1)} of notice"
+        status = spec.get("status", "active") if spec else "deleted"
+        is_deprecated = spec and status == "deprecated"
+        yield Violation(
+            *(name, *contract.table, WHOLE_TABLE, "sunset", f"{first_day} or later ({reason})"),
+            found=spec["sunset"] if spec and is_deprecated else status,
+            json_path=("sunset",) if is_deprecated else ("status",),
+        )
+
+
+def _find_end(spec: ContractSpec | None, today: datetime.date) -> datetime.date:
+    """The last day on which the contract binds; None was deleted."""
+    if spec and spec.get("status") == "deprecated":
+        return datetime.date.fromisoformat(spec["sunset"])
+    return datetime.date.max if spec and spec.get("status", "active") == "active" else today
+
+
+def find_differences(contract: Contract, replacement: Contract) -> Iterator[str]:
+    """The clauses in which the contract that takes over is another, in words, as if it were the same one changed."""
+    for path, before, after, kind in find_clause_changes(contract.spec, replacement.spec):
+        if path[0] == "schema" and path[1] not in _NAMES and kind != "metadata":
+            place = Place(replacement.path.as_posix(), None)
+            yield ContractChange("", place, render_json_path(path), kind, before, after, "", "").text
+
+
+def find_unmoved_consumers(
+    contracts: Mapping[str, Contract], before: Verdicts, after: Verdicts
+) -> Iterator[tuple[str, UnmovedConsumers]]:
+    """Of each deprecated contract with a replacement in another table; also consumers of other contracts read it."""
+    verdicts = merge_verdicts(before, after)
+    readers: dict[TableName, dict[str, None]] = {}
+    for contract in contracts.values():
+        for query in contract.queries:
+            for table_schema, table_name, _ in verdicts.get(get_key(query), Verdict()).reads:
+                readers.setdefault((table_schema, table_name), {})[query.consumer] = None
+    for name, contract in contracts.items():
+        replacement = find_replacement(contract, contracts.values())
+        if replacement and replacement.table != contract.table:
+            reading = readers.get(contract.table, {})
+            columns_of = {query: verdicts.get(get_key(query), Verdict()).columns for query in contract.queries}
+            unclear = {query.consumer for query, columns in columns_of.items() if columns is None}
+            known = {*reading, *({query.consumer for query in columns_of} - unclear)}
+            consumers = [consumer["name"] for consumer in contract.spec.get("consumers", [])]
+            yield name, UnmovedConsumers(tuple(reading), tuple(who for who in consumers if who not in known))
+
+
+def render_drop_call(table: TableName, table_type: str) -> str:
+    """The call of a migration that drops the table or view."""
+    schema, name = (json.dumps(part, ensure_ascii=False) for part in table)
+    if relation := _RELATIONS.get(table_type):
+        sql = ".".join('"{}"'.format(part.replace('"', '""')) for part in table)
+        return f"op.execute({f'DROP {relation} {sql}'!r})"
+    return f"op.drop_table({name})" if table[0] == "public" else f"op.drop_table({name}, schema={schema})"

@@ -1,0 +1,35 @@
+"""Step 8 of the flow: what the report says of deprecated contracts, besides their violations."""
+
+from data_contract_components.prevention.contract_report.contract_report import CheckedContract
+from data_contract_components.prevention.renderings import words
+
+MAY_BE_DROPPED = "may be dropped now: "
+# After so many, also the summary says what is left to do.
+UNNOTICED_DAYS = 30
+
+
+def render_title(contract: CheckedContract) -> str:
+    return f"{contract.contract_name}, the contract of {contract.table}, is {words.render_status(contract)}"
+
+
+def find_transition_notes(contract: CheckedContract) -> list[str]:
+    """What takes over from the contract, in what it is another, and which consumers have not moved."""
+    transition = contract.transition
+    if transition is None:
+        return []
+    taking_over = f"{transition.contract_name}, the contract of {transition.table_schema}.{transition.table_name}"
+    notes = [f"replaced by {taking_over}", *transition.differences]
+    if unmoved := transition.unmoved:
+        reading = f"query reads {contract.table}"
+        notes.append(f"not moved, a {reading}: {', '.join(unmoved.reading)}" if unmoved.reading else f"no {reading}")
+    if unmoved and unmoved.not_known:
+        notes.append(f"not known whether moved, no query tells: {', '.join(unmoved.not_known)}")
+    return notes
+
+
+def find_sunset_notes(contract: CheckedContract) -> list[str]:
+    """What is left to do when the contract is past its sunset."""
+    if contract.days_past_sunset is None:
+        return []
+    retire = f'set "status" to "retired" in {contract.path}'
+    return [f"{MAY_BE_DROPPED}{contract.drop_call}", f"then {retire}"] if contract.drop_call else [retire]
