@@ -284,6 +284,15 @@ def start_server_until(add_cleanup: Callable[..., object], binaries_directory: P
     return start_embedded_postgres(directory, int(version_of(binaries_directory)), binaries_directory)
 
 
+def run_embedded_server(project: Path) -> str:
+    """The URL of the embedded server of `project`, which is empty and runs until it is stopped.
+
+    Otherwise the first command creates it, and each one starts and stops it, which takes as long as what most do.
+    """
+    copy_server(BINARIES["18"], project / ".postgres")
+    return start_embedded_postgres(project / ".postgres")
+
+
 class ProjectTestCase(unittest.TestCase):
     """Each test has its own copy of the project, and so its own embedded server."""
 
