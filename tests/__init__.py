@@ -1,5 +1,6 @@
 """What the tests share: databases that migrations built, and copies of the project to run its commands in."""
 
+import compileall
 import contextlib
 import fcntl
 import functools
@@ -87,13 +88,25 @@ for _number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):
     signal.signal(_number, signal.SIG_DFL)
 
 
+# Where it is set, each of some thousand commands would compile the project again, which takes most of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def _has_room(directory: Path) -> bool:
+    """Whether it can take all that a run writes, also programs."""
+    if not os.access(directory, os.W_OK) or os.statvfs(directory).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(directory).free >= 4 * 1024**3
+
+
 def _make_run_directory() -> tuple[Path, IO[str]]:
     """A directory that is removed with this process, and its lock; those that killed processes left are removed first.
 
-    The processes of a run share it. It is in memory where there is room, as a server has many files.
+    The processes of a run share it. It is in memory where there is room, as servers and environments have many files.
     """
     parent = Path("/dev/shm")
-    if not os.access(parent, os.W_OK) or shutil.disk_usage(parent).free < 4 * 1024**3:
+    if not _has_room(parent):
         parent = Path(tempfile.gettempdir())
     with (parent / f"tests-{os.geteuid()}.lock").open("w") as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
@@ -109,19 +122,25 @@ def _make_run_directory() -> tuple[Path, IO[str]]:
 
 
 RUN_DIRECTORY, _run_lock = _make_run_directory()
+# For each user, as the server of root and some commands run as others.
+RUN_DIRECTORY.chmod(0o711)
+tempfile.tempdir = os.environ["TMPDIR"] = str(RUN_DIRECTORY / "tmp")
+Path(tempfile.tempdir).mkdir()
+Path(tempfile.tempdir).chmod(0o1777)
 
 
 @functools.cache
 def museum_project() -> Path:
     """A directory with this checkout's package and the museum's migration, contract and records; made once."""
     directory = Path(tempfile.mkdtemp(prefix="museum-", dir=RUN_DIRECTORY))
-    # With its compiled files, as compiling takes a first command longer than most of what it does.
     shutil.copytree(ROOT / COMPONENTS, directory / COMPONENTS)
     shutil.copy(ROOT / "pyproject.toml", directory)
     for path in (directory / CONTRACTS).rglob("*_contract_spec.json"):
         path.unlink()
     shutil.rmtree(directory / VERSIONS, ignore_errors=True)  # git keeps no empty directory
     shutil.copytree(MUSEUM, directory, dirs_exist_ok=True)
+    # Copies keep the compiled files, as compiling takes a first command longer than most of what it does.
+    compileall.compile_dir(directory / COMPONENTS, quiet=1)
     run([GENERATOR, "--out", str(OBJECTS)], directory, check=True)
     return directory
 
@@ -263,6 +282,15 @@ def start_server_until(add_cleanup: Callable[..., object], binaries_directory: P
     copy_server(binaries_directory, directory)
     add_cleanup(stop_embedded_postgres, directory)
     return start_embedded_postgres(directory, int(version_of(binaries_directory)), binaries_directory)
+
+
+def run_embedded_server(project: Path) -> str:
+    """The URL of the embedded server of `project`, which is empty and runs until it is stopped.
+
+    Otherwise the first command creates it, and each one starts and stops it, which takes as long as what most do.
+    """
+    copy_server(BINARIES["18"], project / ".postgres")
+    return start_embedded_postgres(project / ".postgres")
 
 
 class ProjectTestCase(unittest.TestCase):

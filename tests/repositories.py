@@ -80,6 +80,7 @@ class RepositoryTestCase(unittest.TestCase):
         self.write(ENV, ENV_TEXT)
         shutil.copy(ROOT / CONFIG, self.root / CONFIG)
         self.git("init", "-q", "-b", "main")
+        self.write(Path(".git/info/exclude"), "__pycache__/\n")
         self.commit()
         self.git("checkout", "-q", "-b", "feature")
 
@@ -108,7 +109,7 @@ class RepositoryTestCase(unittest.TestCase):
 
     def copy_project(self, *ignored: str) -> None:
         """The base has the whole package, with which its commands run."""
-        ignore = shutil.ignore_patterns("__pycache__", *ignored)
+        ignore = shutil.ignore_patterns(*ignored)
         shutil.copytree(museum_project() / COMPONENTS, self.root / COMPONENTS, ignore=ignore, dirs_exist_ok=True)
 
     def read(self, path: Path) -> str:

@@ -3,9 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from data_contract_components.data_assets._embedded_postgres import start_embedded_postgres
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
-from tests import ProjectTestCase, run
+from tests import ProjectTestCase, run, run_embedded_server
 
 DETECTION = Path("data_contract_components/detection")
 CONTRACT = Path("data_contract_components/contract_definition/object_images_contract_spec.json")
@@ -31,9 +30,9 @@ class TestDetectorCommands(ProjectTestCase):
         return [(result.returncode, result.stdout) for result in results]
 
     def test_they_print_what_they_find_and_end_with_the_status_of_it(self) -> None:
+        url = run_embedded_server(self.project)
         run(["alembic", "upgrade", "head"], self.project / "data_contract_components/data_assets", check=True)
         self.assertEqual(self.outputs(), [(0, "nothing wrong\n"), (0, "nothing wrong\n")])
-        url = start_embedded_postgres(self.project / ".postgres")
         PostgresDB(url).query("alter table object_images drop column primary_image")
         name = "object_images_contract_spec, object_images.primary_image"
         message = "Column 'primary_image' is defined in contract but missing from data catalog"

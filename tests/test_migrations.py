@@ -2,7 +2,7 @@ import re
 import shutil
 import subprocess
 
-from tests import ROOT, DatabaseTestCase, ProjectTestCase, museum_project, run
+from tests import ROOT, DatabaseTestCase, ProjectTestCase, museum_project, run, run_embedded_server
 
 # Everything a migration can leave behind, but for alembic's own table.
 OBJECTS_SQL = """
@@ -121,6 +121,7 @@ class TestNewRevision(ProjectTestCase):
     def test_revisions_made_from_the_template_run_and_pass_lint(self) -> None:
         shutil.copy(ROOT / "pyproject.toml", self.project)
         data_assets = self.project / "data_contract_components/data_assets"
+        run_embedded_server(self.project)
         for command in (
             ["revision", "-m", "next"],
             ["revision", "-m", "add \"x\" and 'y'", "--head", "00e9b3375a5f", "--splice", "--branch-label", "side"],

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from data_contract_components.data_assets._embedded_postgres import stop_embedded_postgres
-from tests import COMPONENTS, ROOT, RUN_DIRECTORY, museum_project
+from tests import COMPONENTS, ROOT, RUN_DIRECTORY, museum_project, run_embedded_server
 from tests.contracts import CHAPTERS_PATH
 
 TESTS = "data_contract_components.prevention.test_data_contract_violations"
@@ -121,6 +121,7 @@ class ShopTestCase(unittest.TestCase):
 
     def make_contract(self) -> None:
         """The database is built, and `main` has the contract that describes its table of customers."""
+        run_embedded_server(self.project)
         self.assertEqual(self.run_command("data_assets.migrate_db")[0], 0)
         owner = ("--owner-name=Shop", "--owner-email=shop@example.org")
         status, output = self.run_command(

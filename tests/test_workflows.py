@@ -27,7 +27,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
     from_json,
     to_json,
 )
-from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY, ProjectTestCase
+from tests import CONTRACT_TESTS, ROOT, SHARED_DIRECTORY, ProjectTestCase, run_embedded_server
 from tests.contracts import chapters_spec
 from tests.github_server import Handler, start_github_server
 
@@ -131,6 +131,7 @@ class TestContainerCommand(ProjectTestCase):
         compose = yaml.safe_load((ROOT / "docker-compose.test.yml").read_text())
         command = compose["services"]["devcontainer"]["command"][-1].replace("$$", "$").replace("/workspace/", "./")
         git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
+        run_embedded_server(self.project)
         for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "The project"]):
             subprocess.run([*git, *arguments], cwd=self.project, check=True)
 
