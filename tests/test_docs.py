@@ -32,8 +32,8 @@ NOT_A_READERS = ("DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "VI
 # What differs from run to run; and what Python 3.13 and newer add below the failing line.
 VARYING = {
     r"(?<=tests in )[\d.]+s": "…",
-    r"(?<=since main \()[0-9a-f]{12}": "…",
-    r"[0-9a-f]{12}(?=_add_image_caption|(?: \(head\))?, add image caption)": "…",
+    r"(?<=\()[0-9a-f]{12}(?=\)(?:$|: \d))": "…",
+    r"[0-9a-f]{12}(?=_(?:add|drop)_\w+\.py|(?: \(head\))?, (?:add|drop) )": "…",
     r"^ +~+\^+\n": "",
     r"[ \t]+$": "",
 }

@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Check the contracts, and write the result as a report.",
         epilog="Exit status: 0 all contracts are kept; 1 a contract is broken, was loosened and its old promises "
-        "are broken, or ends without enough notice; 2 the contracts could not be checked, or are kept but could not be compared with the base. "
+        "are broken, or ends without enough notice; 2 the contracts could not be checked, or are kept but could not be "
+        "compared with the base. "
         "With --from: 0 the report was rendered, whatever its outcome; 2 it could not be read or written. "
         "130 after Ctrl-C.",
     )

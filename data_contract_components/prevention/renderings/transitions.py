@@ -18,7 +18,7 @@ def find_transition_notes(contract: CheckedContract) -> list[str]:
     if transition is None:
         return []
     taking_over = f"{transition.contract_name}, the contract of {transition.table_schema}.{transition.table_name}"
-    notes = [f"replaced by {taking_over}", *transition.differences]
+    notes = [f"replaced by {taking_over}", *(f"there, {text}" for text in transition.differences)]
     if unmoved := transition.unmoved:
         reading = f"query reads {contract.table}"
         notes.append(f"not moved, a {reading}: {', '.join(unmoved.reading)}" if unmoved.reading else f"no {reading}")
