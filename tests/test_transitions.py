@@ -179,7 +179,7 @@ class TestReplacement(unittest.TestCase):
             create table t (id integer); create view view as select 1; create materialized view "View" as select 1
         """)
         self.assertEqual(render_drop_call(("public", "t"), "BASE TABLE"), 'op.drop_table("t")')
-        with sqlalchemy.create_engine(os.environ["DATABASE_URL"]).begin() as connection:
+        with sqlalchemy.create_engine(os.environ["DATABASE_URL"], poolclass=sqlalchemy.NullPool).begin() as connection:
             operations = Operations(MigrationContext.configure(connection))
             for table, table_type in tables.items():
                 exec(render_drop_call(table, table_type), {"op": operations})
