@@ -45,8 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Of a check: 0 passed, 1 violations, 2 could not check or not compare; with --from: 0 rendered, 2 not a report."""
     parser = argparse.ArgumentParser(
         description="Check the contracts, and write the result as a report.",
-        epilog="Exit status: 0 all contracts are kept; 1 a contract is broken, was loosened and its old promises "
-        "are broken, or ends without enough notice; 2 the contracts could not be checked, or are kept but could not be "
+        epilog="Exit status: 0 all contracts are kept; 1 a contract is broken, was loosened and its old promises are "
+        "broken, or ends without enough notice; 2 the contracts could not be checked, or are kept but could not be "
         "compared with the base. "
         "With --from: 0 the report was rendered, whatever its outcome; 2 it could not be read or written. "
         "130 after Ctrl-C.",
