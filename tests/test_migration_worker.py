@@ -321,6 +321,7 @@ class TestBase(RepositoryTestCase):
 
     def test_the_base_is_refused_if_it_imports_a_package_of_this_checkout(self) -> None:
         self.write(Path("lib/museum_names.py"), 'COLUMN = "note"\n')
+        py_compile.compile(str(self.root / "lib/museum_names.py"), doraise=True)
         self.write(ENV, f"import sys\nsys.path.append({str(self.root / 'lib')!r})\nimport museum_names\n{ENV_TEXT}")
         self.commit_to_main()
         with self.assertRaisesRegex(ComparisonError, 'of the base "main" .* imports lib/museum_names.py'):

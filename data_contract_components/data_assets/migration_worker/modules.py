@@ -31,8 +31,10 @@ class Modules:
         get_stats = SourceFileLoader.path_stats
 
         def path_stats(loader: SourceFileLoader, path: Any) -> Any:
-            # Python takes a compiled file as current when its source has the same size and time.
-            if is_of(os.path.realpath(path), self._root):
+            # Python takes a compiled file as current when its source has the same size and time, and of the other
+            # checkout it would hide the file that is read.
+            source = os.path.realpath(path)
+            if is_of(source, self._root) or is_of(source, self._other_root):
                 raise OSError("no compiled file is used")
             return get_stats(loader, path)
 
