@@ -6,10 +6,12 @@ import fcntl
 import functools
 import io
 import itertools
+import json
 import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ import termios
 import time
 import types
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -189,15 +191,56 @@ def run(
     command: list[str], directory: Path, url: str = "", *, check: bool = False, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """What the command printed, standard output and error as one text. An empty `url` is the embedded server."""
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=directory,
-        env=os.environ | {"DATABASE_URL": url} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=check,
-    )
+    variables = os.environ | {"DATABASE_URL": url} | environment
+    if _find_interpreter_variables(variables) != _find_interpreter_variables(os.environ):
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=directory,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=check,
+        )
+    request = {
+        "module": command[0],
+        "arguments": json.dumps(command[1:]),
+        "directory": str(directory),
+        "environment": json.dumps(variables),
+    }
+    server, _ = _start_command_server(os.getpid(), tuple(_find_interpreter_variables(variables).items()))
+    reading_end, writing_end = os.pipe()
+    socket.send_fds(server, [b"x"], [writing_end])
+    os.close(writing_end)
+    server.sendall(json.dumps(request).encode() + b"\n")
+    with os.fdopen(reading_end) as output:
+        text = output.read()
+    status = int(server.makefile("rb", buffering=0).readline())
+    result = subprocess.CompletedProcess(command, status, text)
+    if check:
+        result.check_returncode()
+    return result
+
+
+def _find_interpreter_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that Python reads when it starts."""
+    return {name: value for name, value in variables.items() if name.startswith(("PYTHON", "LANG", "LC_"))}
+
+
+@functools.cache
+def _start_command_server(
+    _process_id: int, _interpreter_variables: tuple[tuple[str, str], ...]
+) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """The connection to a server of this process, which ends with it."""
+    connection, other_end = socket.socketpair()
+    with other_end:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(ROOT / "tests/command_server.py"), str(other_end.fileno())],
+            stdout=subprocess.PIPE,  # as for each command, to which its streams are made
+            stderr=subprocess.STDOUT,
+            pass_fds=[other_end.fileno()],
+        )
+    return connection, process
 
 
 def run_on_terminal(command: list[str], directory: Path, url: str = "", **environment: str) -> str:
