@@ -22,18 +22,24 @@ from data_contract_components.detection.migration_changes.contract_changes impor
 from data_contract_components.detection.migration_changes.transitions import (
     find_differences,
     find_short_notices,
+    find_unmoved_consumers,
     render_drop_call,
 )
-from data_contract_components.prevention.contract_report.contract_report import CheckedContract, ContractReport
+from data_contract_components.prevention.contract_report.contract_report import (
+    CheckedContract,
+    Comparison,
+    ContractReport,
+)
 from data_contract_components.prevention.renderings.annotations import render_annotations
 from data_contract_components.prevention.renderings.html_page import render_html
 from data_contract_components.prevention.renderings.junit import render_junit
 from data_contract_components.prevention.renderings.markdown import render_comment, render_summary
 from data_contract_components.prevention.renderings.sentence import render_sentence
 from data_contract_components.prevention.renderings.text import render_text
+from data_contract_components.prevention.renderings.words import find_findings
 from tests import run
 from tests.contracts import chapters_spec
-from tests.example_report import RUN, example_contract
+from tests.example_report import CAUSE, RUN, example_contract, example_violation, missing_column
 from tests.repositories import CONTRACT, setUpModule
 from tests.test_report_changes import PullRequestTestCase
 
@@ -188,6 +194,29 @@ class TestReplacement(unittest.TestCase):
         self.database.query('drop schema "Some ""schema"')
 
 
+class TestPair(unittest.TestCase):
+    def test_of_contracts_for_the_same_table_it_is_not_known_who_has_moved(self) -> None:
+        old = contract_of(status="deprecated", sunset=day(0), replacedBy="new")
+        new = contract_of(name="new")
+        self.assertEqual(list(find_unmoved_consumers({"a": old, "b": new}, {}, {})), [])
+        new.spec["schema"]["table_name"] = "other"
+        self.assertEqual(list(find_unmoved_consumers({"a": old, "b": new}, {}, {})), [("a", UnmovedConsumers((), ()))])
+
+    def test_a_missing_table_hides_neither_the_end_nor_what_takes_over(self) -> None:
+        violations = [missing_column("a"), missing_column("b")]
+        for key in ("sunset", "replacedBy"):
+            wrong = example_violation(column_name="(table)", key=key)
+            contract = example_contract(violations=(*violations, wrong), is_table_missing=True)
+            self.assertEqual([finding.key for finding in find_findings(contract)], ["table_name", key])
+
+    def test_who_breaks_a_deprecated_contract_may_wait_for_its_sunset(self) -> None:
+        for status, is_told in (("deprecated", True), ("active", False)):
+            violation = example_violation(cause=CAUSE)
+            contract = example_contract(status=status, sunset=day(9), violations=(violation,))
+            report = ContractReport("violations", contracts=(contract,), comparison=Comparison("main", "a" * 7))
+            self.assertEqual(f"Or wait: after its sunset, {day(9)}," in render_text(report), is_told)
+
+
 class TestSunsetNotes(unittest.TestCase):
     def contract(self, **changes: Any) -> CheckedContract:
         contract = example_contract(
@@ -223,15 +252,15 @@ class TestLadder(PullRequestTestCase):
         self.write_revision("b", NEW_TABLE)
         self.write(CONTRACT.parent / "training.sql", "select primary_image from object_images")
         self.write(CONTRACT.parent / "shop.sql", "select object_id from object_images")
+        self.write(CONTRACT.parent / "load.sql", "update object_images set primary_image = null")
         self.write_new_contract()
         self.write_old_contract()
         self.commit_to_main()
 
     def write_old_contract(self, **changes: Any) -> None:
-        consumers = [
-            {"name": name, "role": "reader", "reason": "They show images.", **queries}
-            for name, queries in {"Training": {"queries": ["training.sql"]}, "Website": {}}.items()
-        ]
+        readers = {"Training": {"queries": ["training.sql"]}, "Website": {}}
+        consumers = [{"name": name, "role": "reader", "reason": "", **queries} for name, queries in readers.items()]
+        consumers.append({"name": "Loader", "role": "writer", "reason": "", "queries": ["load.sql"]})
 
         def change(spec: Any) -> None:
             spec |= {"spec-version": "1.2.0", "noticeDays": 30, "consumers": consumers, **changes}
@@ -293,7 +322,7 @@ class TestLadder(PullRequestTestCase):
         transition = report.contracts[0].transition
         assert transition
         self.assertEqual((transition.contract_name, transition.path), (NEW_CONTRACT.stem, NEW_CONTRACT.as_posix()))
-        self.assertEqual(transition.unmoved, UnmovedConsumers(("Training", "Shop"), ("Website",)))
+        self.assertEqual(transition.unmoved, UnmovedConsumers(("Training", "Shop"), ("Website", "Loader")))
         summary = render_summary(report, "", None)
         page = re.sub("<[^>]*>", "", render_html(report))
         for rendered in (text, page, summary.replace("&#95;", "_")):
@@ -302,7 +331,7 @@ class TestLadder(PullRequestTestCase):
             )
             self.assertIn("column primary_image is no longer promised", rendered)
             self.assertIn("not moved, a query reads public.object_images: Training, Shop", rendered)
-            self.assertIn("not known whether moved, no query tells: Website", rendered)
+            self.assertIn("not known whether moved, no query tells: Website, Loader", rendered)
         self.commit_to_main()
 
         # As on the last day: neither earlier, nor without the table.
@@ -327,7 +356,9 @@ class TestLadder(PullRequestTestCase):
         self.write_revision("c", 'op.drop_table("object_images")', "b")
         status, report, text = self.check(31)
         self.assertEqual((status, report.outcome, report.contracts[0].drop_call), (0, "passed", None))
-        self.assertIn("no query reads public.object_images not known whether moved, no query tells: Website", text)
+        self.assertIn(
+            "no query reads public.object_images not known whether moved, no query tells: Website, Loader", text
+        )
         self.assertIn(f'set "status" to "retired" in {CONTRACT}', text)
         result = run([TESTS, "--today", day(31)], self.root, self.url)
         self.assertEqual((result.returncode, result.stdout.split()[-1]), (0, "OK"))

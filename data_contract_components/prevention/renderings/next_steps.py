@@ -181,8 +181,8 @@ def _find_steps_of_breaking(all_cases: Sequence[_Case], report: ContractReport) 
         steps.append(f"Let {_join(queries)} work as before: keep what is used there, and put the change beside it.")
     if columns := names("not allowed"):
         steps.append(f"Put {_join(columns)} into another table: the contract allows no other columns.")
-    ends = {c.sunset for case in all_cases if isinstance(c := case.contract, CheckedContract) and c.sunset}
-    if ends:
+    contracts = [case.contract for case in all_cases if isinstance(case.contract, CheckedContract)]
+    if ends := {contract.sunset or "" for contract in contracts if contract.status == "deprecated"}:
         steps.append(f"Or wait: after its sunset, {max(ends)}, the contract is no longer enforced.")
     if any(case.situation not in ("not allowed", "not writable") for case in all_cases):
         steps.append(
