@@ -1,8 +1,8 @@
 import re
 import unittest
-from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE, Contract, ContractSpec
@@ -11,7 +11,6 @@ from data_contract_components.data_assets._query_postgres_helper import Postgres
 from data_contract_components.detection._get_data_catalog import get_data_catalog
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from tests import BINARIES, start_server
-from tests.contracts import ContractsTestCase
 from tests.test_cases import CASES, SHARED_SQL, Case
 
 # So that no rule depends on how the session prints things.
@@ -42,11 +41,10 @@ def find_broken(database: PostgresDB, document: dict[str, Any]) -> Broken:
 def find_violations(database: PostgresDB, spec: ContractSpec, contract: Contract) -> Broken:
     """What the detector says, in the same words; of a column that is missing, nothing else."""
     catalog_df = get_data_catalog(database, {contract.table})
-    violations = ContractViolationDetector({"a": contract}, catalog_df).find_violations("binding", "reported", "unchecked")
-    return {
-        (WHOLE_TABLE if v.key == "additionalColumns" else v.column_name, make_id(v.key))
-        for v in violations
-    }
+    violations = ContractViolationDetector({"a": contract}, catalog_df).find_violations(
+        "binding", "reported", "unchecked"
+    )
+    return {(WHOLE_TABLE if v.key == "additionalColumns" else v.column_name, make_id(v.key)) for v in violations}
 
 
 def make_id(key: str) -> str:

@@ -1,7 +1,7 @@
-"""YAML, safely: values with the line of each, no tag, no alias, no second document; and text that is always the same."""
+"""YAML as the files of the Open Data Contract Standard are: read with the line of each value, and written."""
 
+import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +12,24 @@ from data_contract_components.contract_definition.contract_spec import JsonPath
 from data_contract_components.contract_definition.spec_problems import SpecProblem
 
 LARGEST_FILE = 5_000_000  # bytes
-DEEPEST = 50
-# YAML 1.2; version 1.1 also takes "yes", "012" and "1:30" for something else than text.
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
-    spelled: value for word, value in (("true", True), ("false", False)) for spelled in (word, word.title(), word.upper())
-}
-_NUMBER = re.compile(r"[-+]?(?:(0|[1-9][0-9]*)|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)")
-_LITERAL = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?(?:\n(?: *[!-~](?:[ -~]*[!-~])?)?)+")
+_TAG = "tag:yaml.org,2002:"
+_TAGS = {_TAG + name for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")}
+# Lines that every reader takes as they are.
+_BLOCK = re.compile(r"[!-~](?:[ -~]*[!-~])?(?:\n[ -~]*[!-~])+")
 
 
 class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the other class has it
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - its name is that of the other class
         return True
 
 
-def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, "|" if _LITERAL.fullmatch(text) else None)
-
-
-_Dumper.add_representer(str, _represent_text)
-# So that what only YAML 1.2 takes for a number is quoted as well.
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"(?:{_NUMBER.pattern}|0o[0-7]+)$"), [*"-+.0123456789"])
+_Dumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar(f"{_TAG}str", text, "|" if _BLOCK.fullmatch(text) else None)
+)
+# What only YAML 1.2 takes for a number is to be quoted, too.
+_Dumper.add_implicit_resolver(
+    f"{_TAG}float", re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?$|0o[0-7]+$"), [*"-+.0123456789"]
+)
 
 
 def render_yaml(value: Any) -> str:
@@ -40,66 +37,52 @@ def render_yaml(value: Any) -> str:
 
 
 def read_yaml(path: Path) -> tuple[Any, dict[JsonPath, int], list[SpecProblem]]:
-    """The content of a YAML file, the line of each value, and what is wrong: then the content is not to be used."""
+    """The content of a file, the line of each value, and what is wrong: then the content is not to be used."""
     lines: dict[JsonPath, int] = {}
     problems: list[SpecProblem] = []
+    seen: set[int] = set()
+    scalars = yaml.constructor.SafeConstructor()
 
     def refuse(line: int | None, place: JsonPath | None, message: str) -> None:
         problems.append(SpecProblem(path, line, None if place is None else render_json_path(place), message))
 
-    def build(event: Any, events: Iterator[Any], place: JsonPath) -> Any:
-        line = lines[place] = event.start_mark.line + 1
-        if isinstance(event, yaml.AliasEvent):
+    def build(node: yaml.Node, place: JsonPath) -> Any:
+        line = lines[place] = lines.get(place, node.start_mark.line + 1)
+        if id(node) in seen:
             return refuse(line, place, "is an alias, and those are not read: write the value itself")
-        if event.tag is not None:
-            refuse(line, place, f"has the tag {event.tag}, and tags are not read: write the value alone")
-        if len(place) > DEEPEST:
-            raise RecursionError
-        if isinstance(event, yaml.ScalarEvent):
-            return _read_word(event.value) if event.style is None else event.value
-        if isinstance(event, yaml.SequenceStartEvent):
-            items: list[Any] = []
-            while not isinstance(event := next(events), yaml.SequenceEndEvent):
-                items.append(build(event, events, (*place, len(items))))
-            return items
+        seen.add(id(node))
+        if node.tag not in _TAGS:
+            return refuse(line, place, f"has the tag {node.tag}, and those are not read: write the value alone")
+        if isinstance(node, yaml.SequenceNode):
+            return [build(item, (*place, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode):
+            value = node.value if node.tag == f"{_TAG}timestamp" else scalars.construct_object(node)
+            return node.value if isinstance(value, float) and not math.isfinite(value) else value
         keys: dict[str, Any] = {}
-        while not isinstance(event := next(events), yaml.MappingEndEvent):
-            if not isinstance(event, yaml.ScalarEvent) or event.value == "<<":
-                raise yaml.MarkedYAMLError(problem="a key is a text", problem_mark=event.start_mark)
-            key = event.value
+        for key_node, item in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
+            line = lines.setdefault((*place, key), key_node.start_mark.line + 1)
             if key in keys:
-                refuse(event.start_mark.line + 1, (*place, key), f'the key "{key}" is there twice')
-            keys[key] = build(next(events), events, (*place, key))
-            lines[*place, key] = event.start_mark.line + 1
+                refuse(key_node.start_mark.line + 1, (*place, key), "is there twice")
+            if not key or key_node.tag not in _TAGS:
+                refuse(line, (*place, key), "is no key: write a text")
+            keys[key] = build(item, (*place, key))
         return keys
 
     try:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            refuse(None, None, f"has more than {LARGEST_FILE:,} bytes")
-            return None, lines, problems
-        events = yaml.parse(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
-        starts = (event for event in events if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent))
-        value = build(next(starts), events, ())
-        if not isinstance(next(events), yaml.DocumentEndEvent) or isinstance(event := next(events), yaml.DocumentStartEvent):
-            refuse(event.start_mark.line + 1, None, "a second YAML document begins here: write it into a file of its own")
-        return value, lines, problems
+        if len(content) <= LARGEST_FILE:
+            node = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+            return node and build(node, ()), lines, problems
+        refuse(None, None, f"has more than {LARGEST_FILE:,} bytes")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        refuse(mark and mark.line + 1, None, f"is not valid YAML: {error.problem or error.context}")
+        refuse(
+            mark and mark.line + 1, None, f"is not valid YAML: {' '.join(filter(None, (error.context, error.problem)))}"
+        )
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        refuse(None, None, f"cannot be read: {getattr(error, 'strerror', None) or ' '.join(str(error).split())}")
     except RecursionError:
         refuse(None, None, "is nested too deeply for a contract")
-    except (yaml.YAMLError, UnicodeError) as error:
-        refuse(None, None, f"is not YAML text in UTF-8: {' '.join(str(error).split())}")
-    except OSError as error:
-        refuse(None, None, f"cannot be read: {error.strerror}")
     return None, lines, problems
-
-
-def _read_word(text: str) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    if number := _NUMBER.fullmatch(text):
-        return int(text) if number[1] else float(text)
-    return text
