@@ -23,9 +23,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(
-    str, lambda dumper, text: dumper.represent_scalar(f"{_TAG}str", text, "|" if _BLOCK.fullmatch(text) else None)
-)
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = "|" if _BLOCK.fullmatch(text) else None if text.isprintable() else '"'
+    return dumper.represent_scalar(f"{_TAG}str", text, style)
+
+
+_Dumper.add_representer(str, _represent_text)
 # What only YAML 1.2 takes for a number is to be quoted, too.
 _Dumper.add_implicit_resolver(
     f"{_TAG}float", re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?$|0o[0-7]+$"), [*"-+.0123456789"]
@@ -64,7 +67,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[JsonPath, int], list[SpecProblem]]:
             line = lines.setdefault((*place, key), key_node.start_mark.line + 1)
             if key in keys:
                 refuse(key_node.start_mark.line + 1, (*place, key), "is there twice")
-            if not key or key_node.tag not in _TAGS:
+            if key_node.tag not in _TAGS or not isinstance(key_node, yaml.ScalarNode):
                 refuse(line, (*place, key), "is no key: write a text")
             keys[key] = build(item, (*place, key))
         return keys

@@ -18,7 +18,11 @@ from data_contract_components.contract_definition._column_types import BOUNDS, p
 from data_contract_components.contract_definition._json_text import render_json
 from data_contract_components.contract_definition._odcs_yaml import render_yaml
 from data_contract_components.contract_definition.new_files import write_new_files
-from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError, get_type_names
+from data_contract_components.contract_definition.spec_problems import (
+    InvalidContractSpecError,
+    SpecProblem,
+    get_type_names,
+)
 from data_contract_components.contract_definition.table_lists import (
     TABLE_LISTS,
     find_listed,
@@ -228,14 +232,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--standard-version", choices=("3.1", "3.2"), default="3.2")
     parser.add_argument("--output", type=Path, default=Path(), help="a directory; default: this one")
     options = parser.parse_args(arguments)
+    texts: dict[Path, str] = {}
     try:
-        contracts = _read_contracts(options.contract)
+        for contract in _read_contracts(options.contract):
+            name = f"{contract.path.name.removesuffix(contract_files.NAME_ENDING)}.odcs.yaml"
+            texts[options.output / name] = render_yaml(make_document(contract.spec, options.standard_version))
     except InvalidContractSpecError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return 1
-    names = [contract.path.name.removesuffix(contract_files.NAME_ENDING) for contract in contracts]
-    texts = [render_yaml(make_document(contract.spec, options.standard_version)) for contract in contracts]
-    write_new_files({options.output / f"{name}.odcs.yaml": text for name, text in zip(names, texts, strict=True)})
+    write_new_files(texts)
+    print(*texts, sep="\n")
     return 0
 
 
@@ -243,12 +249,13 @@ def _read_contracts(paths: list[Path]) -> list[contract_spec.Contract]:
     """Raises: InvalidContractSpecError."""
     if not paths:
         return list(contract_files.get_data_contract_specs().values())
-    read = [contract_files.read_contract(path.parent, Path(path.name)) for path in paths]
-    contracts = [contract for contract, _ in read if contract]
-    problems = [problem for _, of_file in read for problem in of_file]
-    if problems := problems or contract_files.find_problems_between(Path(), contracts):
+    read = [(path, *contract_files.read_contract(path.parent, Path(path.name))) for path in paths]
+    problems = [problem for _, _, of_file in read for problem in of_file]
+    names = [path.name for path in paths]
+    twice = [path for index, path in enumerate(paths) if path.name in names[:index]]
+    if problems := problems + [SpecProblem(path, None, None, "another one has the same file name") for path in twice]:
         raise InvalidContractSpecError(problems)
-    return contracts
+    return [contract for _, contract, _ in read if contract]
 
 
 if __name__ == "__main__":
