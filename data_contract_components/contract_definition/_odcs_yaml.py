@@ -81,9 +81,8 @@ def read_yaml(path: Path) -> tuple[Any, dict[JsonPath, int], list[SpecProblem]]:
         refuse(None, None, f"has more than {LARGEST_FILE:,} bytes")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        refuse(
-            mark and mark.line + 1, None, f"is not valid YAML: {' '.join(filter(None, (error.context, error.problem)))}"
-        )
+        words = " ".join(filter(None, (error.context, error.problem)))
+        refuse(mark.line + 1 if mark else None, None, f"is not valid YAML: {words}")
     except (yaml.YAMLError, ValueError, OSError) as error:
         refuse(None, None, f"cannot be read: {getattr(error, 'strerror', None) or ' '.join(str(error).split())}")
     except RecursionError:

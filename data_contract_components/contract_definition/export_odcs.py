@@ -13,38 +13,26 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from data_contract_components.command import command
-from data_contract_components.contract_definition import contract_files, contract_spec
+from data_contract_components.contract_definition import contract_files, contract_spec, spec_problems, table_lists
 from data_contract_components.contract_definition._column_types import BOUNDS, parse_built_in_type
 from data_contract_components.contract_definition._json_text import render_json
 from data_contract_components.contract_definition._odcs_yaml import render_yaml
 from data_contract_components.contract_definition.new_files import write_new_files
-from data_contract_components.contract_definition.spec_problems import (
-    InvalidContractSpecError,
-    SpecProblem,
-    get_type_names,
-)
-from data_contract_components.contract_definition.table_lists import (
-    TABLE_LISTS,
-    find_listed,
-    identify_entry,
-    strip_index,
-)
 
 # Of what ODCS has no word for, and of the rules that are made from clauses.
 PREFIX = "dataContracts"
 # What ODCS says in words of its own, so that it is not kept beside them.
 SAID, SAID_OF_COLUMN = ("name", "namespace", "doc", "schema"), ("description", "examples")
 REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*")
+# Of all other types, tools know none.
 _LOGICAL_TYPES = {
+    **dict.fromkeys(("text", "character varying", "character"), "string"),
     **dict.fromkeys(("smallint", "integer", "bigint"), "integer"),
     **dict.fromkeys(("numeric", "real", "double precision", "money"), "number"),
     **{f"{kind} {zone} time zone": kind for kind in ("timestamp", "time") for zone in ("with", "without")},
-    "json": "object",
-    "jsonb": "object",
-    "boolean": "boolean",
-    "date": "date",
-    "ARRAY": "array",
+    **dict.fromkeys(("json", "jsonb"), "object"),
 }
+_LOGICAL_TYPES |= {"boolean": "boolean", "date": "date"}
 
 
 def make_document(spec: Mapping[str, Any], standard: str = "3.2") -> dict[str, Any]:
@@ -91,13 +79,15 @@ def _make_servers(address: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 def _make_table(spec: Mapping[str, Any], standard: str) -> dict[str, Any]:
     schema, columns, quality = spec["schema"], spec["schema"]["properties"], _make_rules(spec)
     flagged = [name for name, column in columns.items() if column["constraints"].get("primaryKey")]
-    relationships = [
-        {"type": "foreignKey"}
-        | {"from": [f"{schema['table_name']}.{name}" for name in entry["columns"]]}
-        | {"to": [f"{entry['references']['table_name']}.{name}" for name in entry["references"]["columns"]]}
-        for entry in schema.get("foreignKeys", [])
-    ]
-    relationships = [entry for entry in relationships if all(map(REFERENCE.fullmatch, entry["from"] + entry["to"]))]
+    relationships = []
+    for entry in schema.get("foreignKeys", []):
+        ends = (
+            (schema["table_name"], entry["columns"]),
+            (entry["references"]["table_name"], entry["references"]["columns"]),
+        )
+        sources, targets = ([f"{table_name}.{name}" for name in names] for table_name, names in ends)
+        if all(map(REFERENCE.fullmatch, sources + targets)):
+            relationships.append({"type": "foreignKey", "from": sources, "to": targets})
     return {
         "name": schema["table_name"],
         "logicalType": "object",
@@ -105,23 +95,25 @@ def _make_table(spec: Mapping[str, Any], standard: str) -> dict[str, Any]:
         **({"relationships": relationships} if relationships else {}),
         "properties": [
             _make_property(name, column, schema.get("primaryKey", flagged) or [], standard)
-            | ({"quality": quality[name]} if name in quality else {})
+            | {"quality": quality.get(name, [])}
             | {"customProperties": _keep({key: value for key, value in column.items() if key not in SAID_OF_COLUMN})}
             for name, column in columns.items()
         ],
-        "quality": quality.get(contract_spec.WHOLE_TABLE, []),
+        "quality": quality.get(None, []),
         "customProperties": _keep({key: value for key, value in schema.items() if key != "properties"}),
     }
 
 
 def _make_property(name: str, column: Mapping[str, Any], key: list[str], standard: str) -> dict[str, Any]:
     constraints, target = column["constraints"], column["constraints"].get("references")
-    words = {"name": name} | _make_type(constraints, column.get("array_element"))
+    words: dict[str, Any] = {"name": name, **_make_type(constraints, column.get("array_element"))}
     words |= {word: column[word] for word in SAID_OF_COLUMN if word in column}
     words |= {"required": not constraints["is_nullable"]} if "is_nullable" in constraints else {}
     words |= {"unique": constraints["unique"]} if "unique" in constraints else {}
     words |= {"primaryKey": True, "primaryKeyPosition": key.index(name) + 1} if name in key else {}
-    if constraints.get("enum") and standard >= "3.2" and constraints["data_type"] == "USER-DEFINED":
+    # PostgreSQL does not compare a domain over an enum with its labels.
+    is_enum = constraints["data_type"] == "USER-DEFINED" and constraints.get("domain_name") is None
+    if constraints.get("enum") and is_enum and standard >= "3.2":
         words["enum"] = [{"value": label} for label in constraints["enum"]]
     if target and REFERENCE.fullmatch(reference := f"{target['table_name']}.{target['column_name']}"):
         words["relationships"] = [{"type": "foreignKey", "to": reference}]
@@ -130,16 +122,14 @@ def _make_property(name: str, column: Mapping[str, Any], key: list[str], standar
 
 def _make_type(constraints: Mapping[str, Any], element: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The type in two words, the physical one as in information_schema, with the bounds that are promised."""
-    text, built_in = (
-        constraints["data_type"],
-        parse_built_in_type(constraints.get("physicalType", ""), get_type_names()),
-    )
-    values = (built_in.constraints if built_in else {}) | constraints
-    words = {} if text == "USER-DEFINED" else {"logicalType": _LOGICAL_TYPES.get(text, "string")}
+    text, names = constraints["data_type"], spec_problems.get_type_names()
+    built_in = parse_built_in_type(constraints.get("physicalType", ""), names)
+    values = {**(built_in.constraints if built_in else {}), **constraints}
     if text == "ARRAY" and element and element["data_type"] not in ("ARRAY", "USER-DEFINED"):
         items = _make_type(element)
-        return words | {"physicalType": f"{items['physicalType']}[]", "items": items}
-    bounds = [values.get(key) for key in BOUNDS.get(text, ())]
+        return {"logicalType": "array", "physicalType": f"{items['physicalType']}[]", "items": items}
+    words = {"logicalType": _LOGICAL_TYPES[text]} if text in _LOGICAL_TYPES else {}
+    bounds: list[Any] = [values.get(key) for key in BOUNDS.get(text, ())]
     # Without its precision, a time has 6 digits. Of an interval, tools know none.
     if bounds and None not in bounds and text != "interval" and not ("time" in text and bounds == [6]):
         head, space, rest = text.partition(" ") if "time" in text else (text, "", "")
@@ -152,38 +142,31 @@ def _read_rules() -> dict[str, dict[str, str]]:
     return tomllib.loads(Path(__file__).with_name("odcs_rules.toml").read_text(encoding="utf-8"))
 
 
-def _make_rules(spec: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The rules of each column's clauses, and of those of the whole table, which give 0 where the clause is kept."""
-    rules: dict[str, list[dict[str, Any]]] = {}
+def _make_rules(spec: Mapping[str, Any]) -> dict[str | None, list[dict[str, Any]]]:
+    """The rules of each column's clauses, and of the whole table's under None. They give 0 where the clause is kept."""
+    rules: dict[str | None, list[dict[str, Any]]] = {}
     for clause in contract_spec.find_clauses(spec):  # type: ignore[arg-type]
         if query := _make_query(clause, spec["schema"]):
             words = f"{clause.column_name}: {clause.key}: {render_json(clause.expected)}"
             name = f"{PREFIX}-{re.sub('[^A-Za-z0-9]+', '-', clause.key).strip('-')}"
-            rule = {
-                "id": name,
-                "description": words,
-                "type": "sql",
-                "dimension": "conformity",
-                "query": query,
-                "mustBe": 0,
-            }
-            rules.setdefault(clause.column_name, []).append(rule)
+            rule = {"id": name, "description": words, "type": "sql", "dimension": "conformity"}
+            column_name = clause.column_name if "properties" in clause.json_path[:2] else None
+            rules.setdefault(column_name, []).append(rule | {"query": query, "mustBe": 0})
     return rules
 
 
 def _make_query(clause: contract_spec.Clause, schema: Mapping[str, Any]) -> str | None:
-    rules, key, expected = _read_rules(), strip_index(clause.key), clause.expected
-    column_name, is_of_table = clause.column_name, clause.column_name == contract_spec.WHOLE_TABLE
+    rules, key, expected = _read_rules(), table_lists.strip_index(clause.key), clause.expected
+    column_name, is_of_table = clause.column_name, "properties" not in clause.json_path[:2]
     values = {"column_name": column_name, "is_expected": expected not in (None, False)}
-    if key.startswith("additional"):
-        listed = (
-            list(schema["properties"])
-            if key == "additionalColumns"
-            else sorted(map(_order, find_listed(schema)), key=render_json)
-        )
-        key, expected = "" if expected else key, listed
-    elif key in TABLE_LISTS:
-        expected = _order(identify_entry(key, expected if is_of_table else [column_name]))
+    if key.startswith("additional") and expected:
+        return None
+    if key == "additionalColumns":
+        expected = list(schema["properties"])
+    elif key == "additionalConstraints":
+        expected = sorted(map(_order, table_lists.find_listed(schema)), key=render_json)
+    elif key in table_lists.TABLE_LISTS:
+        expected = _order(table_lists.identify_entry(key, expected if is_of_table else [column_name]))
     elif key == "primaryKey" and not is_of_table:
         key = "primaryKey_of_column"
     elif key in ("primaryKey", "references") and expected is None:
@@ -196,7 +179,7 @@ def _make_query(clause: contract_spec.Clause, schema: Mapping[str, Any]) -> str 
     if template is None and base in rules["values"]:
         which = "$is_base" if base == key else "$is_element"
         template = rules["parts"]["type"].replace("$value", rules["values"][base]).replace("$which", which)
-    values |= {"expected": expected, "table_schema": schema["table_schema"], "table_name": schema["table_name"]}
+    values |= {"expected": expected} | {name: schema[name] for name in ("table_schema", "table_name")}
     literals = {name: _render_literal(value) for name, value in values.items()}
     return template and string.Template(_insert_parts(template)).substitute(literals)
 
@@ -237,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
         for contract in _read_contracts(options.contract):
             name = f"{contract.path.name.removesuffix(contract_files.NAME_ENDING)}.odcs.yaml"
             texts[options.output / name] = render_yaml(make_document(contract.spec, options.standard_version))
-    except InvalidContractSpecError as error:
+    except spec_problems.InvalidContractSpecError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return 1
     write_new_files(texts)
@@ -251,10 +234,10 @@ def _read_contracts(paths: list[Path]) -> list[contract_spec.Contract]:
         return list(contract_files.get_data_contract_specs().values())
     read = [(path, *contract_files.read_contract(path.parent, Path(path.name))) for path in paths]
     problems = [problem for _, _, of_file in read for problem in of_file]
-    names = [path.name for path in paths]
+    names, words = [path.name for path in paths], "another one has the same file name"
     twice = [path for index, path in enumerate(paths) if path.name in names[:index]]
-    if problems := problems + [SpecProblem(path, None, None, "another one has the same file name") for path in twice]:
-        raise InvalidContractSpecError(problems)
+    if problems := problems + [spec_problems.SpecProblem(path, None, None, words) for path in twice]:
+        raise spec_problems.InvalidContractSpecError(problems)
     return [contract for _, contract, _ in read if contract]
 
 

@@ -25,20 +25,26 @@ FLAGS = {"required": ("is_nullable", False), "unique": ("unique", True), "primar
 # Types to begin with, by the logical types that are not called like a type.
 TYPES = {"string": "text", "number": "numeric", "timestamp": "timestamp with time zone", "array": "text[]"}
 TYPES |= {"time": "time without time zone", "object": "jsonb", "map": "jsonb", "vector": "vector(1536)"}
-TYPE_KEYS = ("data_type", "character_maximum_length", "numeric_precision", "numeric_scale", "datetime_precision")
-TYPE_KEYS += (
-    "interval_type",
-    "udt_name",
-    "domain_name",
-    "collation_name",
-    "physicalType",
-    "enum",
-    "fields",
-    "dimensions",
+TYPE_KEYS = (
+    *(
+        "data_type",
+        "character_maximum_length",
+        "numeric_precision",
+        "numeric_scale",
+        "datetime_precision",
+        "dimensions",
+    ),
+    *("interval_type", "udt_name", "domain_name", "collation_name", "physicalType", "enum", "fields"),
 )
 # Where the parts of a contract come from.
 PLACES = {"owner": "team", "sunset": "slaProperties", "doc": "description", "dataAssetResourceName": "servers"}
-KINDS: dict[type, str] = {str: "a text", bool: "true or false", list: "a list", dict: "an object"}
+KINDS: dict[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
 
 
 class _Reader:
@@ -78,20 +84,17 @@ class _Reader:
         return {"x-odcs": words} if words else {}
 
     def make_spec(self, index: int) -> dict[str, Any]:
-        document, place = self.document, ("schema", index)
-        tables, servers, items = (
-            self.get_objects(document, (), word) for word in ("schema", "servers", "slaProperties")
-        )
-        server = next((server for server in servers if str(server.get("type")).startswith("postgres")), {})
+        document, words = self.document, ("schema", "servers", "slaProperties")
+        tables, servers, items = (self.get_objects(document, (), word) for word in words)
+        server: Any = next((server for server in servers if str(server.get("type")).startswith("postgres")), {})
         if servers and not server:
             self.problems.append((("servers",), "none is of the type postgres, and only that is checked here: add one"))
-        schema, name = (
-            self._make_schema(tables[index], place, str(server.get("schema") or "public")),
-            self.get_name(tables[index], place),
-        )
+        schema = self._make_schema(tables[index], ("schema", index), str(server.get("schema") or "public"))
+        name = schema["table_name"]
         database = str(server.get("database") or "postgres")
         host = f"{server.get('host') or 'localhost'}:{server.get('port') or 5432}"
-        status, title = document.get("status"), self.get(document, (), "name", str) or name
+        title, status = self.get(document, (), "name", str) or name, document.get("status")
+        said = ("apiVersion", "kind", "domain", "schema", *(["status"] if status in STATUSES else []))
         ends = [item.get("value") for item in items if item.get("property") == "endOfSupport"]
         if status == "deprecated" and not ends:
             rule = "write it into slaProperties, with property: endOfSupport"
@@ -106,9 +109,7 @@ class _Reader:
             "status": status if status in STATUSES else "draft",
             **({"sunset": ends[0]} if ends else {}),
             "schema": schema,
-            **self.keep(
-                document, (), "apiVersion", "kind", "domain", "schema", *(["status"] if status in STATUSES else [])
-            ),
+            **self.keep(document, (), *said),
         }
 
     def _make_owner(self) -> dict[str, str]:
@@ -128,30 +129,20 @@ class _Reader:
     def _make_schema(self, table: Any, place: JsonPath, table_schema: str) -> dict[str, Any]:
         columns = self.get_objects(table, place, "properties")
         names = [self.get_name(node, (*place, "properties", number)) for number, node in enumerate(columns)]
-        key = [
-            (node.get("primaryKeyPosition"), name)
-            for node, name in zip(columns, names, strict=True)
-            if node.get("primaryKey")
-        ]
-        key.sort(key=lambda pair: pair[0] if isinstance(pair[0], int) else 0)
+        key = [number for number, node in enumerate(columns) if node.get("primaryKey") is True]
+        key.sort(key=lambda i: self.get(columns[i], (*place, "properties", i), "primaryKeyPosition", int))
         foreign_keys = _make_foreign_keys(self.get_objects(table, place, "relationships"), table_schema)
         schema: dict[str, Any] = {"table_schema": table_schema, "table_name": self.get_name(table, place)}
         schema |= {"table_type": "VIEW"} if table.get("physicalType") == "view" else {}
-        schema |= {"primaryKey": [name for _, name in key]} if key and self.version >= NEWEST else {}
+        schema |= {"primaryKey": [names[number] for number in key]} if key and self.version >= NEWEST else {}
         schema |= {"foreignKeys": foreign_keys} if foreign_keys else {}
-        said = [
-            "physicalName",
-            "logicalType",
-            "physicalType",
-            "properties",
-            *(["relationships"] if foreign_keys else []),
-        ]
+        said = ("physicalName", "logicalType", "physicalType", "properties", "relationships")
         schema["properties"] = {}
         for number, (node, name) in enumerate(zip(columns, names, strict=True)):
             if name in schema["properties"]:
                 self.problems.append(((*place, "properties", number), f'another column has the name "{name}"'))
             schema["properties"][name] = self._make_column(node, (*place, "properties", number), table_schema)
-        return schema | self.keep(table, place, *said)
+        return schema | self.keep(table, place, *said[: 5 if foreign_keys else 4])
 
     def _make_column(self, node: Any, place: JsonPath, table_schema: str) -> dict[str, Any]:
         constraints, element = self._make_type(node, place)
@@ -161,13 +152,12 @@ class _Reader:
         keys = _make_foreign_keys(self.get_objects(node, place, "relationships"), table_schema, ["its.own"])
         said = ["physicalName", "logicalType", "physicalType", "items", *FLAGS, "primaryKeyPosition"]
         if labels and constraints["data_type"] == "USER-DEFINED":
-            constraints["enum"], said = labels, [*said, "enum"]
+            constraints["enum"] = labels
+            said.append("enum")
         if len(keys) == 1:
             target = keys[0]["references"]
-            constraints["references"], said = (
-                target | {"column_name": target.pop("columns")[0]},
-                [*said, "relationships"],
-            )
+            constraints["references"] = target | {"column_name": target.pop("columns")[0]}
+            said.append("relationships")
         texts = {word: node[word] for word in export_odcs.SAID_OF_COLUMN if word in node}
         return texts | {"constraints": constraints} | element | self.keep(node, place, *said, *texts)
 
@@ -200,13 +190,13 @@ def _make_foreign_keys(nodes: list[Any], table_schema: str, source: Any = None) 
         texts = [str(text) for end in ends for text in end]
         if len(ends[0]) != len(ends[1]) or not texts or not all(map(export_odcs.REFERENCE.fullmatch, texts)):
             return []
-        columns = [text.partition(".")[2] for text in texts]
+        names = [text.partition(".")[2] for text in texts]
         target = {
             "table_schema": table_schema,
             "table_name": texts[-1].partition(".")[0],
-            "columns": columns[len(ends[0]) :],
+            "columns": names[len(ends[0]) :],
         }
-        keys.append({"columns": columns[: len(ends[0])], "references": target})
+        keys.append({"columns": names[: len(ends[0])], "references": target})
     return keys
 
 
@@ -267,17 +257,14 @@ def read_odcs(path: Path) -> tuple[list[Contract], list[SpecProblem], list[SpecP
     if not tables:
         problems.append(locate(("schema",), "expected a list of tables"))
     for index in range(len(tables)):
-        reader, place = (
-            _Reader(document, str((_find_kept(document) or {}).get("spec-version", NEWEST))),
-            ("schema", index),
-        )
+        place, spec_version = ("schema", index), str((_find_kept(document) or {}).get("spec-version", NEWEST))
+        reader = _Reader(document, spec_version)
         spec = reader.make_spec(index)
         if (exported := _find_exported(reader, index)) is not None:
             if mistakes := find_spec_problems(exported):
-                texts = [
-                    f"what an export kept here is damaged: {render_json_path(at)}: {text}" for at, text in mistakes
-                ]
-                problems += [locate((*place, "customProperties"), text) for text in texts]
+                texts = (f"{render_json_path(at)}: {text}" for at, text in mistakes)
+                at = (*place, "customProperties")
+                problems += [locate(at, f"what an export kept here is damaged: {text}") for text in texts]
                 continue
             before = _Reader(export_odcs.make_document(exported, str(version)[1:4]), reader.version)
             spec = _merge(exported, before.make_spec(0), spec)
@@ -285,11 +272,9 @@ def read_odcs(path: Path) -> tuple[list[Contract], list[SpecProblem], list[SpecP
             reader.problems = [problem for problem in reader.problems if problem not in before.problems]
         names, refused = [*spec["schema"]["properties"]], [at for at, _ in reader.problems]
         for json_path, text in find_spec_problems(spec):
-            of_column = (
-                ("properties", names.index(json_path[2])) if len(json_path) > 2 and json_path[2] in names else ()
-            )
+            of_column = [("properties", names.index(name)) for name in json_path[2:3] if name in names]
             top = PLACES.get(str(json_path[0]), json_path[0]) if json_path else ""
-            at = (*place, *of_column) if top == "schema" else (top,) if top else ()
+            at = (*place, *sum(of_column, ())) if top == "schema" else (top,) if top else ()
             if not any(other[: len(at)] == at for other in refused):
                 reader.problems.append((at, f"{render_json_path(json_path)} of the contract: {text}"))
         problems += [locate(*problem) for problem in reader.problems]
