@@ -1,30 +1,46 @@
 """Files of the Open Data Contract Standard: what becomes of them, and what is wrong with them."""
 
 import contextlib
+import copy
+import functools
 import io
 import json
+import random
 import tempfile
 import tomllib
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hypothesis import given
 
 from data_contract_components.contract_definition._odcs_yaml import LARGEST_FILE, render_yaml
 from data_contract_components.contract_definition.export_odcs import make_document
 from data_contract_components.contract_definition.import_odcs import main, read_odcs
 from data_contract_components.contract_definition.spec_problems import find_spec_problems
-from tests import ROOT, RUN_DIRECTORY, run
+from tests import CONTRACTS, ROOT, RUN_DIRECTORY, ProjectTestCase, run
 from tests.random_specs import REPOSITORY, valid_specs
 from tests.random_tables import random_settings
 
+EXPORT = "data_contract_components.contract_definition.export_odcs"
 COMMAND = "data_contract_components.contract_definition.import_odcs"
 DIRECTORY = Path(__file__).parent / "odcs"
 ORDERS = (DIRECTORY / "orders.odcs.yaml").read_text()
 FILES: dict[str, Any] = tomllib.loads((DIRECTORY / "files.toml").read_text())
 EDITS: dict[str, Any] = tomllib.loads((DIRECTORY / "edits.toml").read_text())
 STANDARDS = ("3.1", "3.2")
+
+ANYTHING = (None, True, 0, 1.5, "", "x", [], {}, [[]], [{}], {"a": 1}, ["a"], "integer[]", "[]", "a.b", "${X}", [None])
+
+
+def find_places(part: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all values in a document."""
+    items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    for key, value in items:
+        yield (*place, key)
+        yield from find_places(value, (*place, key))
 
 
 def replaced(text: str, case: dict[str, Any]) -> bytes:
@@ -122,6 +138,25 @@ class TestFiles(OdcsTestCase):
                 self.assertEqual((status, lines), (1, case["expected"].splitlines()))
                 self.assertFalse((self.directory / "new").exists())
 
+    def test_a_file_with_anything_anywhere_becomes_valid_contracts_or_has_problems_with_lines(self) -> None:
+        exported = make_document(json.loads((DIRECTORY / "edited_contract_spec.json").read_text()))
+        for part in (exported["schema"][0], *exported["schema"][0]["properties"]):
+            del part["quality"]  # so that the file is short
+        generator = random.Random(1)
+        for document in (yaml.safe_load(ORDERS), exported):
+            places = list(find_places(document))
+            for _ in range(200):
+                changed = copy.deepcopy(document)
+                *parents, key = generator.choice(places)
+                part = functools.reduce(lambda part, step: part[step], parents, changed)
+                part[key] = generator.choice(ANYTHING)
+                with self.subTest(place=(*parents, key), value=part[key]):
+                    self.path.write_text(render_yaml(changed))
+                    contracts, _, problems = read_odcs(self.path)
+                    self.assertTrue(all(problem.line for problem in problems))
+                    valid = [not find_spec_problems(contract.spec) for contract in contracts]
+                    self.assertTrue(problems or (valid and all(valid)))
+
     def test_a_file_that_is_too_large_is_not_read(self) -> None:
         problems = self.read(b"a: 1\n" * (LARGEST_FILE * 2 // 5))[2]
         self.assertEqual(problems, [": has more than 5,000,000 bytes"])
@@ -146,3 +181,24 @@ class TestFiles(OdcsTestCase):
         self.path.write_text(text)
         result = run([COMMAND, self.path.name, "--output", "new"], self.directory, PYTHONPATH=str(ROOT))
         return result.returncode, result.stdout
+
+
+class TestProject(ProjectTestCase):
+    def test_a_contract_goes_back_to_the_others_where_it_clashes_with_none(self) -> None:
+        contract = self.project / CONTRACTS / "object_images_contract_spec.json"
+        before = contract.read_text()
+        result = run([EXPORT], self.project)
+        self.assertEqual((result.returncode, result.stdout), (0, "object_images.odcs.yaml\n"))
+        contract.rename(contract.with_name("another_contract_spec.json"))
+        result = run([COMMAND, "object_images.odcs.yaml"], self.project)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(
+            "another_contract_spec.json, another contract in this namespace, has the same name", result.stdout
+        )
+        contract.with_name("another_contract_spec.json").unlink()
+        result = run([COMMAND, "object_images.odcs.yaml"], self.project)
+        self.assertEqual((result.returncode, result.stdout), (0, f"{contract}\n"))
+        self.assertEqual(json.loads(contract.read_text()), json.loads(before))
+        result = run([COMMAND, "object_images.odcs.yaml"], self.project)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(words, result.stdout)
