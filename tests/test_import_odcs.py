@@ -32,7 +32,25 @@ FILES: dict[str, Any] = tomllib.loads((DIRECTORY / "files.toml").read_text())
 EDITS: dict[str, Any] = tomllib.loads((DIRECTORY / "edits.toml").read_text())
 STANDARDS = ("3.1", "3.2")
 
-ANYTHING = (None, True, 0, 1.5, "", "x", [], {}, [[]], [{}], {"a": 1}, ["a"], "integer[]", "[]", "a.b", "${X}", [None])
+ANYTHING: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    1.5,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    [{}],
+    {"a": 1},
+    ["a"],
+    "integer[]",
+    "[]",
+    "a.b",
+    "${X}",
+    [None],
+)
 
 
 def find_places(part: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -191,10 +209,9 @@ class TestProject(ProjectTestCase):
         self.assertEqual((result.returncode, result.stdout), (0, "object_images.odcs.yaml\n"))
         contract.rename(contract.with_name("another_contract_spec.json"))
         result = run([COMMAND, "object_images.odcs.yaml"], self.project)
+        words = "another contract in this namespace, has the same name"
         self.assertEqual(result.returncode, 1)
-        self.assertIn(
-            "another_contract_spec.json, another contract in this namespace, has the same name", result.stdout
-        )
+        self.assertIn(f"another_contract_spec.json, {words}", result.stdout)
         contract.with_name("another_contract_spec.json").unlink()
         result = run([COMMAND, "object_images.odcs.yaml"], self.project)
         self.assertEqual((result.returncode, result.stdout), (0, f"{contract}\n"))
