@@ -40,7 +40,10 @@ def render_yaml(value: Any) -> str:
 
 
 def read_yaml(path: Path) -> tuple[Any, dict[JsonPath, int], list[SpecProblem]]:
-    """The content of a file, the line of each value, and what is wrong: then the content is not to be used."""
+    """The content of a file, the line of each value, and what is wrong: then the content is not to be used.
+
+    Raises: OSError.
+    """
     lines: dict[JsonPath, int] = {}
     problems: list[SpecProblem] = []
     seen: set[int] = set()
@@ -59,14 +62,17 @@ def read_yaml(path: Path) -> tuple[Any, dict[JsonPath, int], list[SpecProblem]]:
         if isinstance(node, yaml.SequenceNode):
             return [build(item, (*place, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
-            value = node.value if node.tag == f"{_TAG}timestamp" else scalars.construct_object(node)
+            try:
+                value = node.value if node.tag == f"{_TAG}timestamp" else scalars.construct_object(node)
+            except (LookupError, ValueError):
+                return refuse(line, place, "is not of the type that its tag names")
             return node.value if isinstance(value, float) and not math.isfinite(value) else value
         keys: dict[str, Any] = {}
         for key_node, item in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
-            line = lines.setdefault((*place, key), key_node.start_mark.line + 1)
+            lines.setdefault((*place, key), line := key_node.start_mark.line + 1)
             if key in keys:
-                refuse(key_node.start_mark.line + 1, (*place, key), "is there twice")
+                refuse(line, (*place, key), "is there twice")
             if key_node.tag not in _TAGS or not isinstance(key_node, yaml.ScalarNode):
                 refuse(line, (*place, key), "is no key: write a text")
             keys[key] = build(item, (*place, key))
@@ -83,8 +89,8 @@ def read_yaml(path: Path) -> tuple[Any, dict[JsonPath, int], list[SpecProblem]]:
         mark = error.problem_mark or error.context_mark
         words = " ".join(filter(None, (error.context, error.problem)))
         refuse(mark.line + 1 if mark else None, None, f"is not valid YAML: {words}")
-    except (yaml.YAMLError, ValueError, OSError) as error:
-        refuse(None, None, f"cannot be read: {getattr(error, 'strerror', None) or ' '.join(str(error).split())}")
+    except (yaml.YAMLError, ValueError) as error:
+        refuse(None, None, f"cannot be read: {' '.join(str(error).split())}")
     except RecursionError:
         refuse(None, None, "is nested too deeply for a contract")
     return None, lines, problems
