@@ -19,7 +19,7 @@ WORKDIR /workspace
 COPY pyproject.toml ./
 # Without the extras `notebook` and `embedded`: the compose file has a PostgreSQL.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv /home/vscode/venv && /home/vscode/venv/bin/pip install --editable ".[render]"
+    python -m venv /home/vscode/venv && /home/vscode/venv/bin/pip install --editable ".[odcs,render]"
 
 FROM base AS check
 COPY --from=packages --chown=vscode /home/vscode/venv /home/vscode/venv

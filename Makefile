@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := "$(VENV)/bin/python" -m
 COMPONENTS := data_contract_components
-CHECK_EXTRAS := embedded,render
+CHECK_EXTRAS := embedded,odcs,render
 install = @PYTHON="$(PYTHON)" VENV="$(VENV)" sh .ci/install
 
 # With it, Python would not find the project in the directory that the commands are run in.

@@ -10,8 +10,21 @@ from types import TracebackType
 
 from data_contract_components.errors import DataContractError
 
-PACKAGES = {"alembic", "codeowners", "jinja2", "jsonschema_rs", "pandas", "psycopg2", "requests", "sqlalchemy", "tqdm"}
-RENDER = 'extra == "render"'
+PACKAGES = {
+    *(
+        "alembic",
+        "codeowners",
+        "jinja2",
+        "jsonschema_rs",
+        "pandas",
+        "psycopg2",
+        "requests",
+        "sqlalchemy",
+        "tqdm",
+        "yaml",
+    )
+}
+EXTRAS = ("", 'extra == "odcs"', 'extra == "render"')
 
 
 class MissingPackageError(DataContractError, ModuleNotFoundError):
@@ -27,7 +40,7 @@ def _find_way_out() -> str:
     if not (Path(__file__).resolve().parents[1] / "pyproject.toml").exists():
         with contextlib.suppress(metadata.PackageNotFoundError):
             requirements = metadata.requires("data-contracts-sandbox") or []
-    names = [name for name, _, extra in (line.partition("; ") for line in requirements) if extra in ("", RENDER)]
+    names = [name for name, _, extra in (line.partition("; ") for line in requirements) if extra in EXTRAS]
     if names:
         command = shlex.join([sys.executable, "-m", "pip", "install", *names])
         return f"Install what data-contracts-sandbox needs: {command}"

@@ -18,6 +18,7 @@ PAGES_OF_THE_CLONE = (
     "docs/tutorial.md",
     "docs/consumer-queries.md",
     "docs/contract-format.md",
+    "docs/odcs.md",
     "docs/pull-requests.md",
     "docs/development.md",
     "docs/architecture.md",

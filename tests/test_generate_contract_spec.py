@@ -7,13 +7,14 @@ from typing import Any, cast
 from unittest import mock
 
 from data_contract_components.contract_definition.contract_spec import Contract
+from data_contract_components.contract_definition.new_files import write_new_files
 from data_contract_components.contract_definition.spec_problems import SPEC_VERSIONS
 from data_contract_components.data_assets._museum_records import TABLES
 from data_contract_components.detection import generate_contract_spec as generator
 from data_contract_components.detection._described_tables import NoContractError, get_described_tables
 from data_contract_components.detection._get_data_catalog import get_data_catalog, get_table_names
 from data_contract_components.detection._get_data_contract_specs import get_data_contract_specs
-from data_contract_components.detection._new_contracts import Choices, make_drafts, write_drafts
+from data_contract_components.detection._new_contracts import Choices, make_drafts
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from tests import DatabaseTestCase, ProjectTestCase, museum_project, read_data, run
 from tests.contracts import ContractsTestCase, chapters_spec
@@ -314,7 +315,7 @@ class TestGenerateIntoTheProject(DatabaseTestCase, ProjectTestCase):
         )
         drafts = [Contract(cast(Any, {}), Path(name), name) for name in ("new", "object_images_contract_spec.json")]
         with self.assertRaises(FileExistsError):
-            write_drafts(drafts, self.contracts)
+            write_new_files({self.contracts / draft.path: draft.text for draft in drafts})
         self.assertEqual((self.files(), (self.contracts / "new").exists()), (before, False))
 
     def test_a_contract_that_would_be_invalid_is_not_written(self) -> None:

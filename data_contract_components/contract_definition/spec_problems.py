@@ -86,10 +86,14 @@ def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:
     ]
     # Whether clauses contradict each other, only where each is right by itself.
     if isinstance(spec, dict) and not any(path == () or path[0] == "schema" for path, _ in problems):
-        problems += find_contradictions(
-            spec["schema"], _load_schema(SPEC_VERSIONS[-1])["$defs"]["data_type"]["anyOf"][0]["enum"]
-        )
+        problems += find_contradictions(spec["schema"], get_type_names())
     return problems
+
+
+def get_type_names() -> list[str]:
+    """The names of PostgreSQL's own types, as a contract has them."""
+    names: list[str] = _load_schema(SPEC_VERSIONS[-1])["$defs"]["data_type"]["anyOf"][0]["enum"]
+    return names
 
 
 @functools.cache

@@ -1,10 +1,7 @@
-"""What a new contract gets besides the table: its metadata and its file; and drafts of many tables."""
+"""What a new contract gets besides the table: its metadata; and drafts of many tables."""
 
 import itertools
-import json
-import re
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,14 +13,11 @@ from data_contract_components.contract_definition.contract_files import (
     find_problems_between,
 )
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec
+from data_contract_components.contract_definition.new_files import make_file_name, render_contract, render_table_name
 from data_contract_components.contract_definition.spec_problems import find_spec_problems
 from data_contract_components.detection._described_tables import DescribedTable, NoContractError
 from data_contract_components.detection._get_data_catalog import CatalogColumn
 from data_contract_components.detection._table_contract import generate_contract_spec
-from data_contract_components.escaping import CONTROLS
-
-# What the name of a file cannot have on some system where the repository may be checked out, or that hides it.
-_UNUSUAL = re.compile(rf'{CONTROLS.pattern}|[\t\n/\\:*?"<>|]|^\.')
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,7 @@ def make_metadata(table: CatalogColumn, contracts: Collection[Contract], url: st
     if None in (choices.owner_name, choices.owner_email):
         raise NoContractError("a contract has an owner: give --owner-name and --owner-email")
     namespaces = {contract.spec["namespace"] for contract in contracts}
-    name, parts = _render_table(table.table_schema, table.table_name), urlsplit(url)
+    name, parts = render_table_name(table.table_schema, table.table_name), urlsplit(url)
     return {
         "spec-version": choices.spec_version,
         "name": f"{name.replace('_', '-')}-contract-spec",
@@ -57,18 +51,6 @@ def make_metadata(table: CatalogColumn, contracts: Collection[Contract], url: st
         "doc": f"Data contract for the {name} table.",
         "owner": {"name": choices.owner_name, "email": choices.owner_email},
     }
-
-
-def make_file_name(table_schema: str, table_name: str) -> str:
-    return _UNUSUAL.sub("_", _render_table(table_schema, table_name)) + NAME_ENDING
-
-
-def _render_table(table_schema: str, table_name: str) -> str:
-    return table_name if table_schema == "public" else f"{table_schema}.{table_name}"
-
-
-def render_contract(spec: Mapping[str, Any]) -> str:
-    return json.dumps(spec, indent=2, ensure_ascii=False) + "\n"
 
 
 def make_drafts(
@@ -105,15 +87,3 @@ def _make_unique(text: str, mark: str, taken: set[str]) -> str:
     unique = next(candidate for candidate in numbered if candidate.casefold() not in taken)
     taken.add(unique.casefold())
     return unique
-
-
-def write_drafts(drafts: Iterable[Contract], root_directory: Path) -> None:
-    """Their files are there. Raises: OSError, and then none is, and no other file was changed."""
-    with ExitStack() as undo:
-        for draft in drafts:
-            path = root_directory / draft.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                undo.callback(path.unlink)
-                file.write(draft.text)
-        undo.pop_all()

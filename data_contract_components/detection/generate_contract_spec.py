@@ -19,6 +19,7 @@ from data_contract_components.contract_definition.contract_files import (
     read_contract,
 )
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, TableName
+from data_contract_components.contract_definition.new_files import make_file_name, render_contract, write_new_files
 from data_contract_components.contract_definition.spec_problems import (
     ANY_DATABASE,
     SPEC_VERSIONS,
@@ -36,10 +37,7 @@ from data_contract_components.detection._get_data_catalog import TABLE_KEY, Cata
 from data_contract_components.detection._new_contracts import (
     Choices,
     make_drafts,
-    make_file_name,
     make_metadata,
-    render_contract,
-    write_drafts,
 )
 from data_contract_components.detection._table_contract import generate_contract_spec
 from data_contract_components.errors import DataContractError
@@ -159,7 +157,7 @@ def _write_drafts(options: argparse.Namespace, database: PostgresDB, table_names
     described = get_described_tables(database, {name for name in tables if name not in known})
     directory = settings.contracts.relative_to(settings.git_directory)
     drafts = make_drafts(described.values(), contracts, database_url(), _get_choices(options), directory)
-    write_drafts(drafts, settings.git_directory)
+    write_new_files({settings.git_directory / draft.path: draft.text for draft in drafts})
     left_alone = [name for name in tables if name not in described]
     lines = [f"  has {'a contract' if name in known else 'no columns'}: {'.'.join(name)}" for name in left_alone]
     lines += [f"  draft: {draft.path.name}" for draft in drafts]
