@@ -60,7 +60,7 @@ class TestWaiversOfAPullRequest(PullRequestTestCase):
         for name, text in self.renderings(report).items():
             with self.subTest(name):
                 words = "waived until 2026-12-10" + (f" (its last day), {AGREED}" if name != "sentence" else "")
-                self.assertIn(words, text)
+                self.assertIn(words, text.replace("Waived until", "waived until"))
         self.assertRegex(
             self.renderings(report)["annotations"], "(?m)^::notice [^:]*title=Data contract violation waived"
         )
@@ -72,7 +72,7 @@ class TestWaiversOfAPullRequest(PullRequestTestCase):
         for name, text in self.renderings(report).items():
             if name != "sentence":
                 with self.subTest(name):
-                    self.assertIn(f"its waiver ended on 2026-12-10, {AGREED}", text)
+                    self.assertIn(f"its waiver ended on 2026-12-10, {AGREED}", text.replace("Its", "its"))
         # Who extends it is asked for the owner's agreement.
         self.replace(CONTRACT, '"until": "2026-12-10"', '"until": "2026-12-31"')
         status, report = self.report("--base", "main", *later)
