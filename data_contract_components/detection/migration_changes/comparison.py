@@ -108,29 +108,27 @@ def compare_sides(
     }
     changes = tuple(find_schema_changes(base.trace, head.trace, head.paths, _find_contract_names(base, head)))
     verdicts = (base.consumer_state.verdicts, head.consumer_state.verdicts)
-    known = {get_key(query) for contract in base.contracts.values() for query in contract.queries}
-
-    def find_violations(contracts: dict[str, Contract], side: Side) -> list[Violation]:
-        return _find_violations(contracts, side.catalog_df, today, side.consumer_state)
+    base_queries = {get_key(query) for contract in base.contracts.values() for query in contract.queries}
 
     def find_head_violations(contracts: dict[str, Contract]) -> list[Violation]:
-        violations = find_violations(contracts, head)
+        violations = _find_violations(contracts, head.catalog_df, today, head.consumer_state)
         for name, contract in contracts.items():
             if get_enforcement(contract.spec, today) == "binding":
-                violations += locate(find_query_changes({name: contract}, known, *verdicts), contract, today)
+                violations += locate(find_query_changes({name: contract}, base_queries, *verdicts), contract, today)
         return [_add_cause(violation, contracts, changes, head, *verdicts) for violation in violations]
 
-    base_violations = find_violations(base.contracts, base)
+    base_violations = _find_violations(base.contracts, base.catalog_df, today, base.consumer_state)
     head_violations = find_head_violations(head.contracts)
     promised_violations = find_head_violations(promised_contracts)
     if checked_df is not None:
-        known_violations = [*promised_violations, *_find_violations(head.contracts, checked_df, today)]
-        promised_violations += _subtract(_find_violations(promised_contracts, checked_df, today), known_violations)
+        in_checked = _find_violations(promised_contracts, checked_df, today)
+        known = [*promised_violations, *_find_violations(head.contracts, checked_df, today)]
+        promised_violations += _subtract(in_checked, known)
     # What takes over is no promise: the contract may name another.
-    promised_violations = [violation for violation in promised_violations if violation.key != "replacedBy"]
-    new_violations = _subtract(head_violations, base_violations)
+    broken = [v for v in promised_violations if v.key != "replacedBy" and not v.is_waived]
     # A waiver that only this checkout has does not change what the base promised.
-    known_violations = [*(v for v in head_violations if not v.is_waived), *base_violations]
+    reported = [*(v for v in head_violations if not v.is_waived), *base_violations]
+    new_violations = _subtract(head_violations, base_violations)
     return MigrationComparison(
         base_ref,
         base_commit,
@@ -139,7 +137,7 @@ def compare_sides(
         violations=tuple(v for v in new_violations if not v.is_waived),
         earlier_violations=_subtract(head_violations, new_violations),
         broken_promises=(
-            *_subtract([v for v in promised_violations if not v.is_waived], known_violations),
+            *_subtract(broken, reported),
             *find_short_notices(base.contracts, head.contracts, head_names, today),
         ),
         waived_violations=tuple(v for v in new_violations if v.is_waived),
