@@ -3,13 +3,12 @@
 import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from data_contract_components.command import render_error
 from data_contract_components.contract_definition._json_text import render_json, render_json_path
-from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, WHOLE_TABLE
+from data_contract_components.contract_definition.contract_spec import WHOLE_TABLE
 from data_contract_components.contract_definition.spec_problems import InvalidContractSpecError
-from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.contract_definition.waivers import TABLE_CLAUSE
 from data_contract_components.detection._get_data_migration_changes import get_data_migration_changes
 from data_contract_components.detection.contract_violation_detector import Violation
@@ -72,21 +71,13 @@ def _add_comparison(report: ContractReport, comparison: MigrationComparison, loo
         _add_causes(_make_broken_promise(comparison, name, violations), comparison.changes, _find_causes(violations))
         for name, violations in group_by_contract(comparison.broken_promises).items()
     )
-
-    def add_causes(contract: CheckedContract) -> CheckedContract:
-        waived = replace(contract, violations=contract.waived_violations)
-        return replace(
-            _add_causes(contract, comparison.changes, causes, earlier),
-            waived_violations=_add_causes(waived, comparison.changes, causes, earlier).violations,
-        )
-
     contracts = tuple(_add_query_changes(contract, comparison) for contract in report.contracts)
     is_broken = any(contract.violations for contract in contracts if contract.enforcement == "binding")
     is_failed = is_broken or bool(promises if loosened == "fail" else comparison.short_notices)
     return replace(
         report,
         outcome="violations" if is_failed and report.outcome == "passed" else report.outcome,
-        contracts=tuple(map(add_causes, contracts)),
+        contracts=tuple(_add_causes(contract, comparison.changes, causes, earlier) for contract in contracts),
         comparison=Comparison(
             comparison.base,
             comparison.base_commit,
@@ -169,7 +160,10 @@ def _add_causes(
         name = change.after if change.column_name else names[str(change.key)]
         return replace(violation, cause=change.place, renamed_to=name, is_rename_certain=change.is_certain)
 
-    return replace(contract, violations=tuple(map(add_cause, contract.violations)))
+    found: dict[str, Any] = {"violations": tuple(map(add_cause, contract.violations))}
+    if isinstance(contract, CheckedContract):
+        found["waived_violations"] = tuple(map(add_cause, contract.waived_violations))
+    return replace(contract, **found)
 
 
 def _identify(violation: Violation | ReportedViolation) -> tuple[str, str, str]:
@@ -196,19 +190,15 @@ def _make_broken_promise(comparison: MigrationComparison, name: str, violations:
         return next(inside, contract_changes[0]).place.line
 
     def find_clause_line(violation: Violation) -> int | None:
-        waived = {change.waived_clause: change.place.line for change in contract_changes if change.waived_clause}
-        clauses = [render_json_path(violation.json_path or ()), *([TABLE_CLAUSE] * (violation.key == "column_name"))]
-        if line := next((waived[clause] for clause in clauses if clause in waived), None):
-            return line
-        if violation.key == "sunset":
-            return find_line(render_json_path(violation.json_path or ()), "$.status")
-        if violation.json_path and violation.json_path[0] == "consumers":
-            return find_line(render_json_path(violation.json_path), "$.consumers")
-        if violation.column_name == WHOLE_TABLE:
-            return find_line(f"$.schema.{strip_index(violation.key)}")
-        column, key = f"$.schema.properties.{violation.column_name}", violation.key
-        element_key = key.removeprefix(ELEMENT_PREFIX)
-        return find_line(f"{column}.constraints.{key}", f"{column}.array_element.{element_key}", column)
+        path = violation.json_path or ()
+        clauses = (render_json_path(path), TABLE_CLAUSE if violation.key == "column_name" else "")
+        for change in contract_changes:
+            if change.waived_clause in clauses:
+                return change.place.line
+        # A lost entry of a list is a change of the list.
+        clause = path[:2] if violation.column_name == WHOLE_TABLE else path
+        whole = {"schema": f"$.schema.properties.{violation.column_name}", "consumers": "$.consumers"}
+        return find_line(render_json_path(clause), whole.get(str(path[0]), "$.status"))
 
     return BrokenPromise(
         contract_name=name,
