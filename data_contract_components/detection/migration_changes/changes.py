@@ -115,10 +115,14 @@ class ContractChange:
         return (self.json_path, self.kind) == ("$", "removed")
 
     @property
+    def is_of_waiver(self) -> bool:
+        return self.json_path.startswith("$.waivers")
+
+    @property
     def waived_clause(self) -> str | None:
         """The clause of a new waiver, by its JSON path."""
-        is_waiver = self.json_path.startswith("$.waivers[") and isinstance(self.after, dict)
-        return str(self.after.get("clause")) if is_waiver else None
+        is_whole = self.is_of_waiver and self.json_path.endswith("]") and isinstance(self.after, dict)
+        return str(self.after.get("clause")) if is_whole else None
 
     @property
     def text(self) -> str:

@@ -19,6 +19,7 @@ from data_contract_components.prevention.renderings.words import Finding, Situat
 SHOWN_NAMES = 5
 # In these, a migration of this checkout breaks a promise that was kept.
 BREAKING: tuple[Situation, ...] = ("renamed", "dropped", "changed", "not allowed", "not writable")
+MAY_WAIVE = "to approve this pull request: only the owner may waive a promise."
 # A waiver of a promise that is kept is an error, so it cannot be merged first.
 WAIVER_FAILS = (
     "Until then, the contract of the base counts, and the check fails. Where GitHub asks the owner for a review "
@@ -84,7 +85,8 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
         for finding, situation in _find_situations(contract, report)
     ]
     breaking = [case for case in cases if case.situation in BREAKING]
-    found = {kind: [case for case in cases if case.situation == kind] for kind in ("promised", "not known", "earlier")}
+    kinds = ("promised", "not replaced", "not known", "earlier")
+    found = {kind: [case for case in cases if case.situation == kind] for kind in kinds}
     weaker = find_weaker_promises(report)
     groups = [
         NextSteps(
@@ -102,8 +104,7 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
             tuple(
                 f'Let "replacedBy" of {cut(case.contract.contract_name)} name an active contract whose table is there: '
                 f"{cut(str(case.finding.expected))} is {cut(str(case.finding.found))}."
-                for case in cases
-                if case.situation == "not replaced"
+                for case in found["not replaced"]
             ),
             "Or leave the contract active until then.",
         ),
@@ -241,9 +242,9 @@ def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
     owners = _render_owners(promises)
     paths = {promise.path for promise in promises}
     changes = [change for change in report.weaker_promises if change.place.path in paths]
-    if changes and all(change.json_path.startswith("$.waivers") for change in changes):
+    if changes and all(change.is_of_waiver for change in changes):
         return (
-            f"Ask {owners}, to approve this pull request: only the owner may waive a promise.",
+            f"Ask {owners}, {MAY_WAIVE}",
             *(() if report.outcome == "passed" else (WAIVER_FAILS,)),
             "If they do not agree, take the waiver and the migration back.",
         )
@@ -265,11 +266,8 @@ def _find_steps_of_weaker(weaker: dict[str, list[ContractChange]]) -> tuple[str,
     if not weaker:
         return ()
     people = [(changes[0].owner_name, changes[0].owner_email) for changes in weaker.values()]
-    if all(change.json_path.startswith("$.waivers") for changes in weaker.values() for change in changes):
-        return (
-            f"Ask {_render_people(people)}, to approve this pull request: only the owner may waive a promise.",
-            "If they do not agree, take the waiver back.",
-        )
+    if all(change.is_of_waiver for changes in weaker.values() for change in changes):
+        return (f"Ask {_render_people(people)}, {MAY_WAIVE}", "If they do not agree, take the waiver back.")
     return (
         f"Ask {_render_people(people)}, to approve this pull request: only the owner may change the contract.",
         "When the owner and the consumers agree, merge it, before any migration that needs it.",
@@ -316,7 +314,6 @@ def render_message(contract: ReportedContract, report: ContractReport, links: Se
     for finding, situation in _find_situations(contract, report):
         findings.setdefault(situation, []).append(finding)
     name, table = cut(contract.contract_name), cut(contract.table)
-    person = (contract.owner.email, contract.owner.name)
     breaking = [(finding, situation) for situation in BREAKING for finding in findings.get(situation, ())]
     if breaking:
         offer = (
@@ -326,43 +323,30 @@ def render_message(contract: ReportedContract, report: ContractReport, links: Se
         if all(_is_only_dropped(contract, finding, situation, report) for finding, situation in breaking):
             parts = "table" if breaking[0][0].key == "table_name" else "column" if len(breaking) == 1 else "columns"
             offer = f"keep the {parts} until all consumers have moved,\nor we could change the contract together."
-        return _render_mail(
-            *person,
-            f"A change to {table} would break {name}",
-            f"My change would break your data contract {name}:",
-            [finding.text for finding, _ in breaking],
-            f"How should we proceed? I could {offer}",
-            links,
-        )
-    if "too soon" in findings and "loosened" not in findings:
-        return _render_mail(
-            *person,
-            f"When may {name} end?",
-            f"My change would end your data contract {name} without enough notice:",
-            [finding.text for finding in findings["too soon"]],
-            "I could set its sunset to that day. Do you and the consumers agree?",
-            links,
-        )
-    if isinstance(contract, BrokenPromise):
+        subject = f"A change to {table} would break {name}"
+        first = f"My change would break your data contract {name}:"
+        shown = [finding for finding, _ in breaking]
+        last = f"How should we proceed? I could {offer}"
+    elif "too soon" in findings and "loosened" not in findings:
+        subject = f"When may {name} end?"
+        first = f"My change would end your data contract {name} without enough notice:"
+        shown = findings["too soon"]
+        last = "I could set its sunset to that day. Do you and the consumers agree?"
+    elif isinstance(contract, BrokenPromise):
         verb = "delete" if contract.is_deleted else "loosen"
-        return _render_mail(
-            *person,
-            f"May I {verb} {name}?",
-            f"My change would {verb} your data contract {name}, and {table} would no longer keep:",
-            [finding.text for finding in findings["loosened"]],
-            "Do you and the consumers agree? If not, I take it back.",
-            links,
-        )
-    if "not known" in findings:
-        return _render_mail(
-            *person,
-            f"{table} does not keep {name}",
-            f"The database does not keep your data contract {name}:",
-            [finding.text for finding in findings["not known"]],
-            "What changed is not known yet. Who depends on this?",
-            links,
-        )
-    return ""
+        subject = f"May I {verb} {name}?"
+        first = f"My change would {verb} your data contract {name}, and {table} would no longer keep:"
+        shown = findings["loosened"]
+        last = "Do you and the consumers agree? If not, I take it back."
+    elif "not known" in findings:
+        subject = f"{table} does not keep {name}"
+        first = f"The database does not keep your data contract {name}:"
+        shown = findings["not known"]
+        last = "What changed is not known yet. Who depends on this?"
+    else:
+        return ""
+    items = [finding.text for finding in shown]
+    return _render_mail(contract.owner.email, contract.owner.name, subject, first, items, last, links)
 
 
 def render_question(changes: Sequence[ContractChange], links: Sequence[str] = ()) -> str:
