@@ -6,10 +6,8 @@ python -m data_contract_components.contract_definition.code_owners
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from codeowners import CodeOwners
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_files import get_data_contract_specs
@@ -31,17 +29,18 @@ UNESCAPED_BRACKET = re.compile(r"(?:\\.|[^\\\[\]])*[\[\]]")
 BLANK = "\ue000"
 
 
-def find_code_owner_problems(contracts: Mapping[str, Contract], directory: Path) -> list[SpecProblem]:
-    """Where not a contract's owner.github alone approves its changes, and lines of contracts that are gone.
+def find_code_owner_problems(contracts: Mapping[str, Contract], directory: Path | None = None) -> list[SpecProblem]:
+    """Where not only a contract's owner.github approves its changes, and lines of contracts that are gone.
 
-    `directory` is the repository's root, to which the contracts' paths are relative.
+    `directory` is the repository's root (default: the project's), to which the contracts' paths are relative.
     Shape: ordered by contract, then by line. Raises: OSError.
     """
+    directory = directory or get_settings().git_directory
     path, lines = _read(directory)
     start, end, problems = _find_block(path, lines)
-    owned, rules = _find_owned(contracts), _parse(lines)
-    for name, owner, contract in owned:
-        found, number = _match(rules, name)
+    owned = find_owned_contracts(contracts)
+    names = [name for name, *_ in owned]
+    for (name, owner, contract), (found, number) in zip(owned, _match(lines, names), strict=True):
         if {one.lower() for one in found} == {owner.lower()}:
             continue
         way_out = f"run {COMMAND}"
@@ -58,7 +57,7 @@ def find_code_owner_problems(contracts: Mapping[str, Contract], directory: Path)
             line = contract.find_line(("owner", "github"))
             problems.append(SpecProblem(directory / contract.path, line, "$.owner.github", message))
     for number, text in enumerate(lines[start + 1 : end - 1], start + 2):
-        if re.match(r"\s*[^\s#]", text) and not any(_match(_parse([text]), name)[1] for name, *_ in owned):
+        if re.match(r"\s*[^\s#]", text) and not any(line for _, line in _match([text], names)):
             message = f'"{text.strip()}" is the line of no contract that has owner.github: run {COMMAND}'
             problems.append(SpecProblem(path, number, None, message))
     return problems
@@ -77,7 +76,7 @@ def write_code_owners(contracts: Mapping[str, Contract], directory: Path) -> Non
     text, before = "".join(lines[:start]), "".join(lines)
     rules = [
         "/" + re.sub(r"[ *?[\]]", r"\\\g<0>", name) + " " + owner
-        for name, owner, _ in _find_owned(contracts)
+        for name, owner, _ in find_owned_contracts(contracts)
         if not INEXPRESSIBLE.search(name)
     ]
     if rules:
@@ -108,19 +107,21 @@ def _find_block(path: Path, lines: list[str]) -> tuple[int, int, list[SpecProble
     return len(lines), len(lines), problems
 
 
-def _parse(lines: Iterable[str]) -> CodeOwners:
-    """The lines as GitHub reads them, which unlike the package also ends a line where a comment begins."""
+def _match(lines: Sequence[str], names: Sequence[str]) -> list[tuple[list[str], int | None]]:
+    """The owners of each file, and the line that says so, as GitHub reads the lines."""
+    if not names:
+        return []
+    # Here, as contracts without owner.github do not need the package.
+    from codeowners import CodeOwners
+
+    # Unlike the package, GitHub also ends a line where a comment begins.
     texts = [re.sub(r"\s#.*", "", line.replace("\\ ", BLANK)).rstrip() for line in lines]
-    return CodeOwners("\n".join("" if UNESCAPED_BRACKET.match(text) else text for text in texts))
+    rules = CodeOwners("\n".join("" if UNESCAPED_BRACKET.match(text) else text for text in texts))
+    matches = (rules.matching_line(name.replace(" ", BLANK)) for name in names)
+    return [([owner for _, owner in owners], number) for owners, number, *_ in matches]
 
 
-def _match(rules: CodeOwners, name: str) -> tuple[list[str], int | None]:
-    """The owners of the file `name`, and the line that says so."""
-    owners, number = rules.matching_line(name.replace(" ", BLANK))[:2]
-    return [owner for _, owner in owners], number
-
-
-def _find_owned(contracts: Mapping[str, Contract]) -> list[tuple[str, str, Contract]]:
+def find_owned_contracts(contracts: Mapping[str, Contract]) -> list[tuple[str, str, Contract]]:
     """Path and owner.github of contracts that have one, ordered; also of retired ones, which a change can revive."""
     owned = [contract for contract in contracts.values() if "github" in contract.spec["owner"]]
     return sorted((contract.path.as_posix(), contract.spec["owner"]["github"], contract) for contract in owned)
@@ -135,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     directory, contracts = get_settings().git_directory, get_data_contract_specs()
     if not is_check:
         write_code_owners(contracts, directory)
-    problems, count = find_code_owner_problems(contracts, directory), len(_find_owned(contracts))
+    problems, count = find_code_owner_problems(contracts, directory), len(find_owned_contracts(contracts))
     name = _read(directory)[0].relative_to(directory).as_posix()
     summary = f"{name} asks the owners of {count} of {len(contracts)} contracts for approval"
     print("\n".join(map(str, problems)) or (summary if count else "no contract has owner.github"))

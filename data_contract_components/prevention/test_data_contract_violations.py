@@ -2,6 +2,7 @@
 
 import unittest
 
+from data_contract_components.contract_definition.code_owners import find_code_owner_problems, find_owned_contracts
 from data_contract_components.detection.contract_coverage_detector import ContractCoverageDetector
 from data_contract_components.detection.contract_violation_detector import ContractViolationDetector
 from data_contract_components.errors import DataContractError
@@ -16,7 +17,7 @@ class TestContractViolations(unittest.TestCase):
         state = get_state_or_error(self.today)
         if isinstance(state, DataContractError):
             raise state.with_traceback(None) from None
-        self.state = state
+        self.state, self.detector = state, ContractViolationDetector(*state)
 
     def test_all_contract_assets_present_in_catalog(self) -> None:
         """Test that all assets under contract are present in the data catalog"""
@@ -25,26 +26,20 @@ class TestContractViolations(unittest.TestCase):
 
     def test_data_contracts_against_data_catalog(self) -> None:
         """Test that all data contract constraints match the data catalog."""
-        detector = ContractViolationDetector(*self.state)
-        if violation_text := render_violations(detector.detect_constraint_violations()):
+        if violation_text := render_violations(self.detector.detect_constraint_violations()):
             self.fail(f"All data contract constraints should match the data catalog.\n\nViolations:\n{violation_text}")
-        detector.ensure_waivers_are_needed()
+        self.detector.ensure_waivers_are_needed()
 
     def check_code_owners(self) -> None:
         """Test that CODEOWNERS asks the owner.github of each contract to approve its changes."""
-        # Not at the top, as other contracts do not need the package codeowners.
-        from data_contract_components.contract_definition.code_owners import find_code_owner_problems
-        from data_contract_components.settings import get_settings
-
-        problems = find_code_owner_problems(self.state.contracts, get_settings().git_directory)
-        if text := escape_output("\n".join(map(str, problems))):
+        if text := escape_output("\n".join(map(str, find_code_owner_problems(self.state.contracts)))):
             self.fail(f"CODEOWNERS should ask the owner.github of each contract to approve its changes.\n\n{text}")
 
 
 def load_tests(_loader: unittest.TestLoader, tests: unittest.TestSuite, _pattern: str | None) -> unittest.TestSuite:
     """One test per detector; where a contract has owner.github, also that of CODEOWNERS. unittest calls it."""
     state = get_state_or_error(TestContractViolations.today)
-    if not isinstance(state, DataContractError) and any("github" in c.spec["owner"] for c in state.contracts.values()):
+    if not isinstance(state, DataContractError) and find_owned_contracts(state.contracts):
         tests.addTest(TestContractViolations("check_code_owners"))
     return tests
 

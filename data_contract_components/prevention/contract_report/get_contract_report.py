@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from data_contract_components.contract_definition._json_text import render_json_path
+from data_contract_components.contract_definition.code_owners import find_code_owner_problems, find_owned_contracts
 from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
     Clause,
@@ -54,20 +55,12 @@ def get_contract_report(today: datetime.date) -> ContractReport:
     """
     try:
         state, table_names = read_current_state(today, may_none_bind=True), get_table_names()
-        code_owner_problems = _get_code_owner_problems(state.contracts)
+        is_owned = bool(find_owned_contracts(state.contracts))
+        code_owner_problems = find_code_owner_problems(state.contracts) if is_owned else []
     except DataContractError as error:
         problems = error.problems if isinstance(error, InvalidContractSpecError) else []
         return ContractReport(COULD_NOT_CHECK, _shorten_paths(str(error)), problems=_make_problems(problems))
     return make_report(state, table_names, code_owner_problems)
-
-
-def _get_code_owner_problems(contracts: Mapping[str, Contract]) -> list[SpecProblem]:
-    if not any("github" in contract.spec["owner"] for contract in contracts.values()):
-        return []
-    # Here, as other contracts do not need the package codeowners.
-    from data_contract_components.contract_definition.code_owners import find_code_owner_problems
-
-    return find_code_owner_problems(contracts, get_settings().git_directory)
 
 
 def _make_problems(problems: Iterable[SpecProblem]) -> tuple[FileProblem, ...]:
