@@ -2,7 +2,7 @@
 
 import copy
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -147,39 +147,30 @@ def _find_differences(path: JsonPath, before: Any, after: Any) -> Iterator[tuple
     if isinstance(before, dict) and isinstance(after, dict) and not is_whole:
         for key in before | after:
             yield from _find_differences((*path, key), before.get(key, _ABSENT), after.get(key, _ABSENT))
-    elif len(path) == 2 and path[0] == "schema" and path[1] in TABLE_LISTS:
+    elif path == ("waivers",) or (len(path) == 2 and path[0] == "schema" and path[1] in TABLE_LISTS):
         yield from _find_different_entries(path, before, after)
-    elif path == ("waivers",):
-        yield from _find_different_waivers(before, after)
     # Two objects with the same keys are equal in any order, and the order of fields is promised.
     elif before != after or (is_whole and path[-1] == "fields" and list(before) != list(after)):
         yield path, before, after
 
 
 def _find_different_entries(path: JsonPath, before: Any, after: Any) -> Iterator[tuple[JsonPath, Any, Any]]:
-    """The entries of a list that are gone, at the path of the list, and those that are new."""
+    """The entries of a list that are gone, at the path of the list, the new ones, and what changed in a waiver."""
     key = str(path[-1])
     entries, new_entries = ([] if value is _ABSENT else value for value in (before, after))
-    known, new_known = ({identify_entry(key, entry) for entry in of} for of in (entries, new_entries))
+
+    def identify(entry: Any) -> Hashable:
+        return str(entry["clause"]) if key == "waivers" else identify_entry(key, entry)
+
+    known, new_known = ({identify(entry): entry for entry in of} for of in (entries, new_entries))
     for entry in entries:
-        if identify_entry(key, entry) not in new_known:
+        if identify(entry) not in new_known:
             yield path, entry, _ABSENT
     for index, entry in enumerate(new_entries):
-        if identify_entry(key, entry) not in known:
+        if identify(entry) not in known:
             yield (*path, index), _ABSENT, entry
-
-
-def _find_different_waivers(before: Any, after: Any) -> Iterator[tuple[JsonPath, Any, Any]]:
-    """The waivers that are gone, new, or for the same clause and different in one key."""
-    waivers, new_waivers = ({w["clause"]: w for w in ([] if of is _ABSENT else of)} for of in (before, after))
-    for clause, waiver in waivers.items():
-        if clause not in new_waivers:
-            yield ("waivers",), waiver, _ABSENT
-    for index, (clause, waiver) in enumerate(new_waivers.items()):
-        if clause in waivers:
-            yield from _find_differences(("waivers", index), waivers[clause], waiver)
-        else:
-            yield ("waivers", index), _ABSENT, waiver
+        elif key == "waivers":
+            yield from _find_differences((*path, index), known[identify(entry)], entry)
 
 
 def _is_column_clause(path: JsonPath) -> bool:
@@ -194,10 +185,10 @@ def _find_kind(path: JsonPath, before: Any, after: Any, base_spec: dict[str, Any
     if path == ("sunset",) and "deprecated" in (base_spec["status"], head_spec["status"]):
         # Without one, a contract binds for ever.
         return "loosened" if before is _ABSENT or (after is not _ABSENT and after < before) else "tightened"
-    if path == ("noticeDays",):
-        return "loosened" if after is _ABSENT or (before is not _ABSENT and after < before) else "tightened"
-    if path[0] == "waivers" and (len(path) < 3 or path[2] == "until"):
-        return "tightened" if after is _ABSENT or (before is not _ABSENT and after < before) else "loosened"
+    is_waiver = path[0] == "waivers" and (len(path) < 3 or path[2] == "until")
+    if is_waiver or path == ("noticeDays",):
+        is_less = after is _ABSENT or (before is not _ABSENT and after < before)
+        return "tightened" if is_less == is_waiver else "loosened"
     is_column = len(path) == 3 and path[:2] == ("schema", "properties")
     is_clause = is_column or _is_column_clause(path) or (path[:1] == ("schema",) and path[1] in TABLE_CLAUSES)
     if not is_clause:
