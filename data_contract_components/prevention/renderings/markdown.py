@@ -37,7 +37,7 @@ from data_contract_components.prevention.renderings.transitions import (
     find_transition_notes,
     render_title,
 )
-from data_contract_components.prevention.renderings.waivers import render_offer
+from data_contract_components.prevention.renderings.waivers import find_offer
 
 # GitHub accepts 65,536 characters in a comment, and 1,048,576 bytes in a summary.
 COMMENT_CHARACTERS = 60_000
@@ -138,9 +138,8 @@ def _render_waived(report: ContractReport, run: Run | None) -> str:
         for contract in report.contracts
         for finding in words.find_waived(contract)
     ]
-    return (
-        "\n".join(["**Waived: broken for a while, which fails nothing**", "", *words.cut_list(lines)]) if lines else ""
-    )
+    head = "**Waived: broken for a while, which fails nothing**"
+    return "\n".join([head, "", *words.cut_list(lines)]) if lines else ""
 
 
 def _render_asking_head(report: ContractReport) -> str:
@@ -214,15 +213,8 @@ def _render_message(message: str) -> str:
 
 
 def _render_offer(contract: CheckedContract | BrokenPromise, report: ContractReport) -> str:
-    """A waiver to paste, folded; not where nothing can fail, or where the contract came before its table."""
-    if isinstance(contract, BrokenPromise) or contract.enforcement != "binding":
-        return ""
-    offer = "" if words.is_not_built(contract, report.comparison) else render_offer(contract, report)
-    where = 'Below the line of "spec-version", which has to be "1.2.0":'
-    if '"waivers"' not in offer:
-        where = 'Below the line of "waivers":'
-    title = "A waiver, if the owner agrees to it"
-    return _render_details(title, f"{where}\n\n{fence(offer)}") if offer else ""
+    offer = find_offer(contract, report) if isinstance(contract, CheckedContract) else None
+    return _render_details("A waiver, if the owner agrees to it", f"{offer[0]}\n\n{fence(offer[1])}") if offer else ""
 
 
 def _render_links(report: ContractReport, run: Run | None) -> list[str]:

@@ -12,11 +12,13 @@ OFFERED_DAYS = 14
 UNWAIVED_CLAUSES = (DATABASE_CLAUSE, "$.replacedBy")
 
 
-def render_offer(contract: CheckedContract, report: ContractReport) -> str:
-    """The JSON to paste into the contract, with a comma at its end: its violations then fail nothing for a fortnight.
+def find_offer(contract: CheckedContract, report: ContractReport) -> tuple[str, str] | None:
+    """The place in the contract for a waiver of all its violations, and the JSON to paste; None if it is no way out.
 
-    The key "waivers" with its list, or only the entries if there is such a list; empty where a waiver is no way out.
+    The waiver is for OFFERED_DAYS. The JSON is the key "waivers", or only its entries if the contract has that key.
     """
+    if contract.enforcement != "binding" or words.is_not_built(contract, report.comparison):
+        return None
     findings = words.find_findings(contract)
     clauses = [TABLE_CLAUSE if finding.key == "table_name" else finding.violation.json_path for finding in findings]
     # A waiver that is over is there to be extended.
@@ -25,19 +27,16 @@ def render_offer(contract: CheckedContract, report: ContractReport) -> str:
     try:
         until = datetime.date.fromisoformat(report.today or "") + datetime.timedelta(OFFERED_DAYS)
     except (ValueError, OverflowError):
-        return ""
+        return None
+    if not offered:
+        return None
+    reason = "why it may be broken for a while"
     entries = [
-        {
-            "clause": clause,
-            "reason": "why it may be broken for a while",
-            "agreedBy": contract.owner.name,
-            "until": until.isoformat(),
-        }
+        {"clause": clause, "reason": reason, "agreedBy": contract.owner.name, "until": until.isoformat()}
         for clause in offered[: words.SHOWN_LINES]
     ]
-    if not entries:
-        return ""
     text = json.dumps(entries, indent=2, ensure_ascii=False)
     if known or contract.waived_violations:
-        return f"{text.removeprefix('[').removesuffix(']').strip()},"
-    return textwrap.indent(f'"waivers": {text},', "  ")
+        return 'Below the line of "waivers":', f"{text.removeprefix('[').removesuffix(']').strip()},"
+    where = 'Below the line of "spec-version", which has to be "1.2.0":'
+    return where, textwrap.indent(f'"waivers": {text},', "  ")
