@@ -12,7 +12,7 @@ from pathlib import Path
 from data_contract_components.command import command
 from data_contract_components.contract_definition.contract_files import get_data_contract_specs
 from data_contract_components.contract_definition.contract_spec import Contract
-from data_contract_components.contract_definition.spec_problems import SpecProblem
+from data_contract_components.contract_definition.spec_problems import SpecProblem, locate_problem
 from data_contract_components.errors import DataContractError
 from data_contract_components.escaping import CONTROLS
 from data_contract_components.settings import get_settings
@@ -54,8 +54,7 @@ def find_code_owner_problems(contracts: Mapping[str, Contract], directory: Path 
             problems.append(SpecProblem(path, number, None, message))
         else:
             message = f"{owner} is not asked, as no line of CODEOWNERS names this file: {way_out}"
-            line = contract.find_line(("owner", "github"))
-            problems.append(SpecProblem(directory / contract.path, line, "$.owner.github", message))
+            problems.append(locate_problem(directory, contract, ("owner", "github"), message))
     for number, text in enumerate(lines[start + 1 : end - 1], start + 2):
         if re.match(r"\s*[^\s#]", text) and not any(line for _, line in _match([text], names)):
             message = f'"{text.strip()}" is the line of no contract that has owner.github: run {COMMAND}'

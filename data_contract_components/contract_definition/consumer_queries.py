@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition._sql_text import (
     READING_KINDS,
     WRITING_KINDS,
@@ -15,7 +14,7 @@ from data_contract_components.contract_definition.contract_spec import (
     Contract,
     JsonPath,
 )
-from data_contract_components.contract_definition.spec_problems import SpecProblem
+from data_contract_components.contract_definition.spec_problems import SpecProblem, locate_problem
 from data_contract_components.escaping import cut
 
 LARGEST_FILE = 1_000_000  # bytes
@@ -40,8 +39,7 @@ def read_queries(
         try:
             return _read_text(directory / contract.path.parent / name, name, repository)
         except UnusableFileError as error:
-            line = contract.find_line(place)
-            problems.append(SpecProblem(directory / contract.path, line, render_json_path(place), str(error)))
+            problems.append(locate_problem(directory, contract, place, str(error)))
         return None
 
     for index, consumer in enumerate(contract.spec.get("consumers", [])):

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data_contract_components.contract_definition._json_text import find_json_lines, render_json_path
+from data_contract_components.contract_definition._json_text import find_json_lines
 from data_contract_components.contract_definition.consumer_queries import read_queries
 from data_contract_components.contract_definition.contract_spec import NO_CONTRACT, Contract, JsonPath, TableName
 from data_contract_components.contract_definition.spec_problems import (
     InvalidContractSpecError,
     SpecProblem,
     find_spec_problems,
+    locate_problem,
 )
 from data_contract_components.contract_definition.waivers import find_waiver_problems
 from data_contract_components.settings import get_settings
@@ -151,7 +152,7 @@ def read_contract(
     if mistakes:
         problems += _find_duplicate_keys(json_path for json_path, _ in find_json_lines(text))
     all_problems = [SpecProblem(file, None, None, mistake) for mistake in mistakes if mistake]
-    all_problems += [_locate(directory, contract, *problem) for problem in problems]
+    all_problems += [locate_problem(directory, contract, *problem) for problem in problems]
     if not all_problems:
         queries, all_problems = read_queries(directory, contract, repository or directory)
         contract = replace(contract, queries=queries)
@@ -181,22 +182,17 @@ def find_problems_between(directory: Path, contracts: Iterable[Contract]) -> lis
             problems.append(SpecProblem(directory / path, None, None, message))
         if (other := first.setdefault(("name", spec["namespace"], spec["name"]), path)) != path:
             message = f"{other}, another contract in this namespace, has the same name"
-            problems.append(_locate(directory, contract, ("name",), message))
+            problems.append(locate_problem(directory, contract, ("name",), message))
         if spec.get("status", "active") != "active":
             continue
         database, others = spec["schema"].get("table_catalog"), active.setdefault(contract.table, {})
         if clashes := [other for name, other in others.items() if database is None or name in (database, None)]:
             message = f"{clashes[0]} is an active contract of this table, too"
-            problems.append(_locate(directory, contract, ("schema", "table_name"), message))
+            problems.append(locate_problem(directory, contract, ("schema", "table_name"), message))
         others.setdefault(database, path)
     for contract in contracts:
         namespace, replacement = contract.spec["namespace"], contract.spec.get("replacedBy")
         if replacement is not None and ("name", namespace, replacement) not in first:
             message = f'no contract in namespace "{namespace}" has the name "{replacement}"'
-            problems.append(_locate(directory, contract, ("replacedBy",), message))
+            problems.append(locate_problem(directory, contract, ("replacedBy",), message))
     return problems
-
-
-def _locate(directory: Path, contract: Contract, json_path: JsonPath, message: str) -> SpecProblem:
-    line = contract.find_line(json_path)
-    return SpecProblem(directory / contract.path, line, render_json_path(json_path), message)

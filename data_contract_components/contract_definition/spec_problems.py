@@ -12,8 +12,8 @@ import jsonschema_rs
 
 from data_contract_components.contract_definition._column_types import explain_type_name
 from data_contract_components.contract_definition._contradictions import find_contradictions
-from data_contract_components.contract_definition._json_text import render_json
-from data_contract_components.contract_definition.contract_spec import JsonPath
+from data_contract_components.contract_definition._json_text import render_json, render_json_path
+from data_contract_components.contract_definition.contract_spec import Contract, JsonPath
 from data_contract_components.errors import DataContractError
 
 SCHEMA_DIRECTORY = Path(__file__).parent / "schema"
@@ -48,6 +48,12 @@ class InvalidContractSpecError(DataContractError):
     def __init__(self, problems: list[SpecProblem]) -> None:
         super().__init__("invalid contract files, nothing was checked:\n" + "\n".join(map(str, problems)))
         self.problems = problems
+
+
+def locate_problem(directory: Path, contract: Contract, json_path: JsonPath, message: str) -> SpecProblem:
+    """What is wrong at `json_path` of a contract, whose path is relative to `directory`."""
+    line = contract.find_line(json_path)
+    return SpecProblem(directory / contract.path, line, render_json_path(json_path), message)
 
 
 def find_spec_problems(spec: object) -> list[tuple[JsonPath, str]]:

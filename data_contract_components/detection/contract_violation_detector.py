@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
 
 from data_contract_components.command import command
@@ -23,7 +23,7 @@ from data_contract_components.contract_definition.contract_spec import (
     find_replacement,
     get_enforcement,
 )
-from data_contract_components.contract_definition.spec_problems import ANY_DATABASE, SpecProblem
+from data_contract_components.contract_definition.spec_problems import ANY_DATABASE, SpecProblem, locate_problem
 from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.contract_definition.waivers import (
     TABLE_CLAUSE,
@@ -186,10 +186,9 @@ class ContractViolationDetector(ContractDetector):
             enforcement = get_enforcement(contract.spec, self.today)
             if enforcement == "unchecked":
                 continue
-            broken = _find_violations(contract_name, contract, columns[contract_name], tables, self.consumer_state)
+            broken = [*_find_violations(contract_name, contract, columns[contract_name], tables, self.consumer_state)]
             if enforcement == "binding":
-                replacement = _find_wrong_replacement(contract_name, contract, self.contracts.values(), tables)
-                broken = chain(broken, replacement)
+                broken += _find_wrong_replacement(contract_name, contract, self.contracts.values(), tables)
             for violation in locate(broken, contract, self.today, is_table_missing=contract.table not in tables):
                 is_excused = enforcement == "binding" and violation.is_waived
                 if ("waived" if is_excused else enforcement) in enforcements:
@@ -203,7 +202,7 @@ class ContractViolationDetector(ContractDetector):
         others = {violation.contract_name for violation in violations if violation.key == "table_catalog"}
         used = {(violation.contract_name, violation.waiver.clause) for violation in violations if violation.waiver}
         return [
-            SpecProblem(contract.path, contract.find_line(json_path), render_json_path(json_path), message)
+            locate_problem(Path(), contract, json_path, message)
             for contract_name, contract in self.contracts.items()
             if contract_name not in others and get_enforcement(contract.spec, self.today) == "binding"
             for json_path, message in find_unneeded_waivers(
@@ -221,13 +220,11 @@ def locate(
     violations: Iterable[Violation], contract: Contract, today: datetime.date, *, is_table_missing: bool = False
 ) -> Iterator[Violation]:
     """The violations of a contract, each with the JSON path of its clause, and with its waiver if there is one."""
-    clauses: dict[tuple[str, str], JsonPath] = {}
+    clauses = {(clause.column_name, clause.key): clause.json_path for clause in find_clauses(contract.spec)}
     waivers = find_waivers(contract.spec, today)
     for violation in violations:
-        clauses = clauses or {(c.column_name, c.key): c.json_path for c in find_clauses(contract.spec)}
-        is_extra = violation.key == "additionalColumns"
-        key = (WHOLE_TABLE if is_extra else violation.column_name, violation.key)
-        json_path = violation.json_path or clauses[key]
+        column_name = WHOLE_TABLE if violation.key == "additionalColumns" else violation.column_name
+        json_path = violation.json_path or clauses[column_name, violation.key]
         waiver = waivers.get(render_json_path(json_path))
         if waiver is None and is_table_missing and violation.key == "column_name":
             waiver = waivers.get(TABLE_CLAUSE)
@@ -289,7 +286,7 @@ def _find_wrong_replacement(
             found = f"no table {'.'.join(replacement.table)}"
         if found:
             names = (contract_name, *contract.table, WHOLE_TABLE, "replacedBy")
-            yield Violation(*names, contract.spec["replacedBy"], found, None, ("replacedBy",))
+            yield Violation(*names, contract.spec["replacedBy"], found, json_path=("replacedBy",))
 
 
 def _find_writer_violations(
