@@ -7,7 +7,6 @@ from dataclasses import replace
 from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.code_owners import find_code_owner_problems, find_owned_contracts
 from data_contract_components.contract_definition.contract_spec import (
-    WHOLE_TABLE,
     Clause,
     Contract,
     Enforcement,
@@ -124,11 +123,11 @@ def group_by_contract(violations: Iterable[Violation]) -> dict[str, list[Violati
 
 
 def make_violation(violation: Violation, line: int | None) -> ReportedViolation:
-    values = (violation.expected, violation.found)
     return ReportedViolation(
         violation.column_name,
         violation.key,
-        *values,
+        violation.expected,
+        violation.found,
         str(violation),
         line,
         query=violation.query,
@@ -152,29 +151,26 @@ def _make_contract(
 ) -> CheckedContract:
     """A contract with the state of each clause, and with its violations, each with its line in the file."""
     spec, lines = contract.spec, contract.lines
-    clauses = find_clauses(spec)
+    queries = (Clause(query.name, "queries", query.consumer, query.json_path) for query in contract.queries)
     missing_columns = {violation.column_name for violation in violations if violation.key == "column_name"}
-    waived = [violation for violation in violations if violation.is_waived and enforcement == "binding"]
-    violations = [violation for violation in violations if violation not in waived]
-    waived_paths = {violation.json_path for violation in waived}
-    broken = {(violation.column_name, violation.key) for violation in violations}
-    # A column that is not listed breaks a clause of the whole table.
-    broken |= {(WHOLE_TABLE, key) for _, key in broken if key == "additionalColumns"}
-    is_other_database = (WHOLE_TABLE, "table_catalog") in broken
+    is_binding = enforcement == "binding"
+    waived = [violation for violation in violations if is_binding and violation.is_waived]
+    broken = [violation for violation in violations if not (is_binding and violation.is_waived)]
+    waived_paths, broken_paths = ({violation.json_path for violation in of} for of in (waived, broken))
+    is_other_database = any(violation.key == "table_catalog" for violation in broken)
 
     def find_state(clause: Clause) -> ClauseState:
-        column_name, key = clause.column_name, clause.key
         if clause.json_path in waived_paths:
             return "waived"
         # In another database, only the name of the database was compared.
-        if enforcement == "unchecked" or (is_other_database and key != "table_catalog"):
+        if enforcement == "unchecked" or (is_other_database and clause.key != "table_catalog"):
             return "unchecked"
-        if is_table_missing or column_name in missing_columns:
+        if clause.key != "queries" and (is_table_missing or clause.column_name in missing_columns):
             return "missing"
-        return "broken" if (column_name, key) in broken else "kept"
+        return "broken" if clause.json_path in broken_paths else "kept"
 
-    def find_line(violation: Violation) -> int | None:
-        return lines[violation.json_path] if violation.json_path else None
+    def report(violations: list[Violation]) -> tuple[ReportedViolation, ...]:
+        return tuple(make_violation(v, contract.find_line(v.json_path or ())) for v in violations)
 
     return CheckedContract(
         contract_name=contract.path.stem,
@@ -191,20 +187,11 @@ def _make_contract(
         line=lines["schema", "table_name"],
         is_table_missing=is_table_missing,
         clauses=tuple(
-            ReportedClause(
-                clause.column_name,
-                clause.key,
-                clause.expected,
-                lines[clause.json_path],
-                find_state(clause),
-            )
-            for clause in (
-                *clauses,
-                *(Clause(query.name, "queries", query.consumer, query.json_path) for query in contract.queries),
-            )
+            ReportedClause(clause.column_name, clause.key, clause.expected, lines[clause.json_path], find_state(clause))
+            for clause in (*find_clauses(spec), *queries)
         ),
-        violations=tuple(make_violation(violation, find_line(violation)) for violation in violations),
-        waived_violations=tuple(make_violation(violation, find_line(violation)) for violation in waived),
+        violations=report(broken),
+        waived_violations=report(waived),
     )
 
 
