@@ -30,7 +30,7 @@ BLANK = "\ue000"
 
 
 def find_code_owner_problems(contracts: Mapping[str, Contract], directory: Path | None = None) -> list[SpecProblem]:
-    """Where not only a contract's owner.github approves its changes, and lines of contracts that are gone.
+    """The contracts whose changes others than owner.github approve, or nobody; and lines of contracts that are gone.
 
     `directory` is the repository's root (default: the project's), to which the contracts' paths are relative.
     Shape: ordered by contract, then by line. Raises: OSError.
@@ -96,7 +96,7 @@ def _read(directory: Path) -> tuple[Path, list[str]]:
 
 
 def _find_block(path: Path, lines: list[str]) -> tuple[int, int, list[SpecProblem]]:
-    """The lines from marker to marker, as a slice: empty, at the end, where there are none or they are not a pair."""
+    """Start and end of the block, and what is wrong with its markers; without a pair, an empty block at the end."""
     marks = [(number, line.strip()) for number, line in enumerate(lines) if line.strip() in (BEGIN, END)]
     if [mark for _, mark in marks] == [BEGIN, END]:
         return marks[0][0], marks[1][0] + 1, []

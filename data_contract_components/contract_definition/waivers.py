@@ -21,7 +21,7 @@ QUERY_CLAUSE = re.compile(r"\$\.consumers\[\d+\]\.queries\[")
 
 @dataclass(frozen=True)
 class Waiver:
-    """One clause, by its JSON path, that may be broken until a day, that day included; negative days are over."""
+    """Who agreed that a clause, by its JSON path, may be broken, and until when; on the last day, `days_left` is 0."""
 
     clause: str
     reason: str
@@ -57,7 +57,7 @@ def find_waivers(spec: ContractSpec, today: datetime.date) -> dict[str, Waiver]:
 
 
 def find_waiver_problems(spec: ContractSpec) -> list[tuple[JsonPath, str]]:
-    """Where a waiver of `spec`, which is valid in all else, is for no clause that can be waived, and why."""
+    """The waivers of `spec`, valid in all else, that are for no clause, for one that none excuses, or for one again."""
     clauses = [render_json_path(clause.json_path) for clause in find_clauses(spec)]
     for index, consumer in enumerate(spec.get("consumers", [])):
         clauses.append(f"$.consumers[{index}]")
@@ -80,19 +80,20 @@ def find_waiver_problems(spec: ContractSpec) -> list[tuple[JsonPath, str]]:
 
 
 def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> list[tuple[JsonPath, str]]:
-    """The waivers of clauses that are kept, as they are not among those `used`, each with the lines to delete.
+    """The waivers that are not among those `used`, so that their clauses are kept; each with the lines to delete.
 
-    What a query gives is compared with the base only. Its waiver is therefore never found here.
+    Never the waiver of a query: only the comparison with the base knows whether its result has changed.
     """
     clauses = [waiver["clause"] for waiver in contract.spec.get("waivers", [])]
     unneeded = [clause for clause in clauses if clause not in used and not QUERY_CLAUSE.match(clause)]
     problems: list[tuple[JsonPath, str]] = []
     for index, clause in enumerate(clauses):
-        # Without any waiver, the whole key can go; without the last one, the comma before it has to.
-        path: JsonPath = ("waivers",) if unneeded == clauses else ("waivers", index)
-        comma = "" if path == ("waivers",) or index < len(clauses) - 1 else " and the comma before"
-        message = f"no longer needed, as {clause} is kept: delete {_render_lines(contract, path)}{comma}"
-        problems += [(("waivers", index), message)] if clause in unneeded else []
+        if clause in unneeded:
+            # Without any waiver, the whole key can go; without the last one, the comma before it has to.
+            path: JsonPath = ("waivers",) if unneeded == clauses else ("waivers", index)
+            comma = "" if path == ("waivers",) or index < len(clauses) - 1 else " and the comma before"
+            message = f"no longer needed, as {clause} is kept: delete {_render_lines(contract, path)}{comma}"
+            problems.append((("waivers", index), message))
     return problems
 
 

@@ -17,7 +17,7 @@ class ContractCoverageDetector(ContractDetector):
     """Finds the tables under contract that the catalog does not have."""
 
     def get_contract_spec_coverage(self) -> list[TableKey]:
-        """The table of each contract that binds and that it may not be missing from, in the order of the contracts."""
+        """The table of each contract that binds, in their order; not where a waiver excuses a missing table."""
         return [
             get_table_key(contract.spec)
             for contract in self.contracts.values()

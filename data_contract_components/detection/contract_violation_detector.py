@@ -75,7 +75,7 @@ class Violation:
 
     A consumer's `query` that is refused has the key "queries", one that gives other columns "resultColumns", and both
     have its name in place of a column's; a column that a writer does not write as it has to has the key "consumers".
-    Of the end of a contract, "replacedBy" names none that could take over, and "sunset" is too soon (compared only).
+    Two keys are about the end of a contract: "replacedBy" names none that could take over; "sunset" is too soon.
     `json_path` is where the contract has the clause. While its `waiver` is valid, the violation fails nothing.
     Only the comparison with the base knows the `cause`.
     """

@@ -155,9 +155,9 @@ class ContractChange:
 
 @dataclass(frozen=True)
 class UnmovedConsumers:
-    """Who has a query that reads the table of a deprecated contract, and of which of its consumers that is not known.
+    """The consumers with a query that reads the table of a deprecated contract, and those that may read it.
 
-    Nothing is known of a consumer without queries, and of a query of which PostgreSQL does not say what it reads, as a
+    Not known is a consumer of this contract without queries, or with one whose columns PostgreSQL does not name, as a
     writer's.
     """
 

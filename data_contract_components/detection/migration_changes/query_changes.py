@@ -80,7 +80,7 @@ def find_read_columns(
 
 
 def merge_verdicts(before: Verdicts, after: Verdicts) -> Verdicts:
-    """Those after, and of a query that is then refused, the one before."""
+    """The verdict on each query `after`, or the one `before` where it is refused now."""
     return {**before, **{key: verdict for key, verdict in after.items() if not verdict.refusal}}
 
 

@@ -26,9 +26,9 @@ _RELATIONS = {"VIEW": "VIEW", "MATERIALIZED VIEW": "MATERIALIZED VIEW", "FOREIGN
 def find_short_notices(
     base: Mapping[str, Contract], head: Mapping[str, Contract], head_names: Mapping[str, str], today: datetime.date
 ) -> Iterator[Violation]:
-    """The contracts that bind in the base and that this checkout ends earlier, without the days of notice.
+    """A violation, with the key "sunset", per contract that binds in the base and ends here without enough notice.
 
-    Their key is "sunset". The greater `noticeDays` of both sides counts.
+    The greater `noticeDays` of both sides counts.
     """
     for name, contract in base.items():
         if get_enforcement(contract.spec, today) != "binding":
@@ -42,10 +42,10 @@ def find_short_notices(
             continue
         reason = "the sunset until now" if first_day == promised else f"{days} day{'s' * (days > 1)} of notice"
         status = spec.get("status", "active") if spec else "deleted"
-        is_deprecated = spec and status == "deprecated"
+        is_deprecated = status == "deprecated"
         yield Violation(
             *(name, *contract.table, WHOLE_TABLE, "sunset", f"{first_day} or later ({reason})"),
-            found=spec["sunset"] if spec and is_deprecated else status,
+            found=end.isoformat() if is_deprecated else status,
             json_path=("sunset",) if is_deprecated else ("status",),
         )
 
@@ -58,7 +58,7 @@ def _find_end(spec: ContractSpec | None, today: datetime.date) -> datetime.date:
 
 
 def find_differences(contract: Contract, replacement: Contract) -> Iterator[str]:
-    """The clauses in which the contract that takes over is another, in words, as if it were the same one changed."""
+    """The clauses that differ in the contract that takes over, in words, as if the old contract were changed to it."""
     for path, before, after, kind in find_clause_changes(contract.spec, replacement.spec):
         if path[0] == "schema" and path[1] not in _NAMES and kind != "metadata":
             place = Place(replacement.path.as_posix(), None)
@@ -68,7 +68,7 @@ def find_differences(contract: Contract, replacement: Contract) -> Iterator[str]
 def find_unmoved_consumers(
     contracts: Mapping[str, Contract], before: Verdicts, after: Verdicts
 ) -> Iterator[tuple[str, UnmovedConsumers]]:
-    """Of each deprecated contract with a replacement in another table; also consumers of other contracts read it."""
+    """By deprecated contract whose replacement is another table; consumers of other contracts may read it, too."""
     verdicts = merge_verdicts(before, after)
     readers: dict[TableName, dict[str, None]] = {}
     for contract in contracts.values():
@@ -79,9 +79,8 @@ def find_unmoved_consumers(
         replacement = find_replacement(contract, contracts.values())
         if replacement and replacement.table != contract.table:
             reading = readers.get(contract.table, {})
-            columns_of = {query: verdicts.get(get_key(query), Verdict()).columns for query in contract.queries}
-            unclear = {query.consumer for query, columns in columns_of.items() if columns is None}
-            known = {*reading, *({query.consumer for query in columns_of} - unclear)}
+            unclear = {q.consumer for q in contract.queries if verdicts.get(get_key(q), Verdict()).columns is None}
+            known = {*reading, *({query.consumer for query in contract.queries} - unclear)}
             consumers = [consumer["name"] for consumer in contract.spec.get("consumers", [])]
             yield name, UnmovedConsumers(tuple(reading), tuple(who for who in consumers if who not in known))
 

@@ -73,7 +73,7 @@ class ReportedViolation:
     `line` is None where the contract's file has no such line: it was deleted, or the base added it. `cause` is the call
     of a migration that broke it, `renamed_to` the new name of the column or table. `is_earlier`: the base breaks the
     clause too. A consumer's `query` that fails has its name in place of a column's. `json_path` is that of the clause.
-    Its `waiver` may be over.
+    Its `waiver` may have ended.
     """
 
     column_name: str
@@ -114,7 +114,7 @@ class ReportedContract:
 
 @dataclass(frozen=True)
 class Transition:
-    """The contract that takes over from a deprecated one, and in what it is another, in words.
+    """The contract that takes over from a deprecated one, and how its clauses differ, in words.
 
     Only a comparison with the base knows which consumers have not moved, unless both contracts are for the same table.
     """
@@ -136,8 +136,8 @@ class CheckedContract(ReportedContract):
     waiver excuses are in `waived_violations` and not in `violations`.
     Only a comparison with the base knows `read_columns`, those of the table that some consumer's query reads (None: no
     query reads the table), and the writers' queries that could not be tried.
-    `days_past_sunset` is None before, and if the contract is not deprecated; then `drop_call` is the call of a
-    migration that drops the table, unless it is gone or another contract is for it, too.
+    `days_past_sunset` is None unless a deprecated contract is past its sunset. Then `drop_call` is the call of a
+    migration that drops the table; None where the table is gone, or is under another contract that is still checked.
     """
 
     name: str
@@ -176,7 +176,7 @@ class CheckedContract(ReportedContract):
 class BrokenPromise(ReportedContract):
     """A contract of the base that was loosened or deleted, with the clauses that it lost and the database breaks.
 
-    A violation with the key "sunset" is of the contract's end, which is without enough notice.
+    A violation with the key "sunset" means that the contract ends without enough notice.
     `path` and `line` are those of the change of the contract; the line is None if the file was deleted.
     """
 

@@ -13,7 +13,7 @@ def render_title(contract: CheckedContract) -> str:
 
 
 def find_transition_notes(contract: CheckedContract) -> list[str]:
-    """What takes over from the contract, in what it is another, and which consumers have not moved."""
+    """What takes over from the contract, how its clauses differ, and which consumers have not moved."""
     transition = contract.transition
     if transition is None:
         return []

@@ -40,8 +40,8 @@ NOT_COMPARED = (
     "--base main"
 )
 # How a clause came to be broken. "promised": the contract came first. "not known": nothing was compared, or no change
-# explains it. "loosened": a promise of the base.
-# "too soon": its contract ends. "not replaced": what it names as taking over cannot.
+# explains it. "loosened": a promise of the base. "too soon": its contract ends. "not replaced": what it names as taking
+# over cannot.
 Situation = Literal[
     "renamed",
     "dropped",
@@ -198,7 +198,7 @@ def find_problems(report: ContractReport) -> list[str]:
 
 
 def render_day(report: ContractReport) -> str:
-    """For which day was checked, if it is not the day of the check."""
+    """As on which day was checked, if it is not the day of the check."""
     is_other = report.source and report.today and not report.source.date.startswith(report.today)
     return f"Checked as on {report.today}, to try it out." if is_other else ""
 
