@@ -123,6 +123,13 @@ class TestJUnit(unittest.TestCase):
         # The clause may stand in no list, as in a report of another version.
         self.assertEqual(self.find_results(example_report(clauses=(), violations=violations)), results)
 
+    def test_a_broken_clause_without_a_violation_is_a_failure_too(self) -> None:
+        clause = ReportedClause("object_id", "data_type", "integer", 26, "broken")
+        self.assertEqual(
+            self.find_results(example_report(clauses=(clause,), violations=())),
+            {"object_id data_type": "failure: broken"},
+        )
+
     def test_clauses_of_drafts_are_skipped_with_the_reason(self) -> None:
         results = self.find_results(example_report("passed", enforcement="reported", status="draft"))
         reason = "skipped: the contract is not enforced (draft)"

@@ -94,9 +94,10 @@ def _find_cases(contract: CheckedContract) -> Iterator[_Case]:
         name = f"{clause.column_name} {clause.key}"
         case = _Case(contract.contract_name, name, "passed", path=contract.path, line=clause.line)
         found = findings.pop((clause.column_name, clause.key), [])
-        if found or clause.state in ("broken", "waived"):
+        if found or clause.state == "broken":
             case = _with_findings(case, "failure", found, contract)
-        elif clause.state == "missing":
+        # Where the table may be missing, so may each of its columns.
+        elif clause.state in ("missing", "waived"):
             case = replace(case, result="skipped", message=f"not compared, as the {missing} is missing")
         elif clause.state == "unchecked":
             case = replace(case, result="skipped", message="not checked")
@@ -130,9 +131,9 @@ def _with_findings(case: _Case, result: Result, findings: Sequence[words.Finding
             lines.append(f"broken by {words.render_place(cause.path, cause.line)}, revision {cause.revision}")
         lines += [words.EARLIER] if finding.violation.is_earlier else []
     lines.append(f"owner: {words.render_owner(contract.owner)}")
-    waivers = {finding.violation.waiver for finding in findings}
+    waivers = dict.fromkeys(finding.violation.waiver for finding in findings)
     message = "; ".join([finding.text for finding in findings] + [str(w) for w in waivers if w]) or "broken"
-    if all(waiver and waiver.is_valid for waiver in waivers):
+    if waivers and all(waiver and waiver.is_valid for waiver in waivers):
         result = "skipped"
     return replace(case, result=result, message=message, details="\n".join(lines))
 
