@@ -39,8 +39,9 @@ def find_code_owner_problems(contracts: Mapping[str, Contract], directory: Path 
     path, lines = _read(directory)
     start, end, problems = _find_block(path, lines)
     owned = find_owned_contracts(contracts)
-    names = [name for name, *_ in owned]
-    for (name, owner, contract), (found, number) in zip(owned, _match(lines, names), strict=True):
+    names = [contract.path.as_posix() for contract in owned]
+    for contract, name, (found, number) in zip(owned, names, _match(lines, names), strict=True):
+        owner = contract.spec["owner"]["github"]
         if {one.lower() for one in found} == {owner.lower()}:
             continue
         way_out = f"run {COMMAND}"
@@ -72,19 +73,20 @@ def write_code_owners(contracts: Mapping[str, Contract], directory: Path) -> Non
     if problems:
         raise DataContractError(f"{problems[0]}; nothing was written")
     line_end = "\r\n" if any(line.endswith("\r\n") for line in lines) else "\n"
-    text, before = "".join(lines[:start]), "".join(lines)
     rules = [
-        "/" + re.sub(r"[ *?[\]]", r"\\\g<0>", name) + " " + owner
-        for name, owner, _ in find_owned_contracts(contracts)
-        if not INEXPRESSIBLE.search(name)
+        "/" + re.sub(r"[ *?[\]]", r"\\\g<0>", name) + " " + contract.spec["owner"]["github"]
+        for contract in find_owned_contracts(contracts)
+        if not INEXPRESSIBLE.search(name := contract.path.as_posix())
     ]
-    if rules:
-        text += line_end * (text != "" and not text.endswith("\n")) + line_end.join([BEGIN, *rules, END, ""])
-    text += "".join(lines[end:])
-    if text and text != before:
+    head = "".join(lines[:start])
+    if rules and head and not head.endswith("\n"):
+        head += line_end
+    block = line_end.join([BEGIN, *rules, END, ""]) if rules else ""
+    before, after = "".join(lines), head + block + "".join(lines[end:])
+    if after and after != before:
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    elif before and not text:
+        path.write_bytes(after.encode("utf-8", "surrogateescape"))
+    elif before and not after:
         path.unlink()  # as GitHub would read an empty file in place of another
 
 
@@ -120,10 +122,10 @@ def _match(lines: Sequence[str], names: Sequence[str]) -> list[tuple[list[str], 
     return [([owner for _, owner in owners], number) for owners, number, *_ in matches]
 
 
-def find_owned_contracts(contracts: Mapping[str, Contract]) -> list[tuple[str, str, Contract]]:
-    """Path and owner.github of contracts that have one, ordered; also of retired ones, which a change can revive."""
-    owned = [contract for contract in contracts.values() if "github" in contract.spec["owner"]]
-    return sorted((contract.path.as_posix(), contract.spec["owner"]["github"], contract) for contract in owned)
+def find_owned_contracts(contracts: Mapping[str, Contract]) -> list[Contract]:
+    """The contracts that have owner.github, ordered by path; also retired ones, which a change can revive."""
+    owned = (contract for contract in contracts.values() if "github" in contract.spec["owner"])
+    return sorted(owned, key=lambda contract: contract.path.as_posix())
 
 
 @command("CODEOWNERS may be written")
