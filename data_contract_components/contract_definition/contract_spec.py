@@ -195,9 +195,8 @@ class NoBindingContractError(DataContractError):
         self.reasons = reasons
 
 
-def ensure_a_contract_binds(contracts: Mapping[str, Contract], today: datetime.date | None = None) -> None:
-    """Raises: NoBindingContractError where no contract can fail the check; `today` None is the day in UTC."""
-    today = today or get_today()
+def ensure_a_contract_binds(contracts: Mapping[str, Contract], today: datetime.date) -> None:
+    """Raises: NoBindingContractError where no contract can fail the check."""
     if all(get_enforcement(contract.spec, today) != "binding" for contract in contracts.values()):
         reasons = {
             name: "past its sunset, " + contract.spec["sunset"]
