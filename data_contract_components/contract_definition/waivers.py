@@ -3,12 +3,14 @@
 import datetime
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, find_clauses
+from data_contract_components.contract_definition.spec_problems import SpecProblem, locate_problem
 
 UNNEEDED = "waivers that are no longer needed"
 # Before the end of a waiver.
@@ -57,44 +59,42 @@ def find_waivers(spec: ContractSpec, today: datetime.date) -> dict[str, Waiver]:
 
 
 def find_waiver_problems(spec: ContractSpec) -> list[tuple[JsonPath, str]]:
-    """The waivers of `spec`, valid in all else, that are for no clause, for one that none excuses, or for one again."""
+    """What is wrong with the waivers of `spec`, which is valid in all else, and where."""
     clauses = [render_json_path(clause.json_path) for clause in find_clauses(spec)]
     for index, consumer in enumerate(spec.get("consumers", [])):
         clauses.append(f"$.consumers[{index}]")
-        for key in ("columns", "queries"):
-            clauses += [f"$.consumers[{index}].{key}[{number}]" for number in range(len(consumer.get(key, [])))]  # type: ignore[arg-type]
+        lists = {"columns": consumer.get("columns", []), "queries": consumer.get("queries", [])}
+        clauses += [f"$.consumers[{index}].{key}[{number}]" for key in lists for number in range(len(lists[key]))]
     problems: list[tuple[JsonPath, str]] = []
-    seen: dict[str, int] = {}
-    for index, waiver in enumerate(spec.get("waivers", [])):
-        clause, message = waiver["clause"], ""
+    waived = [waiver["clause"] for waiver in spec.get("waivers", [])]
+    for index, clause in enumerate(waived):
+        message = ""
         if clause == DATABASE_CLAUSE:
             message = 'of another database, nothing is checked; leave "table_catalog" out of the contract instead'
         elif clause not in clauses:
             nearest = get_close_matches(clause, clauses, n=1, cutoff=0.5)
             message = "names no clause of this contract" + (f'; did you mean "{nearest[0]}"?' if nearest else "")
-        elif (first := seen.setdefault(clause, index)) != index:
+        elif (first := waived.index(clause)) != index:
             message = f"$.waivers[{first}] is for the same clause: keep one of them"
         if message:
             problems.append((("waivers", index, "clause"), message))
     return problems
 
 
-def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> list[tuple[JsonPath, str]]:
+def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> Iterator[SpecProblem]:
     """The waivers that are not among those `used`, so that their clauses are kept; each with the lines to delete.
 
     Never the waiver of a query: only the comparison with the base knows whether its result has changed.
     """
     clauses = [waiver["clause"] for waiver in contract.spec.get("waivers", [])]
     unneeded = [clause for clause in clauses if clause not in used and not QUERY_CLAUSE.match(clause)]
-    problems: list[tuple[JsonPath, str]] = []
-    for index, clause in enumerate(clauses):
-        if clause in unneeded:
-            # Without any waiver, the whole key can go; without the last one, the comma before it has to.
-            path: JsonPath = ("waivers",) if unneeded == clauses else ("waivers", index)
-            comma = "" if path == ("waivers",) or index < len(clauses) - 1 else " and the comma before"
-            message = f"no longer needed, as {clause} is kept: delete {_render_lines(contract, path)}{comma}"
-            problems.append((("waivers", index), message))
-    return problems
+    for clause in unneeded:
+        index = clauses.index(clause)
+        # Without any waiver, the whole key can go; without the last one, the comma before it has to.
+        path: JsonPath = ("waivers",) if unneeded == clauses else ("waivers", index)
+        comma = "" if path == ("waivers",) or index < len(clauses) - 1 else " and the comma before"
+        message = f"no longer needed, as {clause} is kept: delete {_render_lines(contract, path)}{comma}"
+        yield locate_problem(Path(), contract, ("waivers", index), message)
 
 
 def _render_lines(contract: Contract, path: JsonPath) -> str:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from data_contract_components.command import command
@@ -23,7 +22,7 @@ from data_contract_components.contract_definition.contract_spec import (
     find_replacement,
     get_enforcement,
 )
-from data_contract_components.contract_definition.spec_problems import ANY_DATABASE, SpecProblem, locate_problem
+from data_contract_components.contract_definition.spec_problems import ANY_DATABASE, SpecProblem
 from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.contract_definition.waivers import (
     TABLE_CLAUSE,
@@ -202,12 +201,10 @@ class ContractViolationDetector(ContractDetector):
         others = {violation.contract_name for violation in violations if violation.key == "table_catalog"}
         used = {(violation.contract_name, violation.waiver.clause) for violation in violations if violation.waiver}
         return [
-            locate_problem(Path(), contract, json_path, message)
+            problem
             for contract_name, contract in self.contracts.items()
             if contract_name not in others and get_enforcement(contract.spec, self.today) == "binding"
-            for json_path, message in find_unneeded_waivers(
-                contract, {clause for name, clause in used if name == contract_name}
-            )
+            for problem in find_unneeded_waivers(contract, {clause for name, clause in used if name == contract_name})
         ]
 
     def ensure_waivers_are_needed(self) -> None:
