@@ -224,15 +224,13 @@ def _find_steps_of_end(report: ContractReport) -> tuple[str, ...]:
     ends = [(promise, v) for promise in report.broken_promises for v in promise.violations if v.key == "sunset"]
     if not ends:
         return ()
-    return (
-        *(
-            f"{'Restore' if promise.is_deleted else 'In'} {cut(promise.path)}, {'and ' * promise.is_deleted}set "
-            f'"status" to "deprecated" and "sunset" to {cut(str(violation.expected))}.'
-            for promise, violation in ends
-        ),
-        f"Ask {_render_owners(promise for promise, _ in ends)}, to approve it: only the owner may end the contract.",
-        "Keep the table until that day. Afterwards, drop it and retire the contract.",
-    )
+    steps = []
+    for promise, violation in ends:
+        where = f"Restore {cut(promise.path)}, and" if promise.is_deleted else f"In {cut(promise.path)},"
+        steps.append(f'{where} set "status" to "deprecated" and "sunset" to {cut(str(violation.expected))}.')
+    owners = _render_owners(promise for promise, _ in ends)
+    steps.append(f"Ask {owners}, to approve it: only the owner may end the contract.")
+    return (*steps, "Keep the table until that day. Afterwards, drop it and retire the contract.")
 
 
 def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
