@@ -66,9 +66,8 @@ class MigrationComparison:
     They leave out what the base breaks already, and what this checkout's own contracts report. All are clauses of
     contracts that are enforced, but for the `short_notices`: contracts that end too soon. Violations that a waiver
     excuses are in `waived_violations`, or in `earlier_violations`. `owners` are those of the base's contracts;
-    `head_names` are their present names.
-    `untried_queries` and `read_columns`, the columns that queries read of a contract's table, are of this checkout's
-    contracts.
+    `head_names` are their present names. `untried_queries`, `unmoved_consumers` and `read_columns`, the columns that
+    queries read of a contract's table, are of this checkout's contracts.
     """
 
     base: str

@@ -117,9 +117,7 @@ def _add_query_changes(contract: CheckedContract, comparison: MigrationCompariso
         violations=contract.violations + make_violations(waived=False),
         waived_violations=contract.waived_violations + make_violations(waived=True),
         clauses=tuple(
-            replace(clause, state=states[clause.column_name])
-            if clause.key == "queries" and clause.column_name in states
-            else clause
+            replace(clause, state=states.get(clause.column_name, clause.state)) if clause.key == "queries" else clause
             for clause in contract.clauses
         ),
         read_columns=comparison.read_columns.get(contract.contract_name),
