@@ -151,6 +151,16 @@ class TestWaivedViolations(ContractsTestCase, DatabaseTestCase):
             coverage = ContractCoverageDetector(detector.contracts, detector.catalog_df, None, today)
             self.assertEqual(coverage.detect_coverage_in_data_catalog(), missing)
 
+    def test_a_missing_table_is_excused_by_its_own_waiver_only_and_makes_no_other_superfluous(self) -> None:
+        self.database.query("drop table object_images")
+        columns = [f"{COLUMNS}.{name}" for name in chapters_spec()["schema"]["properties"]]
+        detector = self.detector(with_waivers(*columns))
+        coverage = ContractCoverageDetector(detector.contracts, detector.catalog_df, None, UNTIL)
+        self.assertEqual(coverage.detect_coverage_in_data_catalog(), ["object_images"])
+        self.assertEqual(len(detector.find_violations("binding")), len(columns))
+        self.assertEqual(detector.find_unneeded_waivers(), [])
+        self.assertEqual(self.detector(with_waivers("$.schema.table_name", *columns)).find_unneeded_waivers(), [])
+
     def test_a_waiver_of_a_query_excuses_its_refusal_and_is_never_superfluous(self) -> None:
         (self.directory / "q.sql").write_text("select primary_image from object_images")
         consumer = {"name": "App", "role": "reader", "reason": "x", "queries": ["q.sql"]}

@@ -197,13 +197,15 @@ class ContractViolationDetector(ContractDetector):
     def find_unneeded_waivers(self) -> list[SpecProblem]:
         """The waivers of clauses that are kept, of the contracts that bind."""
         violations = self.find_violations("binding", "waived")
-        # Of another database, nothing else was compared.
+        # Of a missing table, or of another database, nothing else was compared.
         others = {violation.contract_name for violation in violations if violation.key == "table_catalog"}
+        tables = {(found.table_schema, found.table_name) for found in self.catalog_columns}
         used = {(violation.contract_name, violation.waiver.clause) for violation in violations if violation.waiver}
         return [
             problem
             for contract_name, contract in self.contracts.items()
-            if contract_name not in others and get_enforcement(contract.spec, self.today) == "binding"
+            if contract_name not in others and contract.table in tables
+            if get_enforcement(contract.spec, self.today) == "binding"
             for problem in find_unneeded_waivers(contract, {clause for name, clause in used if name == contract_name})
         ]
 
@@ -222,9 +224,8 @@ def locate(
     for violation in violations:
         column_name = WHOLE_TABLE if violation.key == "additionalColumns" else violation.column_name
         json_path = violation.json_path or clauses[column_name, violation.key]
-        waiver = waivers.get(render_json_path(json_path))
-        if waiver is None and is_table_missing and violation.key == "column_name":
-            waiver = waivers.get(TABLE_CLAUSE)
+        is_of_table = is_table_missing and violation.key == "column_name"
+        waiver = waivers.get(TABLE_CLAUSE if is_of_table else render_json_path(json_path))
         yield replace(violation, json_path=json_path, waiver=waiver)
 
 
