@@ -13,6 +13,7 @@ from data_contract_components.contract_definition.contract_spec import (
     find_replacement,
     get_enforcement,
 )
+from data_contract_components.data_assets._applied_revisions import quote_table
 from data_contract_components.detection._consumer_queries import Verdict, get_key
 from data_contract_components.detection.contract_violation_detector import Violation
 from data_contract_components.detection.migration_changes.changes import ContractChange, Place, UnmovedConsumers
@@ -87,8 +88,7 @@ def find_unmoved_consumers(
 
 def render_drop_call(table: TableName, table_type: str) -> str:
     """The call of a migration that drops the table or view."""
-    schema, name = (json.dumps(part, ensure_ascii=False) for part in table)
     if relation := _RELATIONS.get(table_type):
-        sql = ".".join('"{}"'.format(part.replace('"', '""')) for part in table)
-        return f"op.execute({f'DROP {relation} {sql}'!r})"
+        return f"op.execute({f'DROP {relation} {quote_table(*table)}'!r})"
+    schema, name = (json.dumps(part, ensure_ascii=False) for part in table)
     return f"op.drop_table({name})" if table[0] == "public" else f"op.drop_table({name}, schema={schema})"
