@@ -105,6 +105,7 @@ class TestWaivedViolations(ContractsTestCase, DatabaseTestCase):
         for days, text in {
             15: f"waived until 2026-12-10, {AGREED}",
             14: f"waived until 2026-12-10 (ends in 14 days), {AGREED}",
+            1: f"waived until 2026-12-10 (ends in 1 day), {AGREED}",
             0: f"waived until 2026-12-10 (its last day), {AGREED}",
             -1: f"its waiver ended on 2026-12-10, {AGREED}",
         }.items():

@@ -40,7 +40,8 @@ class Waiver:
             return f"its waiver ended on {self.until}, agreed by {self.agreed_by}: {self.reason}"
         end = ""
         if self.days_left <= NOTICED_DAYS:
-            end = f" (ends in {self.days_left} days)" if self.days_left else " (its last day)"
+            days = f"{self.days_left} day{'s' * (self.days_left > 1)}"
+            end = f" (ends in {days})" if self.days_left else " (its last day)"
         return f"waived until {self.until}{end}, agreed by {self.agreed_by}: {self.reason}"
 
 
