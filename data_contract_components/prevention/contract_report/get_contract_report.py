@@ -209,9 +209,8 @@ def _add_end(
     days = drop_call = None
     if _is_past_sunset(checked):
         days = (state.today - datetime.date.fromisoformat(contract.spec["sunset"])).days
-        others = (c for c in all_checked if c is not checked and c.table == checked.table)
-        is_free = all(other.enforcement == "unchecked" or _is_past_sunset(other) for other in others)
-        if is_free and contract.table in found_tables:
+        needed = {c.table for c in all_checked if c.enforcement != "unchecked" and not _is_past_sunset(c)}
+        if contract.table in found_tables and checked.table not in needed:
             drop_call = render_drop_call(contract.table, found_tables[contract.table])
     return replace(checked, transition=transition, days_past_sunset=days, drop_call=drop_call)
 
