@@ -98,7 +98,7 @@ class TestCommand(unittest.TestCase):
     def test_every_command_uses_this_ending(self) -> None:
         paths = [path for path in sorted(COMPONENTS.rglob("*.py")) if not str(path).endswith(NOT_COMMANDS)]
         modules = [text for path in paths if 'if __name__ == "__main__"' in (text := path.read_text())]
-        self.assertEqual(len(modules), 14)
+        self.assertEqual(len(modules), 16)
         for text in modules:
             self.assertRegex(text, r"(?m)^@command\(.+\)\ndef main\(")
 
