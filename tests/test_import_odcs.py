@@ -144,6 +144,7 @@ class TestFiles(OdcsTestCase):
         expected = json.loads((DIRECTORY / "orders.json").read_text())
         self.assertEqual(json.loads((self.directory / "new/sales.orders_contract_spec.json").read_text()), expected)
         self.assertEqual((find_spec_problems(expected), status), ([], 0))
+        self.assert_same(expected, "3.2")
 
     def test_what_is_wrong_with_a_file_is_reported_with_its_place_and_nothing_is_written(self) -> None:
         for name, case in FILES.items():

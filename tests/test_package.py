@@ -50,6 +50,7 @@ COMMANDS = (
     *("detection.contract_coverage_detector", "detection.contract_violation_detector"),
     *("detection._get_data_migration_changes --base main", "detection.generate_contract_spec customers"),
     *("detection.contract_mutation_score", "data_assets.seed_db", "contract_definition.code_owners"),
+    *("contract_definition.export_odcs", "contract_definition.import_odcs a.odcs.yaml"),
 )
 
 
