@@ -141,9 +141,12 @@ def main() -> int:
         if verdict.case_name in different or "other" in verdict.agreement:
             listed.setdefault(replace(verdict, standard=""), []).append(verdict.standard)
     for verdict, standards in listed.items():
-        print(f"\n{verdict.case_name} ({', '.join(standards)}): {verdict.agreement}: ", end="")
-        print(f"ours {sorted(verdict.ours)}, theirs {sorted(verdict.theirs)}. {KNOWN.get(verdict.case_name, '')}")
-        print(*(f"  {name}: {reason}" for reason, name in verdict.failures), sep="\n")
+        places = f"ours {sorted(verdict.ours)}, theirs {sorted(verdict.theirs)}"
+        print(f"\n{verdict.case_name} ({', '.join(standards)}): {verdict.agreement}: {places}")
+        if known := KNOWN.get(verdict.case_name):
+            print(f"  {known}")
+        for reason, name in verdict.failures:
+            print(f"  {name}: {reason}")
     return 0 if different == {*KNOWN} else 1
 
 
