@@ -1,4 +1,7 @@
-"""Waivers: clauses of a contract that may be broken until a day, because somebody agreed to it."""
+"""Waivers: clauses of a contract that may be broken until a day, because somebody agreed to it.
+
+Renderings import it, so it needs Python only.
+"""
 
 import datetime
 import json
@@ -6,11 +9,9 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 
 from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.contract_spec import Contract, ContractSpec, JsonPath, find_clauses
-from data_contract_components.contract_definition.spec_problems import SpecProblem, locate_problem
 
 UNNEEDED = "waivers that are no longer needed"
 # Before the end of a waiver.
@@ -82,7 +83,7 @@ def find_waiver_problems(spec: ContractSpec) -> list[tuple[JsonPath, str]]:
     return problems
 
 
-def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> Iterator[SpecProblem]:
+def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> Iterator[tuple[JsonPath, str]]:
     """The waivers that are not among those `used`, so that their clauses are kept; each with the lines to delete.
 
     Never the waiver of a query: only the comparison with the base knows whether its result has changed.
@@ -94,8 +95,8 @@ def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> Iterator
         # Without any waiver, the whole key can go; without the last one, the comma before it has to.
         path: JsonPath = ("waivers",) if unneeded == clauses else ("waivers", index)
         comma = "" if path == ("waivers",) or index < len(clauses) - 1 else " and the comma before"
-        message = f"no longer needed, as {clause} is kept: delete {_render_lines(contract, path)}{comma}"
-        yield locate_problem(Path(), contract, ("waivers", index), message)
+        lines = _render_lines(contract, path) + comma
+        yield ("waivers", index), f"no longer needed, as {clause} is kept: delete {lines}"
 
 
 def _render_lines(contract: Contract, path: JsonPath) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from data_contract_components.command import command
@@ -22,7 +23,7 @@ from data_contract_components.contract_definition.contract_spec import (
     find_replacement,
     get_enforcement,
 )
-from data_contract_components.contract_definition.spec_problems import ANY_DATABASE, SpecProblem
+from data_contract_components.contract_definition.spec_problems import ANY_DATABASE, SpecProblem, locate_problem
 from data_contract_components.contract_definition.table_lists import strip_index
 from data_contract_components.contract_definition.waivers import (
     TABLE_CLAUSE,
@@ -202,7 +203,7 @@ class ContractViolationDetector(ContractDetector):
         tables = {(found.table_schema, found.table_name) for found in self.catalog_columns}
         used = {(violation.contract_name, violation.waiver.clause) for violation in violations if violation.waiver}
         return [
-            problem
+            locate_problem(Path(), contract, *problem)
             for contract_name, contract in self.contracts.items()
             if contract_name not in others and contract.table in tables
             if get_enforcement(contract.spec, self.today) == "binding"
