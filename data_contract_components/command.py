@@ -40,11 +40,18 @@ def write_escaped(text: str) -> None:
     getattr(sys.stdout, "unescaped", sys.stdout).write(text)
 
 
+def _read_day(text: str) -> datetime.date:
+    try:
+        return datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.UTC).date()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'expected a day as YYYY-MM-DD; found "{text}"') from error
+
+
 def add_today(parser: argparse.ArgumentParser) -> None:
     """Adds the option for trying out what a later day brings."""
     parser.add_argument(
         "--today",
-        type=datetime.date.fromisoformat,
+        type=_read_day,
         metavar="YYYY-MM-DD",
         help="check as on another day, to try out what a sunset or the end of a waiver brings",
     )

@@ -92,6 +92,8 @@ class TestNotice(unittest.TestCase):
         until_now = f"{day(10)} or later (the sunset until now)"
         self.assertEqual(self.found(near, near | {"sunset": day(9)}), [(until_now, day(9))])
         self.assertEqual(self.found(near, near | {"status": "retired"}), [(until_now, "retired")])
+        today = near | {"sunset": day(0)}
+        self.assertEqual(self.found(today, None), [(f"{day(0)} or later (the sunset until now)", "deleted")])
         self.assertEqual(self.found(near, late), [])
         self.assertEqual(self.found(near, {}), [])
 
@@ -331,7 +333,7 @@ class TestLadder(PullRequestTestCase):
             )
             self.assertIn("column primary_image is no longer promised", rendered)
             self.assertIn("not moved, a query reads public.object_images: Training, Shop", rendered)
-            self.assertIn("not known whether moved, no query tells: Website, Loader", rendered)
+            self.assertIn("not known whether moved: Website, Loader", rendered)
         self.commit_to_main()
 
         # As on the last day: neither earlier, nor without the table.
@@ -356,9 +358,7 @@ class TestLadder(PullRequestTestCase):
         self.write_revision("c", 'op.drop_table("object_images")', "b")
         status, report, text = self.check(31)
         self.assertEqual((status, report.outcome, report.contracts[0].drop_call), (0, "passed", None))
-        self.assertIn(
-            "no query reads public.object_images not known whether moved, no query tells: Website, Loader", text
-        )
+        self.assertIn("no query reads public.object_images not known whether moved: Website, Loader", text)
         self.assertIn(f'set "status" to "retired" in {CONTRACT}', text)
         result = run([TESTS, "--today", day(31)], self.root, self.url)
         self.assertEqual((result.returncode, result.stdout.split()[-1]), (0, "OK"))
@@ -384,10 +384,29 @@ class TestLadder(PullRequestTestCase):
             "Table 'public.object_images' is defined in contract but missing",
             "30 days of notice), found deleted",
             f'Restore {CONTRACT}, and set "status" to "deprecated" and "sunset" to',
-            "When the owner and the consumers agree, change the contract in a pull request of its own.",
+            "Keep the table until that day.",
         ):
             self.assertIn(words, text)
-        self.assertIn("May I delete object_images_contract_spec?", render_comment(report, "", RUN))
+        self.assertNotIn("in a pull request of its own", text)
+        self.assertIn("When may object_images_contract_spec end?", render_comment(report, "", RUN))
+
+    def test_a_deprecated_contract_loses_no_clause_before_its_sunset(self) -> None:
+        self.deprecate(30)
+        self.commit_to_main()
+        self.replace(CONTRACT, '"additional_images": {', '"another": {')
+        self.write_revision(
+            "c", 'op.alter_column("object_images", "additional_images", new_column_name="another")', "b"
+        )
+        for days, status in ((30, 1), (31, 0)):
+            found, report, text = self.check(days, loosened="report")
+            self.assertEqual(found, status)
+        self.assertEqual(report.broken_promises, ())
+        found, report, text = self.check(30, loosened="report")
+        (promise,) = report.broken_promises
+        violation = promise.violations[-1]
+        self.assertEqual(violation.expected, f"{day(30)} or later, for each clause")
+        self.assertEqual(violation.found, "column additional_images is no longer promised")
+        self.assertIn(f"Take back what {CONTRACT} loses: each clause is promised until the sunset.", text)
 
     def test_what_takes_over_is_built_and_active(self) -> None:
         self.deprecate(40)
@@ -412,7 +431,8 @@ class TestLadder(PullRequestTestCase):
         self.commit_to_main()
         status, report, text = self.check(31)
         self.assertEqual((status, report.outcome), (0, "passed"))
-        self.assertIn('may be dropped now: op.drop_table("object_images") then set "status" to "retired"', text)
+        later = 'its sunset is over; when they have moved, drop it: op.drop_table("object_images")'
+        self.assertIn(f'{later} then set "status" to "retired"', text)
         self.write_contract(lambda spec: spec.update(name="again"), CONTRACT.parent / "again_contract_spec.json")
         status, report, text = self.check(31)
         self.assertNotIn("may be dropped", text)

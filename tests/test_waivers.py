@@ -1,5 +1,8 @@
 import datetime
-from collections.abc import Iterable
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from data_contract_components.detection._consumer_queries import ConsumerState, Refusal, Verdict
@@ -27,6 +30,10 @@ def waiver(clause: str, until: datetime.date = UNTIL) -> dict[str, str]:
 
 def with_waivers(*clauses: str, **changes: Any) -> dict[str, Any]:
     return chapters_spec(**{"spec-version": "1.2.0", "waivers": list(map(waiver, clauses))} | changes)
+
+
+def without_waivers(spec: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key != "waivers"}
 
 
 class TestWrongWaivers(ContractsTestCase):
@@ -119,7 +126,7 @@ class TestWaivedViolations(ContractsTestCase, DatabaseTestCase):
         for clauses, message in {
             (kept,): r"\$\.waivers\[0\]: no longer needed, as \S+ is kept: delete lines 3 to 10$",
             (kept, PRIMARY): r"delete lines 4 to 9$",
-            (PRIMARY, kept): r"\$\.waivers\[1\]: .* delete lines 10 to 15 and the comma before$",
+            (PRIMARY, kept): r"\$\.waivers\[1\]: .* delete lines 10 to 15, and the comma before$",
         }.items():
             spec = with_waivers(*clauses)
             spec = {"spec-version": "1.2.0", "waivers": spec.pop("waivers")} | spec
@@ -130,6 +137,67 @@ class TestWaivedViolations(ContractsTestCase, DatabaseTestCase):
                 with self.assertRaisesRegex(UnneededWaiverError, "waivers that are no longer needed:\na_contract_spec"):
                     detector.ensure_waivers_are_needed()
         self.detector(with_waivers(PRIMARY)).ensure_waivers_are_needed()
+
+    def test_what_is_to_be_deleted_leaves_a_valid_contract_in_each_layout(self) -> None:
+        kept = [f"{COLUMNS}.object_id.constraints.{key}" for key in ("is_nullable", "data_type", "primaryKey")]
+        layouts: dict[str, Callable[[Any], str]] = {
+            "lines": lambda spec: json.dumps(spec, indent=2),
+            "one line": json.dumps,
+            "a line per key": lambda spec: (
+                "{" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in spec.items()) + "}"
+            ),
+            "brackets together": lambda spec: re.sub(
+                r"\[\s+{", "[{", re.sub(r"}\s+\]", "}]", json.dumps(spec, indent=2))
+            ),
+        }
+        for clauses in ([kept[0]], [PRIMARY, *kept], [kept[0], PRIMARY], [kept[0], PRIMARY, kept[1]], kept):
+            for is_last_key in (False, True):
+                spec = with_waivers(*clauses)
+                spec["schema"]["table_catalog"] = self.database_name
+                if not is_last_key:
+                    spec = {"waivers": spec.pop("waivers")} | spec
+                for layout, render in layouts.items():
+                    with self.subTest(layout, clauses=clauses, is_last_key=is_last_key):
+                        self.write("a", render(spec))
+                        contracts = get_data_contract_specs(self.directory)
+                        detector = ContractViolationDetector(contracts, get_data_catalog(self.database), None, UNTIL)
+                        text, waivers = render(spec), spec["waivers"]
+                        # Those beside each other are deleted together.
+                        groups = itertools.groupby(waivers, lambda one: one["clause"] == PRIMARY)
+                        parts = [list(group) for is_needed, group in groups if not is_needed]
+                        problems = detector.find_unneeded_waivers()
+                        deletions = dict.fromkeys(problem.message.rpartition(": delete ")[2] for problem in problems)
+                        for deletion, part in reversed(list(zip(deletions, parts, strict=True))):
+                            text = self.delete(text, deletion, {"waivers": waivers} if part == waivers else part)
+                        left = [waiver(PRIMARY)] if PRIMARY in clauses else []
+                        self.assertEqual(json.loads(text), {**spec, "waivers": left} if left else without_waivers(spec))
+
+    def delete(self, text: str, deletion: str, part: Any) -> str:
+        """The text after what the message says about a part of it."""
+        found = re.fullmatch(r"(it, in )?lines? (\d+)(?: to (\d+))?(?:, and the comma (before|after))?", deletion)
+        assert found, deletion
+        first, last = int(found[2]), int(found[3] or found[2])
+        lines = text.splitlines(keepends=True)
+        before, after = "".join(lines[: first - 1]), "".join(lines[last:])
+        if found[1]:
+            tokens = re.findall(r'"[^"]*"|[^\s"]', json.dumps(part))[1:-1]  # without the brackets around
+            place = re.compile(r"\s*".join(map(re.escape, tokens))).search(text)
+            assert place
+            of_place = [text.count("\n", 0, offset) + 1 for offset in place.span()]
+            self.assertEqual(of_place, [first, last])
+            before, after = text[: place.start()], text[place.end() :]
+        if found[4] == "before":
+            before = before.rstrip().removesuffix(",")
+        return before + (after.lstrip().removeprefix(",") if found[4] == "after" else after)
+
+    def test_a_waiver_of_another_clause_than_the_broken_one_is_told_which_one_that_is(self) -> None:
+        column = f"{COLUMNS}.created_at"
+        for clause, broken in (
+            (column, f"{column}.constraints.data_type"),
+            (f"{PRIMARY}.constraints.data_type", PRIMARY),
+        ):
+            (problem,) = self.detector(with_waivers(clause)).find_unneeded_waivers()
+            self.assertIn(f"excuses nothing, as {broken} is what is broken: delete lines", problem.message)
 
     def test_what_was_not_compared_or_binds_nobody_makes_no_waiver_superfluous(self) -> None:
         kept = f"{COLUMNS}.object_id.constraints.is_nullable"

@@ -4,6 +4,7 @@ Renderings import it, so it needs Python only.
 """
 
 import datetime
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -83,27 +84,55 @@ def find_waiver_problems(spec: ContractSpec) -> list[tuple[JsonPath, str]]:
     return problems
 
 
-def find_unneeded_waivers(contract: Contract, used: Collection[str]) -> Iterator[tuple[JsonPath, str]]:
-    """The waivers that are not among those `used`, so that their clauses are kept; each with the lines to delete.
+def find_unneeded_waivers(
+    contract: Contract, used: Collection[str], broken: Collection[str]
+) -> Iterator[tuple[JsonPath, str]]:
+    """The waivers that are not among those `used`, so that their clauses are not `broken`; each with what to delete.
 
     Never the waiver of a query: only the comparison with the base knows whether its result has changed.
     """
     clauses = [waiver["clause"] for waiver in contract.spec.get("waivers", [])]
-    unneeded = [clause for clause in clauses if clause not in used and not QUERY_CLAUSE.match(clause)]
-    for clause in unneeded:
-        index = clauses.index(clause)
-        # Without any waiver, the whole key can go; without the last one, the comma before it has to.
-        path: JsonPath = ("waivers",) if unneeded == clauses else ("waivers", index)
-        comma = "" if path == ("waivers",) or index < len(clauses) - 1 else " and the comma before"
-        lines = _render_lines(contract, path) + comma
-        yield ("waivers", index), f"no longer needed, as {clause} is kept: delete {lines}"
+    is_unneeded = [clause not in used and not QUERY_CLAUSE.match(clause) for clause in clauses]
+    if not any(is_unneeded):
+        return
+    *spans, whole = _find_spans(contract)
+    # Those beside each other are deleted together, as the comma depends on what is left.
+    for is_of_unneeded, group in itertools.groupby(range(len(clauses)), is_unneeded.__getitem__):
+        indexes = list(group)
+        if not is_of_unneeded:
+            continue
+        span = whole if len(indexes) == len(clauses) else (spans[indexes[0]][0], spans[indexes[-1]][1])
+        for index in indexes:
+            clause = clauses[index]
+            related = (o for o in broken if f"{o}.".startswith(f"{clause}.") or clause.startswith(f"{o}."))
+            reason = f"no longer needed, as {clause} is kept"
+            if other := next(related, None):
+                reason = f"excuses nothing, as {other} is what is broken"
+            yield ("waivers", index), f"{reason}: delete {_render_part(contract.text, *span)}"
 
 
-def _render_lines(contract: Contract, path: JsonPath) -> str:
-    """The lines of the list of waivers, or of one of its entries."""
-    first = contract.lines[path]
-    text = "\n".join(contract.text.split("\n")[first - 1 :])
-    start = text.index("{") if len(path) > 1 else text.index("[", text.index('"waivers"'))
-    _, end = json.JSONDecoder().raw_decode(text, start)
-    last = first + text.count("\n", 0, end)
-    return f"line {first}" if first == last else f"lines {first} to {last}"
+def _find_spans(contract: Contract) -> list[tuple[int, int]]:
+    """Begin and end of each waiver in the text, and at last of the whole key."""
+    text, decoder = contract.text, json.JSONDecoder()
+    line_start = sum(len(line) + 1 for line in text.split("\n")[: contract.lines["waivers",] - 1])
+    start = text.index('"waivers"', line_start)
+    position = text.index("[", start)
+    _, list_end = decoder.raw_decode(text, position)
+    spans = []
+    for _ in contract.spec["waivers"]:
+        begin = text.index("{", position)
+        _, position = decoder.raw_decode(text, begin)
+        spans.append((begin, position))
+    return [*spans, (start, list_end)]
+
+
+def _render_part(text: str, start: int, end: int) -> str:
+    """The lines of a part of a list or object, and the comma that goes with it; "it" where they have more on them."""
+    first, last = (text.count("\n", 0, offset) + 1 for offset in (start, end))
+    lines = f"line {first}" if first == last else f"lines {first} to {last}"
+    before, after = text[text.rfind("\n", 0, start) + 1 : start], text[end:].partition("\n")[0].strip()
+    is_alone = not before.strip() and after in ("", ",")
+    comma = "" if is_alone else ", and the comma after"
+    if not text[end:].lstrip().startswith(","):
+        comma = ", and the comma before" if text[:start].rstrip().endswith(",") else ""
+    return f"{lines}{comma}" if is_alone else f"it, in {lines}{comma}"

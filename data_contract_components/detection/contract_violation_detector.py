@@ -202,12 +202,15 @@ class ContractViolationDetector(ContractDetector):
         others = {violation.contract_name for violation in violations if violation.key == "table_catalog"}
         tables = {(found.table_schema, found.table_name) for found in self.catalog_columns}
         used = {(violation.contract_name, violation.waiver.clause) for violation in violations if violation.waiver}
+        broken = {(v.contract_name, render_json_path(v.json_path)): None for v in violations if v.json_path}
         return [
             locate_problem(Path(), contract, *problem)
             for contract_name, contract in self.contracts.items()
             if contract_name not in others and contract.table in tables
             if get_enforcement(contract.spec, self.today) == "binding"
-            for problem in find_unneeded_waivers(contract, {clause for name, clause in used if name == contract_name})
+            for problem in find_unneeded_waivers(
+                contract, *([clause for name, clause in found if name == contract_name] for found in (used, broken))
+            )
         ]
 
     def ensure_waivers_are_needed(self) -> None:

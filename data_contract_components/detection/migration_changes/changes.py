@@ -141,6 +141,8 @@ class ContractChange:
         if self.waived_clause:
             until, agreed_by, reason = (_cut_value(self.after.get(key)) for key in ("until", "agreedBy", "reason"))
             return f"waives {self.waived_clause} until {until}, agreed by {agreed_by}: {reason}"
+        if self.json_path == "$.waivers" and isinstance(self.before, dict):
+            return f"no longer waives {_cut_value(self.before.get('clause'))}"
         match self.kind:
             case "added":
                 words = "is new" if is_whole else f"added, {after}"

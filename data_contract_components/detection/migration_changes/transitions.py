@@ -3,12 +3,14 @@
 import datetime
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from data_contract_components.contract_definition._json_text import render_json_path
 from data_contract_components.contract_definition.contract_spec import (
     WHOLE_TABLE,
     Contract,
     ContractSpec,
+    JsonPath,
     TableName,
     find_replacement,
     get_enforcement,
@@ -16,7 +18,7 @@ from data_contract_components.contract_definition.contract_spec import (
 from data_contract_components.data_assets._applied_revisions import quote_table
 from data_contract_components.detection._consumer_queries import Verdict, get_key
 from data_contract_components.detection.contract_violation_detector import Violation
-from data_contract_components.detection.migration_changes.changes import ContractChange, Place, UnmovedConsumers
+from data_contract_components.detection.migration_changes.changes import ContractChange, Kind, Place, UnmovedConsumers
 from data_contract_components.detection.migration_changes.contract_changes import find_clause_changes
 from data_contract_components.detection.migration_changes.query_changes import Verdicts, merge_verdicts
 
@@ -29,7 +31,8 @@ def find_short_notices(
 ) -> Iterator[Violation]:
     """A violation, with the key "sunset", per contract that binds in the base and ends here without enough notice.
 
-    The greater `noticeDays` of both sides counts.
+    The greater `noticeDays` of both sides counts. A deprecated contract ends in part where it loses a clause, and its
+    sunset is the notice of all clauses.
     """
     for name, contract in base.items():
         if get_enforcement(contract.spec, today) != "binding":
@@ -40,6 +43,8 @@ def find_short_notices(
         # As numbers, as there is no day after the year 9999.
         first_day = datetime.date.fromordinal(min(promised.toordinal(), today.toordinal() + days))
         if not days or end >= first_day:
+            if spec and contract.spec.get("status") == "deprecated":
+                yield from _find_lost_clauses(name, contract, spec)
             continue
         reason = "the sunset until now" if first_day == promised else f"{days} day{'s' * (days > 1)} of notice"
         status = spec.get("status", "active") if spec else "deleted"
@@ -52,18 +57,36 @@ def find_short_notices(
 
 
 def _find_end(spec: ContractSpec | None, today: datetime.date) -> datetime.date:
-    """The last day on which the contract binds; None was deleted."""
+    """The last day on which the contract binds; it was yesterday if it is retired, a draft or, as None, deleted."""
     if spec and spec.get("status") == "deprecated":
         return datetime.date.fromisoformat(spec["sunset"])
-    return datetime.date.max if spec and spec.get("status", "active") == "active" else today
+    is_active = spec and spec.get("status", "active") == "active"
+    return datetime.date.max if is_active else today - datetime.timedelta(days=1)
+
+
+def _find_lost_clauses(name: str, contract: Contract, spec: ContractSpec) -> Iterator[Violation]:
+    lost = {
+        path: _render_change(contract, path, *change)
+        for path, *change in find_clause_changes(contract.spec, spec)
+        if path[0] == "schema" and change[-1] in ("loosened", "removed")
+    }
+    if lost:
+        expected = f"{contract.spec['sunset']} or later, for each clause"
+        names = (name, *contract.table, WHOLE_TABLE, "sunset")
+        yield Violation(*names, expected, "; ".join(lost.values()), json_path=next(iter(lost)))
+
+
+def _render_change(contract: Contract, path: JsonPath, before: Any, after: Any, kind: Kind) -> str:
+    place = Place(contract.path.as_posix(), None)
+    return ContractChange("", place, render_json_path(path), kind, before, after, "", "").text
 
 
 def find_differences(contract: Contract, replacement: Contract) -> Iterator[str]:
     """The clauses that differ in the contract that takes over, in words, as if the old contract were changed to it."""
     for path, before, after, kind in find_clause_changes(contract.spec, replacement.spec):
-        if path[0] == "schema" and path[1] not in _NAMES and kind != "metadata":
-            place = Place(replacement.path.as_posix(), None)
-            yield ContractChange("", place, render_json_path(path), kind, before, after, "", "").text
+        is_nothing = kind == "added" and after in (None, False)
+        if path[0] == "schema" and path[1] not in _NAMES and kind != "metadata" and not is_nothing:
+            yield _render_change(replacement, path, before, after, kind)
 
 
 def find_unmoved_consumers(

@@ -210,7 +210,8 @@ def _add_end(
     if _is_past_sunset(checked):
         days = (state.today - datetime.date.fromisoformat(contract.spec["sunset"])).days
         needed = {c.table for c in all_checked if c.enforcement != "unchecked" and not _is_past_sunset(c)}
-        if contract.table in found_tables and checked.table not in needed:
+        is_replaced = replacement is None or replacement.table in found_tables
+        if contract.table in found_tables and checked.table not in needed and is_replaced:
             drop_call = render_drop_call(contract.table, found_tables[contract.table])
     return replace(checked, transition=transition, days_past_sunset=days, drop_call=drop_call)
 

@@ -52,6 +52,10 @@ class _Case:
         return self.finding.key == "table_name"
 
     @property
+    def is_deprecated(self) -> bool:
+        return isinstance(self.contract, CheckedContract) and self.contract.status == "deprecated"
+
+    @property
     def is_column(self) -> bool:
         return self.query_name is None and self.finding.column_name != WHOLE_TABLE
 
@@ -92,8 +96,10 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
         NextSteps(
             "a migration breaks a promise",
             _find_steps_of_breaking(breaking, report) if breaking else (),
-            "Or change the contract together: when the owner and the consumers agree, change it in a pull request of "
-            "its own, and merge that one first.",
+            ""
+            if all(case.is_deprecated for case in breaking)
+            else "Or change the contract together: when the owner and the consumers agree, change it in a pull request "
+            "of its own, and merge that one first.",
         ),
         NextSteps("a file is wrong", ("Fix the files as the messages say.",) if report.problems else ()),
         NextSteps("the migration is missing", *_find_steps_of_promised(found["promised"], report)),
@@ -103,10 +109,10 @@ def find_next_steps(report: ContractReport) -> list[NextSteps]:
             "what takes over from a contract is not ready",
             tuple(
                 f'Let "replacedBy" of {cut(case.contract.contract_name)} name an active contract whose table is there: '
-                f"{cut(str(case.finding.expected))} is {cut(str(case.finding.found))}."
+                f"of {cut(str(case.finding.expected))}, the check found {cut(str(case.finding.found))}."
                 for case in found["not replaced"]
             ),
-            "Or leave the contract active until then.",
+            "Or, if the contract is still active in the base, leave it so until then.",
         ),
         NextSteps("a contract promises less", _find_steps_of_weaker(weaker)),
         NextSteps("the cause is not known", _find_steps_of_unknown(found["not known"], report)),
@@ -182,10 +188,11 @@ def _find_steps_of_breaking(all_cases: Sequence[_Case], report: ContractReport) 
         steps.append(f"Let {_join(queries)} work as before: keep what is used there, and put the change beside it.")
     if columns := names("not allowed"):
         steps.append(f"Put {_join(columns)} into another table: the contract allows no other columns.")
-    contracts = [case.contract for case in all_cases if isinstance(case.contract, CheckedContract)]
-    if ends := {contract.sunset or "" for contract in contracts if contract.status == "deprecated"}:
+    if ends := {str(getattr(case.contract, "sunset", "")) for case in all_cases if case.is_deprecated}:
         steps.append(f"Or wait: after its sunset, {max(ends)}, the contract is no longer enforced.")
-    if any(case.situation not in ("not allowed", "not writable") for case in all_cases):
+    # A deprecated contract loses no clause before its sunset.
+    others = [case for case in all_cases if not case.is_deprecated]
+    if any(case.situation not in ("not allowed", "not writable") for case in others):
         steps.append(
             "When all consumers have moved, remove the old part from the contract, and then from the database."
         )
@@ -226,6 +233,9 @@ def _find_steps_of_end(report: ContractReport) -> tuple[str, ...]:
         return ()
     steps = []
     for promise, violation in ends:
+        if violation.json_path not in ("$.sunset", "$.status"):
+            steps.append(f"Take back what {cut(promise.path)} loses: each clause is promised until the sunset.")
+            continue
         where = f"Restore {cut(promise.path)}, and" if promise.is_deleted else f"In {cut(promise.path)},"
         steps.append(f'{where} set "status" to "deprecated" and "sunset" to {cut(str(violation.expected))}.')
     owners = _render_owners(promise for promise, _ in ends)
@@ -234,7 +244,7 @@ def _find_steps_of_end(report: ContractReport) -> tuple[str, ...]:
 
 
 def _find_steps_of_loosened(report: ContractReport) -> tuple[str, ...]:
-    promises = [promise for promise in report.broken_promises if not promise.is_only_too_soon]
+    promises = [p for p in report.broken_promises if all(violation.key != "sunset" for violation in p.violations)]
     if not promises:
         return ()
     owners = _render_owners(promises)
@@ -325,10 +335,10 @@ def render_message(contract: ReportedContract, report: ContractReport, links: Se
         first = f"My change would break your data contract {name}:"
         shown = [finding for finding, _ in breaking]
         last = f"How should we proceed? I could {offer}"
-    elif "too soon" in findings and "loosened" not in findings:
+    elif "too soon" in findings:
         subject = f"When may {name} end?"
         first = f"My change would end your data contract {name} without enough notice:"
-        shown = findings["too soon"]
+        shown = findings["too soon"] + findings.get("loosened", [])
         last = "I could set its sunset to that day. Do you and the consumers agree?"
     elif isinstance(contract, BrokenPromise):
         verb = "delete" if contract.is_deleted else "loosen"
@@ -344,6 +354,7 @@ def render_message(contract: ReportedContract, report: ContractReport, links: Se
     else:
         return ""
     items = [finding.text for finding in shown]
+    items += [c.text for c in report.weaker_promises if c.is_of_waiver and c.place.path == contract.path]
     return _render_mail(contract.owner.email, contract.owner.name, subject, first, items, last, links)
 
 

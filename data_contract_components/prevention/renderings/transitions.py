@@ -4,6 +4,7 @@ from data_contract_components.prevention.contract_report.contract_report import 
 from data_contract_components.prevention.renderings import words
 
 MAY_BE_DROPPED = "may be dropped now: "
+MAY_BE_DROPPED_LATER = "its sunset is over; when they have moved, drop it: "
 # After so many, also the summary says what is left to do.
 UNNOTICED_DAYS = 30
 
@@ -23,7 +24,7 @@ def find_transition_notes(contract: CheckedContract) -> list[str]:
         reading = f"query reads {contract.table}"
         notes.append(f"not moved, a {reading}: {', '.join(unmoved.reading)}" if unmoved.reading else f"no {reading}")
     if unmoved and unmoved.not_known:
-        notes.append(f"not known whether moved, no query tells: {', '.join(unmoved.not_known)}")
+        notes.append(f"not known whether moved: {', '.join(unmoved.not_known)}")
     return notes
 
 
@@ -32,4 +33,6 @@ def find_sunset_notes(contract: CheckedContract) -> list[str]:
     if contract.days_past_sunset is None:
         return []
     retire = f'set "status" to "retired" in {contract.path}'
-    return [f"{MAY_BE_DROPPED}{contract.drop_call}", f"then {retire}"] if contract.drop_call else [retire]
+    unmoved = contract.transition and contract.transition.unmoved
+    may = MAY_BE_DROPPED_LATER if unmoved and unmoved.reading else MAY_BE_DROPPED
+    return [f"{may}{contract.drop_call}", f"then {retire}"] if contract.drop_call else [retire]

@@ -35,8 +35,9 @@ def find_offer(contract: CheckedContract, report: ContractReport) -> tuple[str, 
         {"clause": clause, "reason": reason, "agreedBy": contract.owner.name, "until": until.isoformat()}
         for clause in offered[: words.SHOWN_LINES]
     ]
-    text = json.dumps(entries, indent=2, ensure_ascii=False)
+    # After a bracket, the text fits whatever the layout of the file is.
     if known or contract.waived_violations:
-        return 'Below the line of "waivers":', f"{text.removeprefix('[').removesuffix(']').strip()},"
-    where = 'Below the line of "spec-version", which has to be "1.2.0":'
-    return where, textwrap.indent(f'"waivers": {text},', "  ")
+        texts = [f"{json.dumps(entry, indent=2, ensure_ascii=False)}," for entry in entries]
+        return 'Right after the "[" of "waivers":', textwrap.indent("\n".join(texts), "    ")
+    where = 'Right after the first "{" of the file ("spec-version" has to be "1.2.0"):'
+    return where, textwrap.indent(f'"waivers": {json.dumps(entries, indent=2, ensure_ascii=False)},', "  ")
