@@ -1,6 +1,8 @@
 import contextlib
 import io
 import os
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 
@@ -269,6 +271,10 @@ class TestContractTests(RevisionsTestCase):
             f"unittest.main(module=None, argv=['', {CONTRACT_TESTS!r}], exit=False)\n"
             "print(sorted({'alembic', 'sqlalchemy'} & set(sys.modules)))\n"
         )
-        output = run(["check"], self.project, self.url).stdout
+        environment = os.environ | {"DATABASE_URL": self.url}
+        command = [sys.executable, "-m", "check"]
+        output = subprocess.run(
+            command, cwd=self.project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ).stdout
         self.assertIn("\nOK\n", output)
         self.assertTrue(output.endswith("[]\n"), output)
