@@ -24,7 +24,7 @@ PREFIX = "dataContracts"
 # What ODCS says in words of its own, so that it is not kept beside them.
 SAID, SAID_OF_COLUMN = ("name", "namespace", "doc", "schema"), ("description", "examples")
 REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*")
-# Of all other types, tools know none.
+# Of all other types, tools know none, and some of a domain.
 _LOGICAL_TYPES = {
     **dict.fromkeys(("text", "character varying", "character"), "string"),
     **dict.fromkeys(("smallint", "integer", "bigint"), "integer"),
@@ -125,10 +125,11 @@ def _make_type(constraints: Mapping[str, Any], element: Mapping[str, Any] | None
     text, names = constraints["data_type"], spec_problems.get_type_names()
     built_in = parse_built_in_type(constraints.get("physicalType", ""), names)
     values = {**(built_in.constraints if built_in else {}), **constraints}
-    if text == "ARRAY" and element and element["data_type"] not in ("ARRAY", "USER-DEFINED"):
+    is_domain = constraints.get("domain_name") is not None
+    if text == "ARRAY" and element and not is_domain and element["data_type"] not in ("ARRAY", "USER-DEFINED"):
         items = _make_type(element)
         return {"logicalType": "array", "physicalType": f"{items['physicalType']}[]", "items": items}
-    words = {"logicalType": _LOGICAL_TYPES[text]} if text in _LOGICAL_TYPES else {}
+    words = {"logicalType": _LOGICAL_TYPES[text]} if text in _LOGICAL_TYPES and not is_domain else {}
     bounds: list[Any] = [values.get(key) for key in BOUNDS.get(text, ())]
     # Without its precision, a time has 6 digits. Of an interval, tools know none.
     if bounds and None not in bounds and text != "interval" and not ("time" in text and bounds == [6]):

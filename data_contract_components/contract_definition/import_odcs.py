@@ -73,7 +73,11 @@ class _Reader:
     def keep(self, node: Any, place: JsonPath, *said: str) -> dict[str, Any]:
         """The x-odcs of what is made from a node: its words but those that are said, or that an export has added."""
         added = [item for word in ("customProperties", "quality") for item in self.get_objects(node, place, word)]
-        added = [item for item in added if export_odcs.PREFIX in (item.get("property"), str(item.get("id"))[:13])]
+        added = [
+            item
+            for item in added
+            if export_odcs.PREFIX in (item.get("property"), str(item.get("id")).partition("-")[0])
+        ]
         words = {
             word: [item for item in value if item not in added] if isinstance(value, list) else value
             for word, value in node.items()
@@ -149,7 +153,7 @@ class _Reader:
         for word, (key, value) in FLAGS.items():
             constraints |= {key: value} if self.get(node, place, word, bool) else {}
         labels = [item.get("value") for item in self.get_objects(node, place, "enum")]
-        keys = _make_foreign_keys(self.get_objects(node, place, "relationships"), table_schema, ["its.own"])
+        keys = _make_foreign_keys(self.get_objects(node, place, "relationships"), table_schema, ["this.column"])
         said = ["physicalName", "logicalType", "physicalType", "items", *FLAGS, "primaryKeyPosition"]
         if labels and constraints["data_type"] == "USER-DEFINED":
             constraints["enum"] = labels
@@ -238,6 +242,18 @@ def _merge(kept: Any, before: Any, now: Any) -> Any:
     return merged | {key: _merge(kept.get(key), before.get(key), now[key]) for key in changed if key in now}
 
 
+def _find_place(json_path: JsonPath, index: int, names: list[str]) -> JsonPath:
+    """Where in a file the value at `json_path` of a contract comes from; `names` are those of the columns."""
+    match json_path:
+        case "schema", "properties", str(name), *_:
+            return "schema", index, "properties", names.index(name)
+        case "schema", *_:
+            return "schema", index
+        case str(word), *_:
+            return (PLACES.get(word, word),)
+    return ()
+
+
 def read_odcs(path: Path) -> tuple[list[Contract], list[SpecProblem], list[SpecProblem]]:
     """The contracts of a file, what they cannot say, and what is wrong: then they are not to be used."""
     document, lines, problems = read_yaml(path)
@@ -262,9 +278,10 @@ def read_odcs(path: Path) -> tuple[list[Contract], list[SpecProblem], list[SpecP
         spec = reader.make_spec(index)
         if (exported := _find_exported(reader, index)) is not None:
             if mistakes := find_spec_problems(exported):
-                texts = (f"{render_json_path(at)}: {text}" for at, text in mistakes)
-                at = (*place, "customProperties")
-                problems += [locate(at, f"what an export kept here is damaged: {text}") for text in texts]
+                texts = (
+                    f"what an export kept here is damaged: {render_json_path(at)}: {text}" for at, text in mistakes
+                )
+                problems += [locate((*place, "customProperties"), text) for text in texts]
                 continue
             before = _Reader(export_odcs.make_document(exported, str(version)[1:4]), reader.version)
             spec = _merge(exported, before.make_spec(0), spec)
@@ -272,9 +289,7 @@ def read_odcs(path: Path) -> tuple[list[Contract], list[SpecProblem], list[SpecP
             reader.problems = [problem for problem in reader.problems if problem not in before.problems]
         names, refused = [*spec["schema"]["properties"]], [at for at, _ in reader.problems]
         for json_path, text in find_spec_problems(spec):
-            of_column = [("properties", names.index(name)) for name in json_path[2:3] if name in names]
-            top = PLACES.get(str(json_path[0]), json_path[0]) if json_path else ""
-            at = (*place, *sum(of_column, ())) if top == "schema" else (top,) if top else ()
+            at = _find_place(json_path, index, names)
             if not any(other[: len(at)] == at for other in refused):
                 reader.problems.append((at, f"{render_json_path(json_path)} of the contract: {text}"))
         problems += [locate(*problem) for problem in reader.problems]
