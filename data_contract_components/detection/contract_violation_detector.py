@@ -184,7 +184,7 @@ class ContractViolationDetector(ContractDetector):
         violations: list[Violation] = []
         for contract_name, contract in self.contracts.items():
             enforcement = get_enforcement(contract.spec, self.today)
-            if enforcement == "unchecked":
+            if enforcement == "unchecked" and enforcement not in enforcements:
                 continue
             broken = [*_find_violations(contract_name, contract, columns[contract_name], tables, self.consumer_state)]
             if enforcement == "binding":
