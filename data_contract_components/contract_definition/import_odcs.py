@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition import contract_files, export_odcs, new_files
-from data_contract_components.contract_definition._column_types import ALIASES, parse_built_in_type
+from data_contract_components.contract_definition._column_types import ALIASES, BOUNDS, parse_built_in_type
 from data_contract_components.contract_definition._json_text import VALUE_CHARACTERS, render_json, render_json_path
 from data_contract_components.contract_definition._odcs_yaml import read_yaml
 from data_contract_components.contract_definition.contract_spec import Contract, JsonPath
@@ -28,17 +28,11 @@ FLAGS = {"required": ("is_nullable", False), "unique": ("unique", True), "primar
 # Types to begin with, by the logical types that are not called like a type.
 TYPES = {"string": "text", "number": "numeric", "timestamp": "timestamp with time zone", "array": "text[]"}
 TYPES |= {"time": "time without time zone", "object": "jsonb", "map": "jsonb", "vector": "vector(1536)"}
-TYPE_KEYS = (
-    *(
-        "data_type",
-        "character_maximum_length",
-        "numeric_precision",
-        "numeric_scale",
-        "datetime_precision",
-        "dimensions",
-    ),
-    *("interval_type", "udt_name", "domain_name", "collation_name", "physicalType", "enum", "fields"),
-)
+TYPE_KEYS = {
+    *("data_type", "interval_type", "udt_name", "domain_name", "collation_name", "physicalType", "enum", "fields"),
+    *(key for keys in BOUNDS.values() for key in keys),
+    "dimensions",
+}
 # Where the parts of a contract come from.
 PLACES = {"owner": "team", "sunset": "slaProperties", "doc": "description", "dataAssetResourceName": "servers"}
 PLACES |= {"namespace": "domain", "waivers": "customProperties"}
@@ -149,13 +143,17 @@ class _Reader:
         key.sort(key=lambda i: self.get(columns[i], (*place, "properties", i), "primaryKeyPosition", int))
         foreign_keys = _make_foreign_keys(self.get_objects(table, place, "relationships"), table_schema)
         schema: dict[str, Any] = {"table_schema": table_schema, "table_name": self.get_name(table, place)}
+        if not schema["table_name"]:
+            self.problems.append((place, "has no name: write one"))
         schema |= {"table_type": "VIEW"} if str(table.get("physicalType")).lower() == "view" else {}
         schema |= {"primaryKey": [names[number] for number in key]} if key and self.version >= NEWEST else {}
         schema |= {"foreignKeys": foreign_keys} if foreign_keys else {}
         said = ("physicalName", "logicalType", "physicalType", "properties", "relationships")
         schema["properties"] = {}
         for number, (node, name) in enumerate(zip(columns, names, strict=True)):
-            if name in schema["properties"]:
+            if not name:
+                self.problems.append(((*place, "properties", number), "has no name: write one"))
+            elif name in schema["properties"]:
                 self.problems.append(((*place, "properties", number), f'another column has the name "{name}"'))
             schema["properties"][name] = self._make_column(node, (*place, "properties", number), table_schema)
         return schema | self.keep(table, place, *said[: 5 if foreign_keys else 4])
@@ -196,7 +194,11 @@ class _Reader:
         ):
             rule = "a type of your own is written in lower case, or with its name in double quotes"
             self.problems.append(((*place, "physicalType"), f"PostgreSQL has no type {_render(name)}: {rule}"))
-        words = built_in.constraints if built_in else {"data_type": "ARRAY" if "[" in name else "USER-DEFINED"}
+        words = (
+            built_in.constraints
+            if built_in
+            else {"data_type": "ARRAY" if "[" in name or base == "array" else "USER-DEFINED"}
+        )
         constraints = {key: value for key, value in words.items() if key != "numeric_scale" or self.version > "1.0.0"}
         if name and self.version >= NEWEST and base not in ("array", "user-defined"):
             constraints["physicalType"] = built_in.text if built_in else name
