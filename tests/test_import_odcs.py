@@ -234,6 +234,11 @@ class TestProject(ProjectTestCase):
             f"object_images.odcs.yaml: $.schema.table_name: {other} is an active contract of this table, too",
         ]
         self.assertEqual((result.returncode, result.stdout.splitlines()), (1, expected))
+        contract.with_name("another_contract_spec.json").write_text("{}")
+        result = run([COMMAND, "object_images.odcs.yaml"], self.project)
+        words = 'expected "1.0.0", "1.1.0" or "1.2.0"; it is missing'
+        expected = [f"{self.project / other}:1: $.spec-version: {words}"]
+        self.assertEqual((result.returncode, result.stdout.splitlines()), (1, expected))
         contract.with_name("another_contract_spec.json").unlink()
         result = run([COMMAND, "object_images.odcs.yaml"], self.project)
         self.assertEqual((result.returncode, result.stdout), (0, f"{contract}\n"))

@@ -16,7 +16,12 @@ from data_contract_components.contract_definition._column_types import ALIASES, 
 from data_contract_components.contract_definition._json_text import VALUE_CHARACTERS, render_json, render_json_path
 from data_contract_components.contract_definition._odcs_yaml import read_yaml
 from data_contract_components.contract_definition.contract_spec import Contract, JsonPath
-from data_contract_components.contract_definition.spec_problems import SpecProblem, find_spec_problems, get_type_names
+from data_contract_components.contract_definition.spec_problems import (
+    InvalidContractSpecError,
+    SpecProblem,
+    find_spec_problems,
+    get_type_names,
+)
 from data_contract_components.contract_definition.waivers import find_waiver_problems
 from data_contract_components.escaping import cut
 from data_contract_components.settings import get_settings
@@ -181,26 +186,23 @@ class _Reader:
         name = f"{items.get('physicalType', '')}[]".lstrip("[]") if name.lower() in ("", "array") and items else name
         base = re.sub(r"\(.*?\)|\[\d*\]", "", name.lower()).strip()
         built_in, logical_type = parse_built_in_type(name, get_type_names()), str(node.get("logicalType") or "string")
+        is_named = base not in ("array", "user-defined")
+        rule = ""
         if not name:
             rule = f"write what it is in PostgreSQL, such as physicalType: {TYPES.get(logical_type, logical_type)}"
             self.problems.append((place, f"has no physicalType: {rule}"))
-        elif built_in is None and base in ALIASES and base != "user-defined":
+        elif built_in is None and is_named and base in ALIASES:
             head, space, rest = ALIASES[base].partition(" ") if "time" in base else (ALIASES[base], "", "")
             bounds, brackets = ("".join(re.findall(part, name)) for part in (r"\([\d, ]+\)", r"\[\d*\]"))
             rule = f"write {head}{bounds}{space}{rest}{brackets}"
-            self.problems.append(((*place, "physicalType"), f"PostgreSQL has no type {_render(name)}: {rule}"))
-        elif (
-            built_in is None and base not in ("array", "user-defined") and _NO_NAME.search(re.sub('"[^"]*"', "", name))
-        ):
+        elif built_in is None and is_named and _NO_NAME.search(re.sub('"[^"]*"', "", name)):
             rule = "a type of your own is written in lower case, or with its name in double quotes"
+        if name and rule:
             self.problems.append(((*place, "physicalType"), f"PostgreSQL has no type {_render(name)}: {rule}"))
-        words = (
-            built_in.constraints
-            if built_in
-            else {"data_type": "ARRAY" if "[" in name or base == "array" else "USER-DEFINED"}
-        )
+        kind = "ARRAY" if "[" in name or base == "array" else "USER-DEFINED"
+        words = built_in.constraints if built_in else {"data_type": kind}
         constraints = {key: value for key, value in words.items() if key != "numeric_scale" or self.version > "1.0.0"}
-        if name and self.version >= NEWEST and base not in ("array", "user-defined"):
+        if name and self.version >= NEWEST and is_named:
             constraints["physicalType"] = built_in.text if built_in else name
         element = parse_built_in_type(re.sub(r"( ?\[\d*\])+$", "", name), get_type_names())
         words = {**element.constraints} if element else {"data_type": "USER-DEFINED"}
@@ -216,12 +218,9 @@ def _make_foreign_keys(nodes: list[Any], table_schema: str, source: Any = None) 
         if len(ends[0]) != len(ends[1]) or not texts or not all(map(export_odcs.REFERENCE.fullmatch, texts)):
             return []
         names = [text.partition(".")[2] for text in texts]
-        target = {
-            "table_schema": table_schema,
-            "table_name": texts[-1].partition(".")[0],
-            "columns": names[len(ends[0]) :],
-        }
-        keys.append({"columns": names[: len(ends[0])], "references": target})
+        target = {"table_schema": table_schema, "table_name": texts[-1].partition(".")[0]}
+        sources, targets = names[: len(ends[0])], names[len(ends[0]) :]
+        keys.append({"columns": sources, "references": target | {"columns": targets}})
     return keys
 
 
@@ -302,10 +301,9 @@ def read_odcs(path: Path) -> tuple[list[Contract], list[SpecProblem], list[SpecP
         spec = reader.make_spec(index)
         if (exported := _find_exported(reader, index)) is not None:
             if mistakes := find_spec_problems(exported):
-                texts = (
-                    f"what an export kept here is damaged: {render_json_path(at)}: {text}" for at, text in mistakes
-                )
-                problems += [locate((*place, "customProperties"), text) for text in texts]
+                kept = (*place, "customProperties")
+                words = "what an export kept here is damaged"
+                problems += [locate(kept, f"{words}: {render_json_path(at)}: {text}") for at, text in mistakes]
                 continue
             before = _Reader(export_odcs.make_document(exported, str(head["apiVersion"])[1:4]), reader.version)
             spec = _merge(exported, before.make_spec(0), spec)
@@ -337,9 +335,12 @@ def main(arguments: list[str] | None = None) -> int:
     contracts, notes, problems = read_odcs(options.file)
     texts = {directory / contract.path: contract.text for contract in contracts}
     if not (problems or options.output or any(map(Path.exists, texts))):
-        others = contract_files.get_data_contract_specs(may_be_none=True).values()
-        found = contract_files.find_problems_between(directory, [*others, *contracts])
-        problems = [replace(one, path=options.file, line=None) if one.json_path else one for one in found]
+        try:
+            others = contract_files.get_data_contract_specs(may_be_none=True).values()
+            found = contract_files.find_problems_between(directory, [*others, *contracts])
+            problems = [replace(one, path=options.file, line=None) if one.json_path else one for one in found]
+        except InvalidContractSpecError as error:
+            problems = error.problems
     if problems:
         print(*problems, sep="\n", file=sys.stderr)
         return 1
