@@ -1,12 +1,15 @@
 """Random contracts of every spec version, and every contract that is in this repository."""
 
 import json
-from typing import Any
+from operator import itemgetter
+from typing import Any, cast
 
 from hypothesis import strategies as st
 
-from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX
+from data_contract_components.contract_definition._json_text import render_json_path
+from data_contract_components.contract_definition.contract_spec import ELEMENT_PREFIX, ContractSpec, find_clauses
 from data_contract_components.contract_definition.spec_problems import SPEC_VERSIONS, find_spec_problems
+from data_contract_components.contract_definition.waivers import find_waiver_problems
 from tests import ROOT
 from tests.random_tables import changed_tables, names
 from tests.test_cases import CASES
@@ -43,6 +46,8 @@ values = st.recursive(
     lambda value: st.lists(value, max_size=3) | st.dictionaries(texts, value, max_size=3),
     max_leaves=5,
 )
+reasons = texts.filter(str.strip)
+days = st.dates().map(str)
 own_keys = st.dictionaries(texts.map("x-{}".format), values, max_size=1)
 
 
@@ -72,11 +77,8 @@ def specs(draw: st.DrawFn) -> Any:
         spec["owner"] |= draw(st.fixed_dictionaries({}, optional={"channel": texts})) | draw(own_keys)
         consumer = {"name": texts, "role": st.sampled_from(["reader", "writer"]), "reason": texts}
         spec |= {"consumers": draw(st.lists(st.fixed_dictionaries(consumer), max_size=2))} | draw(own_keys)
-        spec |= draw(
-            st.fixed_dictionaries(
-                {}, optional={"status": st.sampled_from(["draft", "active", "retired"]), "replacedBy": texts}
-            )
-        )
+        end = {"status": st.sampled_from(["draft", "active", "retired"]), "sunset": days, "replacedBy": texts}
+        spec |= draw(st.fixed_dictionaries({}, optional=end))
         spec |= draw(st.sampled_from([{}, {"status": "deprecated", "sunset": "2027-01-31"}]))
         properties[name] |= draw(own_keys)
     if version > "1.1.0":
@@ -88,8 +90,15 @@ def specs(draw: st.DrawFn) -> Any:
         }
         schema |= draw(st.sampled_from([{}, {"foreignKeys": [key]}, {"primaryKey": table.primary_key or None}]))
         schema["additionalConstraints"] = draw(st.booleans())
+        spec["owner"] |= draw(st.fixed_dictionaries({}, optional={"github": st.sampled_from(["@org/team", "@user"])}))
+        spec |= draw(st.fixed_dictionaries({}, optional={"noticeDays": st.integers(0, 3650)}))
     spec["schema"] = schema | {"properties": properties}
+    if version > "1.1.0":
+        clauses = [render_json_path(clause.json_path) for clause in find_clauses(cast(ContractSpec, spec))]
+        waiver = {"clause": st.sampled_from(clauses), "reason": reasons, "agreedBy": reasons, "until": days}
+        waivers = st.lists(st.fixed_dictionaries(waiver), unique_by=itemgetter("clause"), max_size=2)
+        spec["waivers"] = draw(waivers)
     return spec
 
 
-valid_specs = specs().filter(lambda spec: not find_spec_problems(spec))
+valid_specs = specs().filter(lambda spec: not (find_spec_problems(spec) or find_waiver_problems(spec)))

@@ -21,6 +21,7 @@ from data_contract_components.contract_definition.contract_spec import (
     ContractSpec,
 )
 from data_contract_components.contract_definition.export_odcs import make_document
+from data_contract_components.contract_definition.spec_problems import find_spec_problems
 from data_contract_components.data_assets._query_postgres_helper import PostgresDB
 from data_contract_components.detection._get_data_catalog import CatalogColumn, get_data_catalog
 from data_contract_components.detection._table_contract import generate_contract_spec
@@ -64,7 +65,9 @@ def make_id(key: str) -> str:
 
 def judge(database: PostgresDB, spec: dict[str, Any]) -> tuple[Broken, Broken]:
     """What the rules find broken, and what the detector does; of columns that are missing, that alone."""
-    contract = Contract(cast(ContractSpec, spec), Path("a"), "")
+    # The rules judge whatever the contract's status, and know of no waiver.
+    enforced = {key: value for key, value in spec.items() if key not in ("status", "replacedBy", "waivers")}
+    contract = Contract(cast(ContractSpec, enforced), Path("a"), "")
     found: Broken = set()
     for place, query in find_rules(make_document(spec)).items():
         database.query(OTHER_SETTINGS)
@@ -72,7 +75,7 @@ def judge(database: PostgresDB, spec: dict[str, Any]) -> tuple[Broken, Broken]:
         if number:
             found.add(place)
     detector = ContractViolationDetector({"a": contract}, get_data_catalog(database, {contract.table}))
-    violations = detector.find_violations("binding", "reported", "unchecked")
+    violations = detector.find_violations("binding")
     missing = {violation.column_name for violation in violations if violation.key == "column_name"}
     expected = {
         (WHOLE_TABLE if violation.key == "additionalColumns" else violation.column_name, make_id(violation.key))
@@ -215,6 +218,43 @@ class TestFiles(unittest.TestCase):
         )
         self.assertEqual((result.returncode, result.stdout), (0, "object_images.odcs.yaml\n"))
         self.assertTrue((self.directory / "object_images.odcs.yaml").read_text().startswith("apiVersion: v3.1.0\n"))
+
+    def test_a_name_that_tools_read_as_a_variable_is_reported_with_its_place(self) -> None:
+        contract = museum_project() / CONTRACTS / "object_images_contract_spec.json"
+        text = contract.read_text()
+        for old, new in (
+            ('"name": "Data Engineering Team"', '"name": "${TEAM}"'),
+            ('"table_catalog": "postgres"', '"table_catalog": "${DATABASE}"'),
+            ('"object_id": {', '"a ${ID}": {'),
+            ('"doc": "', '"doc": "${DOC}'),
+        ):
+            self.assertEqual(text.count(old), 1, old)
+            text = text.replace(old, new)
+        path = self.directory / "a_contract_spec.json"
+        path.write_text(text)
+        result = run([COMMAND, str(path), "--output", str(self.directory)], museum_project())
+        places = (
+            ("$.owner.name", "${TEAM}"),
+            ("$.schema.table_catalog", "${DATA"),
+            ("$.schema.properties.a ${ID}", "${ID"),
+        )
+        lines = text.splitlines()
+        words = 'tools of ODCS take "${" for a variable of the environment: choose a name without it'
+        expected = [
+            f"{path}:{next(number for number, line in enumerate(lines, 1) if part in line)}: {place}: {words}"
+            for place, part in places
+        ]
+        self.assertEqual((result.returncode, result.stdout.splitlines()), (1, expected))
+        self.assertEqual([*self.directory.iterdir()], [path])
+
+    def test_words_that_tools_would_judge_in_another_way_are_left_out(self) -> None:
+        column = {"data_type": "USER-DEFINED", "enum": ["${HOME}"], "primaryKey": True}
+        schema = {"primaryKey": ["a", "b"], "properties": {"a": {"constraints": column}}}
+        schema |= {"table_schema": "public", "table_name": "t"}
+        spec = chapters_head() | {"spec-version": "1.2.0", "schema": schema}
+        self.assertEqual(find_spec_problems(spec), [])
+        [found] = make_document(spec)["schema"][0]["properties"]
+        self.assertEqual([*found], ["name", "physicalType", "quality", "customProperties"])
 
     def test_nothing_is_written_where_a_contract_is_not_valid_or_a_file_is_there(self) -> None:
         names = [self.directory / f"{name}_contract_spec.json" for name in "abc"]

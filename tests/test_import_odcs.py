@@ -136,6 +136,18 @@ class TestRoundTrip(OdcsTestCase):
                 self.assertEqual(self.read(replaced(text, case)), ([expected], case.get("notes", []), []))
                 self.assertEqual(find_spec_problems(expected), [])
 
+    def test_a_waiver_whose_clause_was_edited_away_is_reported(self) -> None:
+        spec = json.loads((DIRECTORY / "edited_contract_spec.json").read_text())
+        text = render_yaml(make_document(spec)).replace("  - name: total\n", "  - name: sum\n")
+        [problem] = self.read(text)[2]
+        line = text[: text.rindex("\ncustomProperties:")].count("\n") + 2
+        words = '"$.schema.properties.id.constraints.primaryKey"'
+        self.assertEqual(
+            problem,
+            f":{line}: $.customProperties: $.waivers[0].clause of the contract: "
+            f"names no clause of this contract; did you mean {words}?",
+        )
+
 
 class TestFiles(OdcsTestCase):
     def test_a_file_of_another_tool_becomes_a_contract_with_a_note_on_all_that_is_not_checked(self) -> None:
@@ -196,6 +208,12 @@ class TestFiles(OdcsTestCase):
         specs = [json.loads((new / name).read_text()) for name in names]
         self.assertEqual([spec["name"] for spec in specs], ["orders-orders", "orders-returns"])
 
+    def test_a_contract_whose_successor_is_elsewhere_can_be_written_to_a_directory(self) -> None:
+        spec = json.loads((DIRECTORY / "edited_contract_spec.json").read_text())
+        status, output = self.run_import(render_yaml(make_document(spec)))
+        self.assertEqual((status, output), (0, "new/sales.orders_contract_spec.json\n"))
+        self.assertEqual(json.loads((self.directory / "new/sales.orders_contract_spec.json").read_text()), spec)
+
     def run_import(self, text: str) -> tuple[int, str]:
         self.path.write_text(text)
         result = run([COMMAND, self.path.name, "--output", "new"], self.directory, PYTHONPATH=str(ROOT))
@@ -210,13 +228,20 @@ class TestProject(ProjectTestCase):
         self.assertEqual((result.returncode, result.stdout), (0, "object_images.odcs.yaml\n"))
         contract.rename(contract.with_name("another_contract_spec.json"))
         result = run([COMMAND, "object_images.odcs.yaml"], self.project)
-        words = "another contract in this namespace, has the same name"
-        self.assertEqual(result.returncode, 1)
-        self.assertIn(f"another_contract_spec.json, {words}", result.stdout)
+        other = CONTRACTS / "another_contract_spec.json"
+        expected = [
+            f"object_images.odcs.yaml: $.name: {other}, another contract in this namespace, has the same name",
+            f"object_images.odcs.yaml: $.schema.table_name: {other} is an active contract of this table, too",
+        ]
+        self.assertEqual((result.returncode, result.stdout.splitlines()), (1, expected))
+        contract.with_name("another_contract_spec.json").write_text("{}")
+        result = run([COMMAND, "object_images.odcs.yaml"], self.project)
+        words = 'expected "1.0.0", "1.1.0" or "1.2.0"; it is missing'
+        expected = [f"{self.project / other}:1: $.spec-version: {words}"]
+        self.assertEqual((result.returncode, result.stdout.splitlines()), (1, expected))
         contract.with_name("another_contract_spec.json").unlink()
         result = run([COMMAND, "object_images.odcs.yaml"], self.project)
         self.assertEqual((result.returncode, result.stdout), (0, f"{contract}\n"))
         self.assertEqual(json.loads(contract.read_text()), json.loads(before))
         result = run([COMMAND, "object_images.odcs.yaml"], self.project)
-        self.assertEqual(result.returncode, 1)
-        self.assertIn(words, result.stdout)
+        self.assertEqual((result.returncode, result.stdout), (2, f"[Errno 17] File exists: '{contract}'\n"))

@@ -89,6 +89,8 @@ def read_yaml(path: Path) -> tuple[Any, dict[JsonPath, int], list[SpecProblem]]:
         mark = error.problem_mark or error.context_mark
         words = " ".join(filter(None, (error.context, error.problem)))
         refuse(mark.line + 1 if mark else None, None, f"is not valid YAML: {words}")
+    except UnicodeDecodeError as error:
+        refuse(None, None, f"is not UTF-8 text: {error}")
     except (yaml.YAMLError, ValueError) as error:
         refuse(None, None, f"cannot be read: {' '.join(str(error).split())}")
     except RecursionError:

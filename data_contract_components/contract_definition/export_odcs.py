@@ -37,7 +37,6 @@ _LOGICAL_TYPES |= {"boolean": "boolean", "date": "date"}
 
 def make_document(spec: Mapping[str, Any], standard: str = "3.2") -> dict[str, Any]:
     """A contract in the words of ODCS `standard`, without passwords; what is left of it, in customProperties."""
-    owner, schema = spec["owner"], spec["schema"]
     address, _, query = re.sub("(?<=://)[^/?#]*@", "", spec["dataAssetResourceName"]).partition("?")
     address += f"?{query}" if query and "pass" not in query.lower() else ""
     kept = {key: value for key, value in spec.items() if key not in SAID} | {"dataAssetResourceName": address}
@@ -46,17 +45,36 @@ def make_document(spec: Mapping[str, Any], standard: str = "3.2") -> dict[str, A
         "kind": "DataContract",
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, render_json([spec["namespace"], spec["name"]]))),
         "version": "1.0.0",
+        **make_head({**spec, "dataAssetResourceName": address}),
+        "schema": [_make_table(spec, standard)],
+        "customProperties": _keep(kept),
+    }
+
+
+def make_head(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What the words of ODCS say of a contract, but for its table."""
+    owner = spec["owner"]
+    return {
         "status": spec.get("status", "active"),
         "name": spec["name"],
         "domain": spec["namespace"],
         "description": {"purpose": spec["doc"]},
-        **_make_servers(address, schema),
-        "schema": [_make_table(spec, standard)],
+        **_make_servers(spec["dataAssetResourceName"], spec["schema"]),
         "team": {"name": owner["name"], "members": [{"username": owner["email"], "role": "owner"}]},
         **({"support": [{"channel": owner["channel"]}]} if "channel" in owner else {}),
         **({"slaProperties": [{"property": "endOfSupport", "value": spec["sunset"]}]} if "sunset" in spec else {}),
-        "customProperties": _keep(kept),
     }
+
+
+def find_variables(spec: Mapping[str, Any]) -> list[tuple[contract_spec.JsonPath, str]]:
+    """The names that tools of ODCS would read as others, as "${NAME}" is a variable of the environment for them."""
+    owner, schema = spec["owner"], spec["schema"]
+    names: dict[contract_spec.JsonPath, str] = {(word,): spec[word] for word in ("name", "namespace")}
+    names |= {("owner", word): owner.get(word, "") for word in ("name", "email", "channel")}
+    names |= {("schema", word): schema.get(word, "") for word in ("table_catalog", "table_schema", "table_name")}
+    names |= {("schema", "properties", name): name for name in schema["properties"]}
+    message = 'tools of ODCS take "${" for a variable of the environment: choose a name without it'
+    return [(place, message) for place, name in names.items() if "${" in name]
 
 
 def _keep(value: Any) -> list[dict[str, Any]]:
@@ -79,6 +97,9 @@ def _make_servers(address: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 def _make_table(spec: Mapping[str, Any], standard: str) -> dict[str, Any]:
     schema, columns, quality = spec["schema"], spec["schema"]["properties"], _make_rules(spec)
     flagged = [name for name, column in columns.items() if column["constraints"].get("primaryKey")]
+    key = schema.get("primaryKey", flagged) or []
+    # Tools take the columns that have the word for the whole key.
+    key = key if {*key} <= {*columns} else []
     relationships = []
     for entry in schema.get("foreignKeys", []):
         ends = (
@@ -94,7 +115,7 @@ def _make_table(spec: Mapping[str, Any], standard: str) -> dict[str, Any]:
         "physicalType": "view" if "VIEW" in schema.get("table_type", "") else "table",
         **({"relationships": relationships} if relationships else {}),
         "properties": [
-            _make_property(name, column, schema.get("primaryKey", flagged) or [], standard)
+            _make_property(name, column, key, standard)
             | {"quality": quality.get(name, [])}
             | {"customProperties": _keep({key: value for key, value in column.items() if key not in SAID_OF_COLUMN})}
             for name, column in columns.items()
@@ -113,7 +134,8 @@ def _make_property(name: str, column: Mapping[str, Any], key: list[str], standar
     words |= {"primaryKey": True, "primaryKeyPosition": key.index(name) + 1} if name in key else {}
     # PostgreSQL does not compare a domain over an enum with its labels.
     is_enum = constraints["data_type"] == "USER-DEFINED" and constraints.get("domain_name") is None
-    if constraints.get("enum") and is_enum and standard >= "3.2":
+    has_variable = "${" in "".join(constraints.get("enum") or ())
+    if constraints.get("enum") and is_enum and not has_variable and standard >= "3.2":
         words["enum"] = [{"value": label} for label in constraints["enum"]]
     if target and REFERENCE.fullmatch(reference := f"{target['table_name']}.{target['column_name']}"):
         words["relationships"] = [{"type": "foreignKey", "to": reference}]
@@ -213,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
     """0: the files are written; 1: a contract is not valid; 2: could not write."""
     parser = argparse.ArgumentParser(description="Write contracts as files of the Open Data Contract Standard.")
     parser.add_argument("contract", nargs="*", type=Path, help="a contract's file; default: all of the project")
-    parser.add_argument("--standard-version", choices=("3.1", "3.2"), default="3.2")
+    parser.add_argument("--standard-version", choices=("3.1", "3.2"), default="3.2", help="of ODCS; default: 3.2")
     parser.add_argument("--output", type=Path, default=Path(), help="a directory; default: this one")
     options = parser.parse_args(arguments)
     texts: dict[Path, str] = {}
@@ -231,15 +253,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _read_contracts(paths: list[Path]) -> list[contract_spec.Contract]:
     """Raises: InvalidContractSpecError."""
-    if not paths:
-        return list(contract_files.get_data_contract_specs().values())
-    read = [(path, *contract_files.read_contract(path.parent, Path(path.name))) for path in paths]
-    problems = [problem for _, _, of_file in read for problem in of_file]
+    read = [contract_files.read_contract(Path(), path, path.parent) for path in paths]
+    contracts = [contract for contract, _ in read if contract]
+    contracts = contracts if paths else list(contract_files.get_data_contract_specs().values())
+    problems = [problem for _, of_file in read for problem in of_file]
+    for contract in contracts:
+        problems += [spec_problems.locate_problem(Path(), contract, *found) for found in find_variables(contract.spec)]
     names, words = [path.name for path in paths], "another one has the same file name"
     twice = [path for index, path in enumerate(paths) if path.name in names[:index]]
     if problems := problems + [spec_problems.SpecProblem(path, None, None, words) for path in twice]:
         raise spec_problems.InvalidContractSpecError(problems)
-    return [contract for _, contract, _ in read if contract]
+    return contracts
 
 
 if __name__ == "__main__":

@@ -5,17 +5,25 @@ import contextlib
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from data_contract_components.command import command
 from data_contract_components.contract_definition import contract_files, export_odcs, new_files
-from data_contract_components.contract_definition._column_types import ALIASES, parse_built_in_type
-from data_contract_components.contract_definition._json_text import render_json, render_json_path
+from data_contract_components.contract_definition._column_types import ALIASES, BOUNDS, parse_built_in_type
+from data_contract_components.contract_definition._json_text import VALUE_CHARACTERS, render_json, render_json_path
 from data_contract_components.contract_definition._odcs_yaml import read_yaml
 from data_contract_components.contract_definition.contract_spec import Contract, JsonPath
-from data_contract_components.contract_definition.spec_problems import SpecProblem, find_spec_problems, get_type_names
+from data_contract_components.contract_definition.spec_problems import (
+    InvalidContractSpecError,
+    SpecProblem,
+    find_spec_problems,
+    get_type_names,
+)
+from data_contract_components.contract_definition.waivers import find_waiver_problems
+from data_contract_components.escaping import cut
 from data_contract_components.settings import get_settings
 
 NEWEST = "1.2.0"
@@ -25,19 +33,14 @@ FLAGS = {"required": ("is_nullable", False), "unique": ("unique", True), "primar
 # Types to begin with, by the logical types that are not called like a type.
 TYPES = {"string": "text", "number": "numeric", "timestamp": "timestamp with time zone", "array": "text[]"}
 TYPES |= {"time": "time without time zone", "object": "jsonb", "map": "jsonb", "vector": "vector(1536)"}
-TYPE_KEYS = (
-    *(
-        "data_type",
-        "character_maximum_length",
-        "numeric_precision",
-        "numeric_scale",
-        "datetime_precision",
-        "dimensions",
-    ),
-    *("interval_type", "udt_name", "domain_name", "collation_name", "physicalType", "enum", "fields"),
-)
+TYPE_KEYS = {
+    *("data_type", "interval_type", "udt_name", "domain_name", "collation_name", "physicalType", "enum", "fields"),
+    *(key for keys in BOUNDS.values() for key in keys),
+    "dimensions",
+}
 # Where the parts of a contract come from.
 PLACES = {"owner": "team", "sunset": "slaProperties", "doc": "description", "dataAssetResourceName": "servers"}
+PLACES |= {"namespace": "domain", "waivers": "customProperties"}
 KINDS: dict[type, str] = {
     str: "a text",
     int: "a whole number",
@@ -45,6 +48,14 @@ KINDS: dict[type, str] = {
     list: "a list",
     dict: "an object",
 }
+
+
+# What PostgreSQL prints of no type's name unless that is in double quotes.
+_NO_NAME = re.compile("[A-Z<>]")
+
+
+def _render(value: Any) -> str:
+    return cut(render_json(value), VALUE_CHARACTERS)
 
 
 class _Reader:
@@ -59,7 +70,7 @@ class _Reader:
         """The value of the word in the node at `place`; an empty one where it is absent, null or of another kind."""
         value = node.get(word)
         if value is not None and type(value) is not kind:
-            self.problems.append(((*place, word), f"expected {KINDS[kind]}; found {render_json(value)}"))
+            self.problems.append(((*place, word), f"expected {KINDS[kind]}; found {_render(value)}"))
         return value if type(value) is kind else kind()
 
     def get_objects(self, node: Any, place: JsonPath, word: str) -> list[Any]:
@@ -98,12 +109,11 @@ class _Reader:
         database = str(server.get("database") or "postgres")
         host = f"{server.get('host') or 'localhost'}:{server.get('port') or 5432}"
         title, status = self.get(document, (), "name", str) or name, document.get("status")
-        said = ("apiVersion", "kind", "domain", "schema", *(["status"] if status in STATUSES else []))
         ends = [item.get("value") for item in items if item.get("property") == "endOfSupport"]
         if status == "deprecated" and not ends:
             rule = "write it into slaProperties, with property: endOfSupport"
             self.problems.append((("status",), f"the last day of what is deprecated is missing: {rule}"))
-        return {
+        spec = {
             "spec-version": self.version,
             "name": title if len(tables) == 1 else f"{title}-{name}",
             "namespace": self.get(document, (), "domain", str) or schema["table_schema"],
@@ -113,8 +123,9 @@ class _Reader:
             "status": status if status in STATUSES else "draft",
             **({"sunset": ends[0]} if ends else {}),
             "schema": schema,
-            **self.keep(document, (), *said),
         }
+        said = [word for word, value in export_odcs.make_head(spec).items() if document.get(word) == value]
+        return spec | self.keep(document, (), "apiVersion", "kind", "domain", "schema", *said)
 
     def _make_owner(self) -> dict[str, str]:
         # Up to version 3.0 of ODCS, the team is the list of its members.
@@ -126,8 +137,8 @@ class _Reader:
         texts = [str(text) for text in (member.get("username"), *(node.get("channel") for node in support))]
         emails, channels = [text for text in texts if "@" in text], [text for text in texts[1:] if "@" not in text]
         if not name or not emails:
-            rule = "write team.name, and a member with role: owner whose username is an e-mail address"
-            self.problems.append((("team",), f"the owner's name or e-mail address is missing: {rule}"))
+            rule = "write a member with role: owner whose username is an e-mail address"
+            self.problems.append((("team",), f"the owner's e-mail address is missing: {rule}"))
         return {"name": name, "email": "".join(emails[:1])} | ({"channel": channels[0]} if channels else {})
 
     def _make_schema(self, table: Any, place: JsonPath, table_schema: str) -> dict[str, Any]:
@@ -137,13 +148,17 @@ class _Reader:
         key.sort(key=lambda i: self.get(columns[i], (*place, "properties", i), "primaryKeyPosition", int))
         foreign_keys = _make_foreign_keys(self.get_objects(table, place, "relationships"), table_schema)
         schema: dict[str, Any] = {"table_schema": table_schema, "table_name": self.get_name(table, place)}
-        schema |= {"table_type": "VIEW"} if table.get("physicalType") == "view" else {}
+        if not schema["table_name"]:
+            self.problems.append((place, "has no name: write one"))
+        schema |= {"table_type": "VIEW"} if str(table.get("physicalType")).lower() == "view" else {}
         schema |= {"primaryKey": [names[number] for number in key]} if key and self.version >= NEWEST else {}
         schema |= {"foreignKeys": foreign_keys} if foreign_keys else {}
         said = ("physicalName", "logicalType", "physicalType", "properties", "relationships")
         schema["properties"] = {}
         for number, (node, name) in enumerate(zip(columns, names, strict=True)):
-            if name in schema["properties"]:
+            if not name:
+                self.problems.append(((*place, "properties", number), "has no name: write one"))
+            elif name in schema["properties"]:
                 self.problems.append(((*place, "properties", number), f'another column has the name "{name}"'))
             schema["properties"][name] = self._make_column(node, (*place, "properties", number), table_schema)
         return schema | self.keep(table, place, *said[: 5 if foreign_keys else 4])
@@ -171,15 +186,23 @@ class _Reader:
         name = f"{items.get('physicalType', '')}[]".lstrip("[]") if name.lower() in ("", "array") and items else name
         base = re.sub(r"\(.*?\)|\[\d*\]", "", name.lower()).strip()
         built_in, logical_type = parse_built_in_type(name, get_type_names()), str(node.get("logicalType") or "string")
+        is_named = base not in ("array", "user-defined")
+        rule = ""
         if not name:
             rule = f"write what it is in PostgreSQL, such as physicalType: {TYPES.get(logical_type, logical_type)}"
             self.problems.append((place, f"has no physicalType: {rule}"))
-        elif built_in is None and base in ALIASES and base != "user-defined":
-            rule = f"write {name.lower().replace(base, ALIASES[base])}"
-            self.problems.append(((*place, "physicalType"), f"PostgreSQL has no type {render_json(name)}: {rule}"))
-        words = built_in.constraints if built_in else {"data_type": "ARRAY" if "[" in name else "USER-DEFINED"}
+        elif built_in is None and is_named and base in ALIASES:
+            head, space, rest = ALIASES[base].partition(" ") if "time" in base else (ALIASES[base], "", "")
+            bounds, brackets = ("".join(re.findall(part, name)) for part in (r"\([\d, ]+\)", r"\[\d*\]"))
+            rule = f"write {head}{bounds}{space}{rest}{brackets}"
+        elif built_in is None and is_named and _NO_NAME.search(re.sub('"[^"]*"', "", name)):
+            rule = "a type of your own is written in lower case, or with its name in double quotes"
+        if name and rule:
+            self.problems.append(((*place, "physicalType"), f"PostgreSQL has no type {_render(name)}: {rule}"))
+        kind = "ARRAY" if "[" in name or base == "array" else "USER-DEFINED"
+        words = built_in.constraints if built_in else {"data_type": kind}
         constraints = {key: value for key, value in words.items() if key != "numeric_scale" or self.version > "1.0.0"}
-        if name and self.version >= NEWEST and base not in ("array", "user-defined"):
+        if name and self.version >= NEWEST and is_named:
             constraints["physicalType"] = built_in.text if built_in else name
         element = parse_built_in_type(re.sub(r"( ?\[\d*\])+$", "", name), get_type_names())
         words = {**element.constraints} if element else {"data_type": "USER-DEFINED"}
@@ -195,12 +218,9 @@ def _make_foreign_keys(nodes: list[Any], table_schema: str, source: Any = None) 
         if len(ends[0]) != len(ends[1]) or not texts or not all(map(export_odcs.REFERENCE.fullmatch, texts)):
             return []
         names = [text.partition(".")[2] for text in texts]
-        target = {
-            "table_schema": table_schema,
-            "table_name": texts[-1].partition(".")[0],
-            "columns": names[len(ends[0]) :],
-        }
-        keys.append({"columns": names[: len(ends[0])], "references": target})
+        target = {"table_schema": table_schema, "table_name": texts[-1].partition(".")[0]}
+        sources, targets = names[: len(ends[0])], names[len(ends[0]) :]
+        keys.append({"columns": sources, "references": target | {"columns": targets}})
     return keys
 
 
@@ -260,15 +280,18 @@ def read_odcs(path: Path) -> tuple[list[Contract], list[SpecProblem], list[SpecP
     contracts, notes = dict[Path, Contract](), list[SpecProblem]()
 
     def locate(place: JsonPath, message: str) -> SpecProblem:
-        line = next(lines[place[:end]] for end in range(len(place), -1, -1) if place[:end] in lines)
+        line = next((lines[place[:end]] for end in range(len(place), -1, -1) if place[:end] in lines), 1)
         return SpecProblem(path, line, render_json_path(place), message)
 
     if problems:
         return [], [], problems
-    version = document.get("apiVersion") if isinstance(document, dict) else None
-    if not str(version).startswith("v3.") or document.get("kind") != "DataContract":
-        rule = f"expected kind: DataContract and apiVersion: v3.2.0; found {render_json(version)}"
-        return [], [], [SpecProblem(path, 1, "$", f"is not of the Open Data Contract Standard 3: {rule}")]
+    head = document if isinstance(document, dict) else {}
+    for word, pattern, example in (("apiVersion", r"v3\..*", "v3.2.0"), ("kind", "DataContract", "DataContract")):
+        if not re.fullmatch(pattern, str(head.get(word))):
+            rule = f"expected {word}: {example}; found {_render(head.get(word))}"
+            problems.append(locate((word,), f"is not of the Open Data Contract Standard 3: {rule}"))
+    if problems:
+        return [], [], problems
     tables = document["schema"] if isinstance(document.get("schema"), list) else []
     if not tables:
         problems.append(locate(("schema",), "expected a list of tables"))
@@ -278,17 +301,16 @@ def read_odcs(path: Path) -> tuple[list[Contract], list[SpecProblem], list[SpecP
         spec = reader.make_spec(index)
         if (exported := _find_exported(reader, index)) is not None:
             if mistakes := find_spec_problems(exported):
-                texts = (
-                    f"what an export kept here is damaged: {render_json_path(at)}: {text}" for at, text in mistakes
-                )
-                problems += [locate((*place, "customProperties"), text) for text in texts]
+                kept = (*place, "customProperties")
+                words = "what an export kept here is damaged"
+                problems += [locate(kept, f"{words}: {render_json_path(at)}: {text}") for at, text in mistakes]
                 continue
-            before = _Reader(export_odcs.make_document(exported, str(version)[1:4]), reader.version)
+            before = _Reader(export_odcs.make_document(exported, str(head["apiVersion"])[1:4]), reader.version)
             spec = _merge(exported, before.make_spec(0), spec)
             reader.rest = [word for word in reader.rest if word not in before.rest]
             reader.problems = [problem for problem in reader.problems if problem not in before.problems]
         names, refused = [*spec["schema"]["properties"]], [at for at, _ in reader.problems]
-        for json_path, text in find_spec_problems(spec):
+        for json_path, text in find_spec_problems(spec) or find_waiver_problems(spec):  # type: ignore[arg-type]
             at = _find_place(json_path, index, names)
             if not any(other[: len(at)] == at for other in refused):
                 reader.problems.append((at, f"{render_json_path(json_path)} of the contract: {text}"))
@@ -311,14 +333,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     directory = options.output or get_settings().contracts
     contracts, notes, problems = read_odcs(options.file)
-    if not problems:
-        others = {} if options.output else contract_files.get_data_contract_specs(may_be_none=True)
-        problems = contract_files.find_problems_between(directory, [*others.values(), *contracts])
+    texts = {directory / contract.path: contract.text for contract in contracts}
+    if not (problems or options.output or any(map(Path.exists, texts))):
+        try:
+            others = contract_files.get_data_contract_specs(may_be_none=True).values()
+            found = contract_files.find_problems_between(directory, [*others, *contracts])
+            problems = [replace(one, path=options.file, line=None) if one.json_path else one for one in found]
+        except InvalidContractSpecError as error:
+            problems = error.problems
     if problems:
         print(*problems, sep="\n", file=sys.stderr)
         return 1
-    new_files.write_new_files({directory / contract.path: contract.text for contract in contracts})
-    print(*notes, *(directory / contract.path for contract in contracts), sep="\n")
+    new_files.write_new_files(texts)
+    print(*notes, *texts, sep="\n")
     return 0
 
 
