@@ -63,7 +63,7 @@ class TestTheRun(ProjectTestCase):
         directory = self.project / "tests"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
-        for name in ("__init__.py", "__main__.py"):
+        for name in ("__init__.py", "__main__.py", "command_server.py"):
             shutil.copy(ROOT / "tests" / name, directory)
         shutil.copy(ROOT / "pyproject.toml", self.project)
         shutil.copytree(MUSEUM, directory / "museum")

@@ -47,8 +47,8 @@ from data_contract_components.prevention.contract_report.contract_report import 
 from data_contract_components.settings import get_settings
 
 
-def get_contract_report(today: datetime.date) -> ContractReport:
-    """What the check found, as on the day `today`, or why the contracts could not be checked.
+def get_contract_report(today: datetime.date | None = None) -> ContractReport:
+    """What the check found, as on the day `today` (None: in UTC), or why the contracts could not be checked.
 
     Shape: contracts in the order of their names; clauses and violations in the order of the contract.
     """
