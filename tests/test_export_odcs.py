@@ -97,7 +97,7 @@ def judge_case(case: Case, transaction: PostgresDB) -> tuple[Broken, Broken]:
 class TestRules(DatabaseTestCase):
     maxDiff = None
 
-    def test_in_each_case_the_rules_find_what_the_detector_finds_on_every_version(self) -> None:
+    def test_in_each_case_the_rules_find_what_the_detector_finds(self) -> None:
         databases = {
             int(version): self.enterContext(PostgresDB(start_server(self, binaries)).transaction())
             for version, binaries in BINARIES.items()
@@ -105,14 +105,17 @@ class TestRules(DatabaseTestCase):
         for database in databases.values():
             database.query(SHARED_SQL)
         with ThreadPoolExecutor() as pool:
-            for case in CASES:
-                versions = [version for version in databases if version in case.versions]
+            for number, case in enumerate(CASES):
+                # The newest version judges all of them, each older one its share, and those that are not for all.
+                shares = {max(databases), sorted(databases)[number % len(databases)]}
+                wanted = shares if len(case.versions) == len(databases) else set(databases)
+                versions = [version for version in databases if version in wanted & set(case.versions)]
                 verdicts = pool.map(partial(judge_case, case), (databases[version] for version in versions))
                 for version, (found, expected) in zip(versions, verdicts, strict=True):
                     with self.subTest(case.name, version=version):
                         self.assertEqual(found, expected)
 
-    @random_settings(max_examples=8)
+    @random_settings(max_examples=5)
     @given(changed_tables())
     def test_so_do_they_in_random_tables_before_and_after_a_change(self, changed: list[ChangedTable]) -> None:
         before = changed[0].before
@@ -182,14 +185,14 @@ class TestFiles(unittest.TestCase):
                     self.assertEqual([str(error) for error in validator.iter_errors(make_document(spec, standard))], [])
 
     @unittest.skipUnless(SCHEMA_PATHS["3.2"].exists(), "the schemas of the standard are not beside this repository")
-    @random_settings(max_examples=40)
+    @random_settings(max_examples=10)
     @given(valid_specs)
     def test_so_is_a_random_one(self, spec: Any) -> None:
         for standard, path in SCHEMA_PATHS.items():
             validator = jsonschema_rs.validator_for(json.loads(path.read_text()))
             self.assertEqual([str(error) for error in validator.iter_errors(make_document(spec, standard))], [])
 
-    @random_settings(max_examples=20)
+    @random_settings(max_examples=8)
     @given(valid_specs)
     def test_a_reader_of_yaml_1_1_reads_what_was_written(self, spec: Any) -> None:
         document = make_document(spec)

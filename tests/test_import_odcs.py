@@ -103,7 +103,7 @@ class TestRoundTrip(OdcsTestCase):
             with self.subTest(number, name=spec["name"]):
                 self.assert_same(spec, STANDARDS[number % 2])
 
-    @random_settings(max_examples=60)
+    @random_settings(max_examples=15)
     @given(valid_specs)
     def test_so_does_a_random_one(self, spec: Any) -> None:
         for standard in STANDARDS:
