@@ -4,6 +4,7 @@ To import pandas, SQLAlchemy and Alembic takes longer than most commands. The pr
 command, from the directory in which it runs.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -34,9 +35,12 @@ def serve(connection: socket.socket) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    gc.disable()
     for package in PACKAGES:
         importlib.import_module(package)
+    gc.freeze()  # Python's documentation: for a program that forks
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
+    gc.enable()
     os.chdir(asked["directory"])
     os.environ.clear()
     os.environ.update(json.loads(asked["environment"]))
